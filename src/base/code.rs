@@ -1,0 +1,260 @@
+//! Stable codes and the exit status that each one leads to.
+
+use std::fmt;
+
+/// Exit status of the process: part of the public interface, never renumbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// Trusted, sealed, or nothing differs.
+    Ok = 0,
+    /// A bug, or a drill in which a tampering survived.
+    Internal = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// Nothing was restored, or there is nothing to seal.
+    Miss = 3,
+    /// A file could not be read or written; nothing was decided.
+    Io = 4,
+    /// Our own policy or key is malformed.
+    Setup = 5,
+    /// No seal, signature, signer, age or binding that the gate accepts.
+    Untrusted = 10,
+    /// The contents differ from the seal.
+    Changed = 11,
+    /// A limit was exceeded.
+    Limit = 13,
+    /// Something outside the roots changed: the policy itself.
+    Stray = 15,
+}
+
+impl Exit {
+    /// Rank when several apply: 15 > 10 > 12 > 13 > 11 > 14 > 4 > 3. A higher rank wins.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Miss => 1,
+            Self::Io => 2,
+            Self::Changed => 3,
+            Self::Limit => 4,
+            Self::Untrusted => 5,
+            Self::Stray => 6,
+            // Errors that end a command before any verdict; never mixed with the ones above.
+            Self::Setup => 7,
+            Self::Usage => 8,
+            Self::Internal => 9,
+        }
+    }
+
+    /// The number that the process returns.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// Whether this status is a refusal: a decided no.
+    #[must_use]
+    pub fn is_refusal(self) -> bool {
+        self.number() >= Self::Untrusted.number()
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $exit:ident;)*) => {
+        /// Every refusal and error has one stable code: the same word in text, JSON, tests and the
+        /// section of `docs/VERIFY.md` that explains it. Declared worst first: reports sort by it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Code {
+            /// All codes, worst first.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The kebab-case word.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// The exit status that this code alone leads to.
+            #[must_use]
+            pub fn exit(self) -> Exit {
+                match self { $(Self::$variant => Exit::$exit),* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The policy or a file it names is not the one that was pinned.
+    PolicyChanged = "policy-changed", Stray;
+    /// There are files in the roots but no seal.
+    NoSeal = "no-seal", Untrusted;
+    /// The seal directory holds something other than `seal.json` and the manifests it names.
+    MalformedSeal = "malformed-seal", Untrusted;
+    /// `seal.json` is not a DSSE envelope in strict JSON.
+    MalformedEnvelope = "malformed-envelope", Untrusted;
+    /// The envelope carries no signature at all.
+    NoSignature = "no-signature", Untrusted;
+    /// A signature that names a key of the policy does not verify.
+    SignatureMismatch = "signature-mismatch", Untrusted;
+    /// No signature is by a key of the policy.
+    UnknownSigner = "unknown-signer", Untrusted;
+    /// The signature is by a signer that this gate does not accept.
+    SignerNotAccepted = "signer-not-accepted", Untrusted;
+    /// Payload or predicate are of a type made for another protocol.
+    WrongType = "wrong-type", Untrusted;
+    /// The signed payload is not a statement that this version reads.
+    MalformedStatement = "malformed-statement", Untrusted;
+    /// Sealed for another project.
+    WrongProject = "wrong-project", Untrusted;
+    /// Sealed as another cache, or by a signer that may not seal this one.
+    WrongCache = "wrong-cache", Untrusted;
+    /// The sealed roots are not the roots of the policy.
+    WrongRoot = "wrong-root", Untrusted;
+    /// Sealed with another digest algorithm than the policy's.
+    WrongDigest = "wrong-digest", Untrusted;
+    /// The sealed lockfile paths are not the ones of the policy.
+    WrongLockfile = "wrong-lockfile", Untrusted;
+    /// Sealed for another operating system or processor.
+    WrongPlatform = "wrong-platform", Untrusted;
+    /// Sealed from a branch or tag that the signer may not seal from.
+    WrongRef = "wrong-ref", Untrusted;
+    /// Sealed by a job that the signer may not seal from.
+    WrongJob = "wrong-job", Untrusted;
+    /// The seal is older than the gate's `max_age`.
+    TooOld = "too-old", Untrusted;
+    /// The seal claims a time after now.
+    SealedInFuture = "sealed-in-future", Untrusted;
+    /// The sealed lockfile digests are not those of the checkout.
+    StaleLockfile = "stale-lockfile", Untrusted;
+    /// The gate compares lockfiles, but nothing vouches for the checkout's.
+    UnpinnedLockfile = "unpinned-lockfile", Untrusted;
+    /// A manifest file is not the one that was signed.
+    ManifestMismatch = "manifest-mismatch", Untrusted;
+    /// A signed manifest is not in the canonical form.
+    MalformedManifest = "malformed-manifest", Untrusted;
+    /// `seal.json` is larger than any honest one.
+    SealTooLarge = "seal-too-large", Limit;
+    /// More signatures than are ever checked.
+    TooManySignatures = "too-many-signatures", Limit;
+    /// A manifest is larger than the limit.
+    ManifestTooLarge = "manifest-too-large", Limit;
+    /// More entries than the limit.
+    TooManyEntries = "too-many-entries", Limit;
+    /// A path below a root is longer than the limit.
+    PathTooLong = "path-too-long", Limit;
+    /// Directories are nested deeper than the limit.
+    TooDeep = "too-deep", Limit;
+    /// A root, or a directory above it, is not a real directory.
+    UnsafeRoot = "unsafe-root", Changed;
+    /// A device, fifo or socket.
+    SpecialFile = "special-file", Changed;
+    /// Setuid, setgid or sticky on a file, or writable by others.
+    ForbiddenMode = "forbidden-mode", Changed;
+    /// An entry that the seal does not name.
+    ExtraEntry = "extra-entry", Changed;
+    /// Another type of entry than sealed.
+    TypeMismatch = "type-mismatch", Changed;
+    /// Other bytes than sealed.
+    DigestMismatch = "digest-mismatch", Changed;
+    /// A symlink with another target text than sealed.
+    LinkMismatch = "link-mismatch", Changed;
+    /// The owner's executable bit differs.
+    ModeMismatch = "mode-mismatch", Changed;
+    /// A sealed entry that is not there.
+    MissingEntry = "missing-entry", Changed;
+    /// The entry changed while it was being read.
+    ChangedWhileRead = "changed-while-read", Changed;
+    /// A file that is also known by a name outside the roots.
+    HardlinkOutside = "hardlink-outside", Changed;
+    /// A symlink that leaves the roots, at a gate that wants them inside.
+    LinkEscapes = "link-escapes", Changed;
+    /// A file or directory could not be read.
+    Unreadable = "unreadable", Io;
+    /// A file could not be written.
+    Unwritable = "unwritable", Io;
+    /// A refused cache could not be moved away.
+    DisposalFailed = "disposal-failed", Io;
+    /// Nothing was restored: no seal, and every root absent or empty.
+    NothingRestored = "nothing-restored", Miss;
+    /// Every root is absent or empty.
+    NothingToSeal = "nothing-to-seal", Miss;
+    /// There is no directory to drill on.
+    NothingToDrill = "nothing-to-drill", Miss;
+    /// The policy file is not there.
+    NoPolicy = "no-policy", Setup;
+    /// The policy is not TOML, or a field is unknown, missing or of the wrong kind.
+    MalformedPolicy = "malformed-policy", Setup;
+    /// A gate that could pass without evidence.
+    GateWithoutEvidence = "gate-without-evidence", Setup;
+    /// A root that cannot be sealed safely: relative tricks, the checkout, `.git`.
+    ForbiddenRoot = "forbidden-root", Setup;
+    /// Two roots where one contains the other.
+    OverlappingRoots = "overlapping-roots", Setup;
+    /// One key under two signers, or twice under one.
+    SharedKey = "shared-key", Setup;
+    /// The policy has no cache of that name.
+    UnknownCache = "unknown-cache", Setup;
+    /// The policy has no gate of that name.
+    UnknownGate = "unknown-gate", Setup;
+    /// Nothing says that the policy on disk can be believed.
+    UnpinnedPolicy = "unpinned-policy", Setup;
+    /// HOME is not set or not absolute, and a root begins with `~/`.
+    NoHome = "no-home", Setup;
+    /// A lockfile that the cache names is not in the checkout.
+    NoLockfile = "no-lockfile", Setup;
+    /// A key file that the policy or the command line names is not there.
+    NoKey = "no-key", Setup;
+    /// The key file is not what openssl writes for Ed25519.
+    MalformedKey = "malformed-key", Setup;
+    /// The key is of another algorithm, or private where public is wanted, or the reverse.
+    WrongKeyType = "wrong-key-type", Setup;
+    /// The private key is protected by a passphrase.
+    EncryptedKey = "encrypted-key", Setup;
+    /// Anybody can sign for this public key: it has small order.
+    WeakKey = "weak-key", Setup;
+    /// Others can read the private key file.
+    ExposedKey = "exposed-key", Setup;
+    /// The file exists and is never overwritten.
+    FileExists = "file-exists", Setup;
+    /// The seal cannot be written in the form asked for.
+    UnsupportedExport = "unsupported-export", Setup;
+    /// The command line is wrong.
+    Usage = "usage", Usage;
+    /// A tampering was not refused as it must be.
+    DrillFailed = "drill-failed", Internal;
+    /// A bug: two of our own parts disagree.
+    Internal = "internal", Internal;
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_kebab_case_and_unique() {
+        let mut words: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert!(words.iter().all(|w| w.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+        words.sort_unstable();
+        let count = words.len();
+        words.dedup();
+        assert_eq!(words.len(), count);
+    }
+
+    #[test]
+    fn refusals_outrank_io_and_io_outranks_a_miss() {
+        let order = [Exit::Stray, Exit::Untrusted, Exit::Limit, Exit::Changed, Exit::Io, Exit::Miss, Exit::Ok];
+        assert!(order.windows(2).all(|pair| pair[0].rank() > pair[1].rank()));
+    }
+}

@@ -1,0 +1,17 @@
+//! The words every other room shares: codes, digests, entry paths, limits, refusals. Imports nothing of ours.
+
+mod code;
+mod digest;
+mod display;
+mod json;
+mod limits;
+mod path;
+mod refusal;
+
+pub use code::{Code, Exit};
+pub use digest::{Algorithm, Digest, Hasher};
+pub use display::{Escaped, plural};
+pub use json::{Json, JsonError};
+pub use limits::Limits;
+pub use path::{EntryPath, PathError, escape_into, unescape};
+pub use refusal::{Refusal, Refusals};

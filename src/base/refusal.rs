@@ -1,0 +1,139 @@
+//! Refusals: reasoned noes, collected as values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Code, Exit};
+
+/// One reason against a cache. A code whose exit is [`Exit::Io`] says that something could not be decided;
+/// it stands among the refusals because any of them is enough to withhold trust.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refusal {
+    /// What is wrong.
+    pub code: Code,
+    /// Where: a path as the policy spells its root, then the entry; or a field of the seal. Raw bytes: show through [`super::Escaped`].
+    pub place: Vec<u8>,
+    /// What was expected there.
+    pub expected: String,
+    /// What was found there. May hold hostile text: show through [`super::Escaped`].
+    pub found: String,
+}
+
+impl Refusal {
+    /// A refusal at `place` with what was expected and what was found.
+    pub fn new(code: Code, place: impl Into<Vec<u8>>, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { code, place: place.into(), expected: expected.into(), found: found.into() }
+    }
+}
+
+/// All refusals of a run, worst first. Each is counted; of each code the first `cap` by place are kept, so
+/// that what is shown does not depend on the order in which threads met them.
+#[derive(Debug, Clone)]
+pub struct Refusals {
+    cap: usize,
+    counts: BTreeMap<Code, u64>,
+    kept: BTreeMap<Code, BTreeSet<Refusal>>,
+}
+
+impl Refusals {
+    /// An empty collection that keeps at most `cap` refusals of each code.
+    #[must_use]
+    pub fn new(cap: usize) -> Self {
+        Self { cap, counts: BTreeMap::new(), kept: BTreeMap::new() }
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, refusal: Refusal) {
+        *self.counts.entry(refusal.code).or_default() += 1;
+        self.keep(refusal);
+    }
+
+    /// Adds all of another collection.
+    pub fn append(&mut self, other: Self) {
+        for (code, count) in other.counts {
+            *self.counts.entry(code).or_default() += count;
+        }
+        for refusal in other.kept.into_values().flatten() {
+            self.keep(refusal);
+        }
+    }
+
+    fn keep(&mut self, refusal: Refusal) {
+        let kept = self.kept.entry(refusal.code).or_default();
+        kept.insert(refusal);
+        if kept.len() > self.cap {
+            kept.pop_last();
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// Whether this code is among them.
+    #[must_use]
+    pub fn has(&self, code: Code) -> bool {
+        self.counts.contains_key(&code)
+    }
+
+    /// How many there are, kept or not.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// How many of each code, worst first.
+    pub fn counts(&self) -> impl Iterator<Item = (Code, u64)> {
+        self.counts.iter().map(|(code, count)| (*code, *count))
+    }
+
+    /// The kept ones, worst first, then by place.
+    pub fn iter(&self) -> impl Iterator<Item = &Refusal> {
+        self.kept.values().flatten()
+    }
+
+    /// The exit status that wins among them; [`Exit::Ok`] if there is none.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.counts.keys().map(|code| code.exit()).max_by_key(|exit| exit.rank()).unwrap_or(Exit::Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extra(place: &str) -> Refusal {
+        Refusal::new(Code::ExtraEntry, place, "", "")
+    }
+
+    #[test]
+    fn what_is_kept_does_not_depend_on_the_order() {
+        let mut forward = Refusals::new(2);
+        let mut backward = Refusals::new(2);
+        for place in ["a", "b", "c", "d"] {
+            forward.push(extra(place));
+        }
+        for place in ["d", "c", "b", "a"] {
+            backward.push(extra(place));
+        }
+        assert_eq!(forward.total(), 4);
+        assert!(forward.iter().eq([&extra("a"), &extra("b")]));
+        assert!(forward.iter().eq(backward.iter()));
+    }
+
+    #[test]
+    fn the_worst_comes_first_and_decides() {
+        let mut all = Refusals::new(9);
+        all.push(Refusal::new(Code::Unreadable, "a", "", ""));
+        assert_eq!(all.exit(), Exit::Io);
+        all.push(extra("b"));
+        assert_eq!(all.exit(), Exit::Changed);
+        let mut other = Refusals::new(9);
+        other.push(Refusal::new(Code::TooOld, "seal.json", "", ""));
+        all.append(other);
+        assert_eq!(all.exit(), Exit::Untrusted);
+        assert_eq!(all.iter().next().map(|refusal| refusal.code), Some(Code::TooOld));
+    }
+}

@@ -1,0 +1,4 @@
+//! cacheseal decides whether a restored dependency cache is exactly what a trusted job said it was.
+
+pub mod base;
+pub mod seal;

@@ -1,0 +1,83 @@
+//! Writing manifests.
+
+use std::io::{self, Write};
+
+use super::{Entry, Manifest, Node, SIGNATURE};
+use crate::base::{Algorithm, escape_into};
+
+impl Manifest {
+    /// Writes the canonical text. Fails only if `out` does.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        let keyword = digest_keyword(self.algorithm);
+        out.write_all(SIGNATURE.as_bytes())?;
+        out.write_all(b". type=dir mode=0755\n")?;
+        let mut line = Vec::with_capacity(512);
+        let mut entries = self.entries();
+        while let Some(entry) = entries.next_entry() {
+            line.clear();
+            encode_line(&mut line, &entry, keyword);
+            out.write_all(&line)?;
+        }
+        Ok(())
+    }
+
+    /// The canonical text in memory.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        // Writing to a vector cannot fail.
+        let _: io::Result<()> = self.write_to(&mut text);
+        text
+    }
+}
+
+/// The mtree(5) keyword of a digest; `sha256digest` is a registered one, `blake3digest` is ours.
+pub(super) fn digest_keyword(algorithm: Algorithm) -> &'static [u8] {
+    match algorithm {
+        Algorithm::Blake3 => b" blake3digest=",
+        Algorithm::Sha256 => b" sha256digest=",
+    }
+}
+
+fn encode_line(line: &mut Vec<u8>, entry: &Entry<'_, '_>, keyword: &[u8]) {
+    line.extend_from_slice(b"./");
+    escape_into(line, entry.path);
+    match entry.record.node {
+        Node::File { size, executable, digest } => {
+            line.extend_from_slice(if executable {
+                b" type=file mode=0755 size="
+            } else {
+                b" type=file mode=0644 size="
+            });
+            push_decimal(line, size);
+            line.extend_from_slice(keyword);
+            let mut hex = [0; 64];
+            // 32 bytes always fill 64 digits.
+            let _: Result<(), hex::FromHexError> = hex::encode_to_slice(digest.0, &mut hex);
+            line.extend_from_slice(&hex);
+        }
+        Node::Directory(_) => line.extend_from_slice(b" type=dir mode=0755"),
+        Node::Link(target) => {
+            line.extend_from_slice(b" type=link link=");
+            escape_into(line, entry.listing.link(target));
+        }
+    }
+    line.push(b'\n');
+}
+
+fn push_decimal(line: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0_u8; 20];
+    let mut used = digits.len();
+    loop {
+        used -= 1;
+        if let Some(digit) = digits.get_mut(used) {
+            // A remainder of ten fits a byte.
+            *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        }
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    line.extend_from_slice(digits.get(used..).unwrap_or_default());
+}

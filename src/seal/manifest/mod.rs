@@ -1,0 +1,175 @@
+//! The manifest: a closed, canonical list of a root's entries, in a strict profile of mtree(5) 2.0.
+//! `docs/FORMAT.md` is its specification.
+
+mod encode;
+mod entries;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+pub use entries::{Entries, Entry};
+pub use parse::{ManifestError, ManifestErrorKind};
+
+use crate::base::{Algorithm, Digest};
+
+/// First line of every manifest: the mark by which mtree(5) readers know the format.
+pub const SIGNATURE: &str = "#mtree v2.0\n";
+
+/// A tree as a manifest names it: the listings of its directories, the root's first. Small: a million
+/// entries take some 70 bytes each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    algorithm: Algorithm,
+    listings: Vec<Listing>,
+}
+
+/// One directory: its entries sorted by the bytes of their names, unique.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Names and link texts, one after the other.
+    text: Vec<u8>,
+    records: Vec<Record>,
+}
+
+/// One entry of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    name: Span,
+    /// What the entry is.
+    pub node: Node,
+}
+
+/// What an entry is, and what of it is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// A regular file.
+    File {
+        /// Length in bytes.
+        size: u64,
+        /// Whether its owner may execute it.
+        executable: bool,
+        /// Digest of its bytes.
+        digest: Digest,
+    },
+    /// A directory: index of its listing.
+    Directory(u32),
+    /// A symbolic link: its text, in the listing that holds the record.
+    Link(Span),
+}
+
+/// A run of bytes in the text of a [`Listing`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    start: u32,
+    len: u16,
+}
+
+/// A listing cannot take more: its text would pass 4 GiB, or a name 65,535 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a directory's names and links together take more than 4 GiB")]
+pub struct ListingFull;
+
+/// Entries and content bytes of a manifest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Lines that name an entry, the root's own included.
+    pub entries: u64,
+    /// Sum of all file sizes.
+    pub bytes: u64,
+}
+
+impl Listing {
+    /// Adds an entry. Sort with [`Listing::sort`] when names did not come in order.
+    pub fn push(&mut self, name: &[u8], node: Node) -> Result<(), ListingFull> {
+        let name = self.store(name)?;
+        self.records.push(Record { name, node });
+        Ok(())
+    }
+
+    /// Adds a symbolic link.
+    pub fn push_link(&mut self, name: &[u8], target: &[u8]) -> Result<(), ListingFull> {
+        let name = self.store(name)?;
+        let target = self.store(target)?;
+        self.records.push(Record { name, node: Node::Link(target) });
+        Ok(())
+    }
+
+    fn store(&mut self, bytes: &[u8]) -> Result<Span, ListingFull> {
+        let start = u32::try_from(self.text.len()).map_err(|_| ListingFull)?;
+        let len = u16::try_from(bytes.len()).map_err(|_| ListingFull)?;
+        self.text.extend_from_slice(bytes);
+        Ok(Span { start, len })
+    }
+
+    /// Sorts the entries by name and gives back unused memory.
+    pub fn finish(&mut self) {
+        let text = &self.text;
+        self.records.sort_unstable_by(|a, b| bytes_of(text, a.name).cmp(bytes_of(text, b.name)));
+        self.text.shrink_to_fit();
+        self.records.shrink_to_fit();
+    }
+
+    /// The entries, sorted by name.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The name of one of this listing's records.
+    #[must_use]
+    pub fn name(&self, record: &Record) -> &[u8] {
+        bytes_of(&self.text, record.name)
+    }
+
+    /// The text of one of this listing's links.
+    #[must_use]
+    pub fn link(&self, target: Span) -> &[u8] {
+        bytes_of(&self.text, target)
+    }
+
+    fn find(&self, name: &[u8]) -> Option<&Record> {
+        let at = self.records.binary_search_by(|record| self.name(record).cmp(name)).ok()?;
+        self.records.get(at)
+    }
+}
+
+/// Spans are made by the listing that owns `text`, so they always lie inside it; a span of another
+/// listing yields nothing rather than a panic.
+fn bytes_of(text: &[u8], span: Span) -> &[u8] {
+    let start = span.start as usize;
+    text.get(start..start + usize::from(span.len)).unwrap_or_default()
+}
+
+impl Manifest {
+    /// A manifest from the listings of a tree, sorted, the root's first. Every [`Node::Directory`] must point
+    /// into `listings`, each listing but the first exactly once.
+    #[must_use]
+    pub fn new(algorithm: Algorithm, listings: Vec<Listing>) -> Self {
+        Self { algorithm, listings }
+    }
+
+    /// The algorithm of all content digests.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The listing of a directory; 0 is the root's.
+    #[must_use]
+    pub fn listing(&self, index: u32) -> Option<&Listing> {
+        self.listings.get(index as usize)
+    }
+
+    /// Entries and content bytes.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals { entries: 1, bytes: 0 };
+        for record in self.listings.iter().flat_map(Listing::records) {
+            totals.entries += 1;
+            if let Node::File { size, .. } = record.node {
+                totals.bytes = totals.bytes.saturating_add(size);
+            }
+        }
+        totals
+    }
+}

@@ -1,0 +1,220 @@
+//! Reading manifests. Only bytes whose digest a trusted key signed come here, and still nothing is repaired:
+//! what is not byte for byte canonical is refused.
+
+use super::encode::digest_keyword;
+use super::{Listing, Manifest, Node, SIGNATURE};
+use crate::base::{Algorithm, Code, Digest, EntryPath, Limits, PathError, unescape};
+
+/// Why bytes are not a manifest; `line` counts from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {kind}")]
+pub struct ManifestError {
+    /// The line.
+    pub line: u64,
+    /// What is wrong with it.
+    pub kind: ManifestErrorKind,
+}
+
+/// What can be wrong with a line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestErrorKind {
+    /// The first line is not ours.
+    #[error("expected `#mtree v2.0`")]
+    Signature,
+    /// The second line is not the root.
+    #[error("expected `. type=dir mode=0755`, the root")]
+    Root,
+    /// The last line has no line feed.
+    #[error("expected a line feed at the end")]
+    Unterminated,
+    /// The path is not in the one spelling that is read.
+    #[error("the path is not `./` and a canonically escaped name")]
+    Path,
+    /// The path leads elsewhere.
+    #[error("the path {0}")]
+    UnsafePath(#[from] PathError),
+    /// Keywords, their order or their values are not canonical.
+    #[error("expected `type=file mode=0644|0755 size=N {0}digest=HEX`, `type=dir mode=0755` or `type=link link=TEXT`")]
+    Fields(Algorithm),
+    /// Not after the line before it.
+    #[error("paths must be sorted by their bytes, each once")]
+    Order,
+    /// The directory that holds the entry is not listed as one.
+    #[error("the directory that holds the entry is not listed before it")]
+    Orphan,
+    /// A limit.
+    #[error("{}", limit_text(*.0))]
+    Limit(Code),
+}
+
+fn limit_text(code: Code) -> &'static str {
+    match code {
+        Code::TooManyEntries => "more entries than the limit",
+        Code::PathTooLong => "a path or link text longer than the limit",
+        _ => "directories nested deeper than the limit",
+    }
+}
+
+impl ManifestError {
+    /// The stable code: a limit's own, or `malformed-manifest`.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self.kind {
+            ManifestErrorKind::Limit(code) => code,
+            _ => Code::MalformedManifest,
+        }
+    }
+}
+
+impl Manifest {
+    /// Parses the canonical text of a manifest whose digests are of `algorithm`.
+    pub fn parse(text: &[u8], algorithm: Algorithm, limits: &Limits) -> Result<Self, ManifestError> {
+        let mut line = 1;
+        let mut parser = Parser::new(algorithm, limits);
+        parser.text(text, &mut line).map_err(|kind| ManifestError { line, kind })?;
+        for listing in &mut parser.listings {
+            listing.text.shrink_to_fit();
+            listing.records.shrink_to_fit();
+        }
+        Ok(Self { algorithm, listings: parser.listings })
+    }
+}
+
+struct Parser<'l> {
+    algorithm: Algorithm,
+    limits: &'l Limits,
+    listings: Vec<Listing>,
+    entries: u64,
+    /// The path of the line before, and of this one.
+    previous: Vec<u8>,
+    path: Vec<u8>,
+    /// The directory of the line before: its path with a trailing slash (empty for the root), its listing.
+    directory: (Vec<u8>, u32),
+    target: Vec<u8>,
+}
+
+impl<'l> Parser<'l> {
+    fn new(algorithm: Algorithm, limits: &'l Limits) -> Self {
+        Self {
+            algorithm,
+            limits,
+            listings: vec![Listing::default()],
+            entries: 1,
+            previous: Vec::new(),
+            path: Vec::new(),
+            directory: (Vec::new(), 0),
+            target: Vec::new(),
+        }
+    }
+
+    fn text(&mut self, text: &[u8], line: &mut u64) -> Result<(), ManifestErrorKind> {
+        let rest = text.strip_prefix(SIGNATURE.as_bytes()).ok_or(ManifestErrorKind::Signature)?;
+        *line += 1;
+        let mut rest = rest.strip_prefix(b". type=dir mode=0755\n").ok_or(ManifestErrorKind::Root)?;
+        while !rest.is_empty() {
+            *line += 1;
+            let end = rest.iter().position(|byte| *byte == b'\n').ok_or(ManifestErrorKind::Unterminated)?;
+            let (head, tail) = rest.split_at_checked(end + 1).ok_or(ManifestErrorKind::Unterminated)?;
+            self.line(head.strip_suffix(b"\n").unwrap_or(head))?;
+            rest = tail;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), ManifestErrorKind> {
+        self.entries += 1;
+        if self.entries > self.limits.entries_max {
+            return Err(ManifestErrorKind::Limit(Code::TooManyEntries));
+        }
+        let space = line.iter().position(|byte| *byte == b' ').ok_or(ManifestErrorKind::Path)?;
+        let (path, fields) = line.split_at_checked(space).ok_or(ManifestErrorKind::Path)?;
+        std::mem::swap(&mut self.path, &mut self.previous);
+        self.path.clear();
+        path.strip_prefix(b"./").and_then(|path| unescape(path, &mut self.path)).ok_or(ManifestErrorKind::Path)?;
+        if self.path.len() > self.limits.path_bytes_max {
+            return Err(ManifestErrorKind::Limit(Code::PathTooLong));
+        }
+        if self.path <= self.previous {
+            return Err(if self.path.is_empty() { ManifestErrorKind::Path } else { ManifestErrorKind::Order });
+        }
+        let name_at = self.path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        let (directory, name) = self.path.split_at(name_at);
+        EntryPath::check_name(name)?;
+        if directory != self.directory.0 {
+            let index = find_directory(&self.listings, directory, self.limits)?;
+            self.directory = (directory.to_vec(), index);
+        }
+        let name = name.to_vec();
+        self.entry(&name, fields)
+    }
+
+    fn entry(&mut self, name: &[u8], fields: &[u8]) -> Result<(), ManifestErrorKind> {
+        let malformed = ManifestErrorKind::Fields(self.algorithm);
+        let index = u32::try_from(self.listings.len()).map_err(|_| ManifestErrorKind::Limit(Code::TooManyEntries))?;
+        let listing = self.listings.get_mut(self.directory.1 as usize).ok_or(ManifestErrorKind::Orphan)?;
+        let full = |_| ManifestErrorKind::Limit(Code::PathTooLong);
+        if let Some(file) = fields.strip_prefix(b" type=file mode=") {
+            let node = parse_file(file, self.algorithm).ok_or(malformed)?;
+            listing.push(name, node).map_err(full)
+        } else if let Some(link) = fields.strip_prefix(b" type=link link=") {
+            self.target.clear();
+            unescape(link, &mut self.target).ok_or(malformed.clone())?;
+            if self.target.is_empty() || self.target.contains(&0) {
+                return Err(malformed);
+            }
+            if self.target.len() > self.limits.link_bytes_max {
+                return Err(ManifestErrorKind::Limit(Code::PathTooLong));
+            }
+            listing.push_link(name, &self.target).map_err(full)
+        } else if fields == b" type=dir mode=0755" {
+            listing.push(name, Node::Directory(index)).map_err(full)?;
+            self.listings.push(Listing::default());
+            Ok(())
+        } else {
+            Err(malformed)
+        }
+    }
+}
+
+/// Steps from the root to the listing of `directory`, which is empty or ends in a slash.
+fn find_directory(listings: &[Listing], directory: &[u8], limits: &Limits) -> Result<u32, ManifestErrorKind> {
+    let Some(directory) = directory.strip_suffix(b"/") else { return Ok(0) };
+    let mut index = 0;
+    // An empty component is never the name of an entry, so `a//b` finds no directory.
+    for (depth, name) in directory.split(|byte| *byte == b'/').enumerate() {
+        if depth >= limits.depth_max {
+            return Err(ManifestErrorKind::Limit(Code::TooDeep));
+        }
+        let record = listings.get(index as usize).and_then(|listing| listing.find(name));
+        match record.map(|record| record.node) {
+            Some(Node::Directory(next)) => index = next,
+            _ => return Err(ManifestErrorKind::Orphan),
+        }
+    }
+    Ok(index)
+}
+
+/// `0644|0755 size=N …digest=HEX`, nothing else.
+fn parse_file(text: &[u8], algorithm: Algorithm) -> Option<Node> {
+    let (executable, rest) = match text.split_at_checked(4)? {
+        (b"0644", rest) => (false, rest),
+        (b"0755", rest) => (true, rest),
+        _ => return None,
+    };
+    let rest = rest.strip_prefix(b" size=")?;
+    let end = rest.iter().position(|byte| *byte == b' ')?;
+    let (size, rest) = rest.split_at_checked(end)?;
+    let size = parse_decimal(size)?;
+    let digest = Digest::from_hex(rest.strip_prefix(digest_keyword(algorithm))?)?;
+    Some(Node::File { size, executable, digest })
+}
+
+/// A decimal number without sign or leading zeros that fits 63 bits, as file sizes do.
+fn parse_decimal(text: &[u8]) -> Option<u64> {
+    if !text.iter().all(u8::is_ascii_digit) || text.len() > 1 && text.first() == Some(&b'0') {
+        return None;
+    }
+    let number: u64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    i64::try_from(number).is_ok().then_some(number)
+}

@@ -1,0 +1,3 @@
+//! The signed documents of a seal: manifests, the statement that names them, the envelope that signs it.
+
+pub mod manifest;
