@@ -12,9 +12,9 @@ pub struct Refusal {
     pub code: Code,
     /// Where: a path as the policy spells its root, then the entry; or a field of the seal. Raw bytes: show through [`super::Escaped`].
     pub place: Vec<u8>,
-    /// What was expected there.
+    /// What was expected there. Text that came from outside is already escaped in it.
     pub expected: String,
-    /// What was found there. May hold hostile text: show through [`super::Escaped`].
+    /// What was found there. Text that came from outside is already escaped in it.
     pub found: String,
 }
 

@@ -1,0 +1,351 @@
+//! A tree held against its manifest: every difference, and nothing read that the manifest does not name.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
+
+use super::Options;
+use super::handle::{Directory, Kind};
+use super::hardlinks::HardLinks;
+use super::names::Names;
+use super::read::{ReadError, open_file, read_link};
+use super::snapshot::kind_of;
+use super::walk::{At, Trail, Visit, Worker, walk};
+use crate::base::{Code, Refusal, Refusals};
+use crate::seal::manifest::{Listing, Manifest, Node, Record, Span};
+
+/// What a root must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Expectation<'a> {
+    /// The root as the policy writes it; refusals begin with it.
+    pub spelling: &'a str,
+    /// Its entries.
+    pub manifest: &'a Manifest,
+    /// Whether symlinks that leave the root are refused.
+    pub links_inside: bool,
+}
+
+/// How a tree differs from its manifest.
+#[derive(Debug)]
+pub struct Comparison {
+    /// Every difference, and everything that could not be read.
+    pub refusals: Refusals,
+    /// Symlinks whose text leads out of the root.
+    pub links_leaving: u64,
+    /// Files with more than one name.
+    pub hardlinks: HardLinks,
+}
+
+/// Reads every file that `expected` names, once, and compares. A file of another size is not read, an extra
+/// file never, so that the cost is bounded by what was sealed.
+#[must_use]
+pub fn compare(root: Directory, expected: &Expectation<'_>, options: &Options<'_>) -> Comparison {
+    let visit = CompareVisit { expected, options, extra: AtomicU64::new(0) };
+    let mut whole = Comparison {
+        refusals: Refusals::new(options.limits.refusals_max),
+        links_leaving: 0,
+        hardlinks: HardLinks::default(),
+    };
+    for part in walk(&visit, root.into_fd(), Some(0), options.threads) {
+        whole.links_leaving += part.links_leaving;
+        whole.hardlinks.append(part.hardlinks);
+        if let Some(refusals) = part.refusals {
+            whole.refusals.append(refusals);
+        }
+    }
+    whole
+}
+
+/// A root that is absent or cannot be entered although `manifest` was sealed for it: all of it is missing.
+#[must_use]
+pub fn all_missing(spelling: &str, manifest: &Manifest, cap: usize) -> Refusals {
+    let mut refusals = Refusals::new(cap);
+    refusals.push(Refusal::new(Code::MissingEntry, spelling, "a directory", "nothing"));
+    let mut entries = manifest.entries();
+    while let Some(entry) = entries.next_entry() {
+        refusals.push(missing(place(spelling, entry.path), entry.record.node));
+    }
+    refusals
+}
+
+struct CompareVisit<'a> {
+    expected: &'a Expectation<'a>,
+    options: &'a Options<'a>,
+    /// Entries found that are not in the manifest.
+    extra: AtomicU64,
+}
+
+#[derive(Default)]
+struct Part {
+    refusals: Option<Refusals>,
+    links_leaving: u64,
+    hardlinks: HardLinks,
+}
+
+/// The listing of a directory in the manifest; `None` for a directory that the manifest does not name.
+type Place = Option<u32>;
+
+impl CompareVisit<'_> {
+    fn refuse(&self, part: &mut Part, refusal: Refusal) {
+        part.refusals.get_or_insert_with(|| Refusals::new(self.options.limits.refusals_max)).push(refusal);
+    }
+
+    fn place(&self, trail: &Trail, name: &[u8]) -> Vec<u8> {
+        place(self.expected.spelling, &trail.path(name))
+    }
+
+    fn differs(&self, part: &mut Part, code: Code, at: &At<'_, Place>, name: &[u8], expected: String, found: String) {
+        self.refuse(part, Refusal::new(code, self.place(at.trail, name), expected, found));
+    }
+
+    fn read_error(&self, part: &mut Part, place: Vec<u8>, node: Node, error: &ReadError) {
+        self.refuse(part, Refusal::new(code_of(error), place, describe(node), error.to_string()));
+    }
+
+    /// An entry that the manifest names and the directory has.
+    fn both(
+        &self,
+        at: &At<'_, Place>,
+        listing: &Listing,
+        record: &Record,
+        file_type: FileType,
+        worker: &mut Worker<Place, Part>,
+    ) -> Result<(), ReadError> {
+        let name = listing.name(record);
+        let kind = kind_of(at, name, file_type)?;
+        match (record.node, kind) {
+            (Node::File { .. }, Kind::File) => self.file(at, name, record.node, worker),
+            (Node::Directory(index), Kind::Directory) => {
+                worker.enter(name, Some(index));
+                Ok(())
+            }
+            (Node::Link(target), Kind::Link) => self.link(at, name, listing, target, &mut worker.found),
+            (node, kind) => {
+                let code = if let Kind::Special(_) = kind { Code::SpecialFile } else { Code::TypeMismatch };
+                self.differs(&mut worker.found, code, at, name, describe(node), kind.noun().to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    fn file(&self, at: &At<'_, Place>, name: &[u8], node: Node, worker: &mut Worker<Place, Part>) -> Result<(), ReadError> {
+        let Node::File { size, executable, digest } = node else { return Ok(()) };
+        let file = open_file(at.fd, name)?;
+        let part = &mut worker.found;
+        self.mode(part, at, name, &file.stat, executable);
+        if file.stat.st_nlink > 1 {
+            let place = self.place(at.trail, name);
+            // The widths of these fields differ between systems.
+            #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "narrower on macOS")]
+            part.hardlinks.push(file.stat.st_dev as u64, file.stat.st_ino as u64, u64::from(file.stat.st_nlink), place);
+        }
+        if file.size() != size {
+            self.differs(part, Code::DigestMismatch, at, name, describe(node), format!("a file of {} bytes", file.size()));
+            return Ok(());
+        }
+        let found = file.digest(self.expected.manifest.algorithm(), &mut worker.buffer)?;
+        if found != digest {
+            let algorithm = self.expected.manifest.algorithm();
+            let found = format!("{size} bytes of {algorithm} {found}");
+            let expected = format!("{size} bytes of {algorithm} {digest}");
+            self.differs(&mut worker.found, Code::DigestMismatch, at, name, expected, found);
+        }
+        Ok(())
+    }
+
+    fn mode(&self, part: &mut Part, at: &At<'_, Place>, name: &[u8], stat: &Stat, executable: bool) {
+        let mode = u32::from(stat.st_mode);
+        if let Some(found) = forbidden_bits(mode, true) {
+            let expected = "no setuid, setgid or sticky bit, and not writable by others".to_owned();
+            self.differs(part, Code::ForbiddenMode, at, name, expected, found);
+        }
+        if (mode & 0o100 != 0) != executable {
+            let (expected, found) = if executable { ("executable", "not executable") } else { ("not executable", "executable") };
+            self.differs(part, Code::ModeMismatch, at, name, format!("{expected} by its owner"), format!("{found} by its owner"));
+        }
+    }
+
+    fn link(&self, at: &At<'_, Place>, name: &[u8], listing: &Listing, target: Span, part: &mut Part) -> Result<(), ReadError> {
+        let expected = listing.link(target);
+        let found = read_link(at.fd, name)?;
+        if found != expected {
+            self.differs(part, Code::LinkMismatch, at, name, link_text(expected), link_text(&found));
+        }
+        if leaves_root(&found, at.trail.depth) {
+            part.links_leaving += 1;
+            if self.expected.links_inside {
+                let expected = "a link that stays inside the root".to_owned();
+                self.differs(part, Code::LinkEscapes, at, name, expected, link_text(&found));
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry that the manifest does not name. Directories are entered, so that each entry in them is told too.
+    fn extra(&self, at: &At<'_, Place>, name: &[u8], file_type: FileType, worker: &mut Worker<Place, Part>) {
+        let limits = self.options.limits;
+        if self.extra.fetch_add(1, Ordering::Relaxed) >= limits.entries_max {
+            let found = "more entries that the seal does not name".to_owned();
+            self.differs(&mut worker.found, Code::TooManyEntries, at, name, format!("at most {}", limits.entries_max), found);
+            worker.stop();
+            return;
+        }
+        match kind_of(at, name, file_type) {
+            Ok(Kind::Special(noun)) => {
+                let expected = "a file, directory or symlink".to_owned();
+                self.differs(&mut worker.found, Code::SpecialFile, at, name, expected, noun.to_owned());
+            }
+            Ok(kind) => {
+                self.differs(&mut worker.found, Code::ExtraEntry, at, name, "nothing".to_owned(), kind.noun().to_owned());
+                if kind == Kind::Directory && at.trail.depth < limits.depth_max {
+                    worker.enter(name, None);
+                }
+            }
+            Err(error) => {
+                let found = format!("an entry that {error}");
+                self.differs(&mut worker.found, Code::ExtraEntry, at, name, "nothing".to_owned(), found);
+            }
+        }
+    }
+
+    /// An entry that the manifest names and the directory does not have, with all below it.
+    fn missing(&self, at: &At<'_, Place>, listing: &Listing, record: &Record, part: &mut Part) {
+        let mut waiting = vec![(self.place(at.trail, listing.name(record)), record.node)];
+        while let Some((place, node)) = waiting.pop() {
+            if let Node::Directory(index) = node
+                && let Some(below) = self.expected.manifest.listing(index)
+            {
+                for record in below.records() {
+                    waiting.push(([&place, &b"/"[..], below.name(record)].concat(), record.node));
+                }
+            }
+            self.refuse(part, missing(place, node));
+        }
+    }
+}
+
+impl Visit for CompareVisit<'_> {
+    type Place = Place;
+    type Found = Part;
+
+    fn directory(&self, at: &At<'_, Place>, names: &mut Names, worker: &mut Worker<Place, Part>) {
+        let Some(listing) = at.place.and_then(|index| self.expected.manifest.listing(index)) else {
+            for (name, file_type) in names.iter() {
+                self.extra(at, name, file_type, worker);
+            }
+            return;
+        };
+        match rustix::fs::fstat(at.fd) {
+            Ok(stat) => {
+                if let Some(found) = forbidden_bits(u32::from(stat.st_mode), false) {
+                    let expected = "not writable by others".to_owned();
+                    self.differs(&mut worker.found, Code::ForbiddenMode, at, b"", expected, found);
+                }
+            }
+            Err(errno) => self.obstacle(at.trail, *at.place, errno, &mut worker.found),
+        }
+        names.sort();
+        let mut sealed = listing.records().iter().peekable();
+        for (name, file_type) in names.iter() {
+            while let Some(record) = sealed.next_if(|record| listing.name(record) < name) {
+                self.missing(at, listing, record, &mut worker.found);
+            }
+            match sealed.next_if(|record| listing.name(record) == name) {
+                Some(record) => {
+                    if let Err(error) = self.both(at, listing, record, file_type, worker) {
+                        self.read_error(&mut worker.found, self.place(at.trail, name), record.node, &error);
+                    }
+                }
+                None => self.extra(at, name, file_type, worker),
+            }
+        }
+        for record in sealed {
+            self.missing(at, listing, record, &mut worker.found);
+        }
+    }
+
+    fn obstacle(&self, trail: &Trail, place: Place, errno: Errno, part: &mut Part) {
+        let error = match errno {
+            // It was a directory a moment ago.
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => ReadError::Changed,
+            errno => errno.into(),
+        };
+        let at = self.place(trail, b"");
+        match place {
+            Some(index) => self.read_error(part, at, Node::Directory(index), &error),
+            None => self.refuse(part, Refusal::new(code_of(&error), at, "nothing", error.to_string())),
+        }
+    }
+}
+
+/// A refusal's place: the root as the policy writes it, then the entry.
+pub(super) fn place(spelling: &str, path: &[u8]) -> Vec<u8> {
+    let mut place = spelling.as_bytes().to_vec();
+    if !path.is_empty() {
+        place.push(b'/');
+        place.extend_from_slice(path);
+    }
+    place
+}
+
+/// The code for an entry that the walk met but could not read as what it was listed as.
+pub(super) fn code_of(error: &ReadError) -> Code {
+    match error {
+        ReadError::Absent | ReadError::Changed | ReadError::NotRegular(_) => Code::ChangedWhileRead,
+        ReadError::TooLarge { .. } | ReadError::Io(_) => Code::Unreadable,
+    }
+}
+
+/// Mode bits that no sealed entry has, named; `None` if there are none of them. Directories may be sticky or
+/// setgid, as shared ones are.
+pub(super) fn forbidden_bits(mode: u32, file: bool) -> Option<String> {
+    let special = if file { mode & 0o7000 } else { 0 };
+    ((special | mode & 0o002) != 0).then(|| format!("mode {:04o}", mode & 0o7777))
+}
+
+/// Whether a link at `depth` directories below its root may lead out of it. `..` after a name goes through
+/// whatever that name is, so it counts as leaving.
+fn leaves_root(target: &[u8], depth: usize) -> bool {
+    let components: Vec<_> = target.split(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b".")).collect();
+    let up = components.iter().take_while(|name| **name == b"..").count();
+    target.first() == Some(&b'/') || up > depth || components.iter().skip(up).any(|name| *name == b"..")
+}
+
+fn missing(place: Vec<u8>, node: Node) -> Refusal {
+    Refusal::new(Code::MissingEntry, place, describe(node), "nothing")
+}
+
+fn describe(node: Node) -> String {
+    match node {
+        Node::File { size, .. } => format!("a file of {size} bytes"),
+        Node::Directory(_) => "a directory".to_owned(),
+        Node::Link(_) => "a symlink".to_owned(),
+    }
+}
+
+fn link_text(target: &[u8]) -> String {
+    format!("a link to `{}`", crate::base::Escaped(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_followed_on_paper_only() {
+        for (target, depth, leaves) in [
+            ("b", 0, false),
+            ("../b", 0, true),
+            ("../b", 1, false),
+            ("../../b", 1, true),
+            ("./../b", 1, false),
+            ("b/../c", 3, true),
+            ("/etc/passwd", 9, true),
+            ("..", 1, false),
+            ("...", 0, false),
+        ] {
+            assert_eq!(leaves_root(target.as_bytes(), depth), leaves, "{target} at {depth}");
+        }
+    }
+}

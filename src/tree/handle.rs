@@ -1,0 +1,137 @@
+//! Open directories, reached component by component without following symlinks.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
+
+/// A directory held open. All access to what is in it goes through this handle, never through its path again.
+#[derive(Debug)]
+pub struct Directory(OwnedFd);
+
+/// What a name turned out to be.
+#[derive(Debug)]
+pub enum Found<T> {
+    /// Nothing has that name.
+    Absent,
+    /// It is there and as it should be.
+    There(T),
+    /// Something that is never followed or entered stands in its place.
+    Unsafe {
+        /// Number of components that were entered before it.
+        depth: usize,
+        /// What it is.
+        kind: Kind,
+    },
+}
+
+/// The type of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Regular file.
+    File,
+    /// Directory.
+    Directory,
+    /// Symbolic link.
+    Link,
+    /// Fifo, socket or device: never opened.
+    Special(&'static str),
+}
+
+impl Kind {
+    /// The word for people, with its article.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::File => "a regular file",
+            Self::Directory => "a directory",
+            Self::Link => "a symlink",
+            Self::Special(noun) => noun,
+        }
+    }
+
+    /// The kind of a file type; `None` where the file system does not tell.
+    pub(super) fn of(file_type: FileType) -> Option<Self> {
+        Some(match file_type {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Directory,
+            FileType::Symlink => Self::Link,
+            FileType::Fifo => Self::Special("a fifo"),
+            FileType::Socket => Self::Special("a socket"),
+            FileType::CharacterDevice => Self::Special("a character device"),
+            FileType::BlockDevice => Self::Special("a block device"),
+            FileType::Unknown => return None,
+        })
+    }
+
+    /// The kind in the mode of a stat.
+    pub(super) fn of_stat(stat: &Stat) -> Self {
+        Self::of(FileType::from_raw_mode(stat.st_mode)).unwrap_or(Self::Special("an entry of unknown type"))
+    }
+}
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+impl Directory {
+    /// Opens a directory by its path, the way the kernel resolves it. Only for places that the user names:
+    /// home, the policy's directory, `/`.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = DIRECTORY.difference(OFlags::NOFOLLOW);
+        Ok(Self(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
+    }
+
+    /// Goes down `components`, each of which must be a real directory.
+    pub fn descend<'a>(&self, components: impl IntoIterator<Item = &'a str>) -> io::Result<Found<Self>> {
+        let mut current = Self(self.0.try_clone()?);
+        for (depth, name) in components.into_iter().enumerate() {
+            current = match current.child(name.as_bytes())? {
+                Found::There(next) => next,
+                Found::Absent => return Ok(Found::Absent),
+                Found::Unsafe { kind, .. } => return Ok(Found::Unsafe { depth, kind }),
+            };
+        }
+        Ok(Found::There(current))
+    }
+
+    /// Opens a directory in this one.
+    pub fn child(&self, name: &[u8]) -> io::Result<Found<Self>> {
+        match open_directory(self.0.as_fd(), name) {
+            Ok(fd) => Ok(Found::There(Self(fd))),
+            Err(Errno::NOENT) => Ok(Found::Absent),
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                let stat = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                Ok(Found::Unsafe { depth: 0, kind: Kind::of_stat(&stat) })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        let mut names = super::names::Names::default();
+        names.read(self.0.as_fd())?;
+        Ok(names.is_empty())
+    }
+
+    /// Waits until what was written to it is on the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        File::from(self.0.try_clone()?).sync_all()
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    pub(super) fn into_fd(self) -> OwnedFd {
+        self.0
+    }
+}
+
+/// Opens the directory `name` in `parent`, never through a symlink.
+pub(super) fn open_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    retry_on_intr(|| rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()))
+}

@@ -1,0 +1,61 @@
+//! Hard links: a file whose other names lie outside the roots can be changed through them after it was verified.
+
+use std::collections::HashMap;
+
+use crate::base::{Code, Refusal};
+
+/// The files with several names that a walk met, each name once.
+#[derive(Debug, Default)]
+pub struct HardLinks(Vec<HardLink>);
+
+#[derive(Debug)]
+struct HardLink {
+    device: u64,
+    inode: u64,
+    names: u64,
+    place: Vec<u8>,
+}
+
+impl HardLinks {
+    /// Notes that `place` is one of `names` names of a file.
+    pub(super) fn push(&mut self, device: u64, inode: u64, names: u64, place: Vec<u8>) {
+        self.0.push(HardLink { device, inode, names, place });
+    }
+
+    /// Adds those of another walk.
+    pub fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
+    /// A refusal for every name of a file that has more names than were met. Ask only when all roots have been walked.
+    pub fn outside(self) -> impl Iterator<Item = Refusal> {
+        let mut met: HashMap<(u64, u64), u64> = HashMap::new();
+        for link in &self.0 {
+            *met.entry((link.device, link.inode)).or_default() += 1;
+        }
+        self.0.into_iter().filter_map(move |link| {
+            let inside = met.get(&(link.device, link.inode)).copied().unwrap_or(0);
+            (inside < link.names).then(|| {
+                let found = format!("{} of its {} names are inside", inside, link.names);
+                Refusal::new(Code::HardlinkOutside, link.place, "all names of the file inside the roots", found)
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_are_missing_count() {
+        let mut links = HardLinks::default();
+        links.push(1, 7, 2, b"r/a".to_vec());
+        links.push(1, 8, 2, b"r/c".to_vec());
+        let mut other = HardLinks::default();
+        other.push(1, 7, 2, b"s/b".to_vec());
+        links.append(other);
+        let refused: Vec<_> = links.outside().map(|refusal| refusal.place).collect();
+        assert_eq!(refused, [b"r/c".to_vec()]);
+    }
+}

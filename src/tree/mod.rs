@@ -1,0 +1,32 @@
+//! Directories on disk: walk, hash, compare, write. Every step is taken from an open directory handle and
+//! follows no symlink, so that what was checked is what was read.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this room is where files are touched")]
+
+mod compare;
+mod dispose;
+mod handle;
+mod hardlinks;
+mod names;
+mod read;
+mod snapshot;
+mod store;
+mod walk;
+
+pub use compare::{Comparison, Expectation, all_missing, compare};
+pub use dispose::{Disposal, DisposalError, Quarantine};
+pub use handle::{Directory, Found, Kind};
+pub use hardlinks::HardLinks;
+pub use read::{ReadError, read_named_file};
+pub use snapshot::{Snapshot, snapshot};
+pub use store::{SealDirectory, Staging, StoreError};
+
+use crate::base::Limits;
+
+/// How to go through a tree.
+#[derive(Debug, Clone)]
+pub struct Options<'a> {
+    /// Threads that read and hash. More than there are cores keeps a cold disk busy and costs a warm one nothing.
+    pub threads: usize,
+    /// Caps on what is found.
+    pub limits: &'a Limits,
+}

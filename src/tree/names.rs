@@ -1,0 +1,80 @@
+//! The names in a directory.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+/// The names in a directory and their types as far as the directory tells, without `.` and `..`.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    text: Vec<u8>,
+    entries: Vec<(usize, usize, FileType)>,
+    buffer: Vec<u8>,
+}
+
+/// Space for the kernel's records; larger brings no fewer calls for real directories.
+const BUFFER_BYTES: usize = 32 << 10;
+
+impl Names {
+    /// Replaces the names by those in `directory`, in the order that it gives them.
+    pub(super) fn read(&mut self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.text.clear();
+        self.entries.clear();
+        self.read_records(directory)
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn read_records(&mut self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.reserve(BUFFER_BYTES);
+        let mut records = rustix::fs::RawDir::new(directory, buffer.spare_capacity_mut());
+        let result = loop {
+            match records.next() {
+                None => break Ok(()),
+                Some(Ok(record)) => self.push(record.file_name().to_bytes(), record.file_type()),
+                Some(Err(Errno::INTR)) => {}
+                Some(Err(error)) => break Err(error),
+            }
+        };
+        self.buffer = buffer;
+        result
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn read_records(&mut self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+        let mut records = rustix::fs::Dir::read_from(directory)?;
+        while let Some(record) = records.read() {
+            let record = record?;
+            self.push(record.file_name().to_bytes(), record.file_type());
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, name: &[u8], file_type: FileType) {
+        if name != b"." && name != b".." {
+            let start = self.text.len();
+            self.text.extend_from_slice(name);
+            self.entries.push((start, self.text.len(), file_type));
+        }
+    }
+
+    /// Sorts by the bytes of the names.
+    pub(super) fn sort(&mut self) {
+        let text = &self.text;
+        self.entries.sort_unstable_by(|a, b| text.get(a.0..a.1).cmp(&text.get(b.0..b.1)));
+    }
+
+    /// The names with their types.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], FileType)> {
+        self.entries.iter().map(|(start, end, kind)| (self.text.get(*start..*end).unwrap_or_default(), *kind))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}

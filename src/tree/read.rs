@@ -1,0 +1,213 @@
+//! Reading files: each once, through one handle, with proof that it did not change meanwhile.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::handle::{Directory, Kind};
+use crate::base::{Algorithm, Digest, Hasher};
+
+/// Why a file could not be read as a whole.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// Nothing has that name.
+    #[error("is not there")]
+    Absent,
+    /// Not a regular file; it was not read.
+    #[error("is {}, not a regular file", .0.noun())]
+    NotRegular(Kind),
+    /// Longer than the cap; it was not read.
+    #[error("has {size} bytes, more than the limit of {max}")]
+    TooLarge {
+        /// Its size.
+        size: u64,
+        /// The cap.
+        max: u64,
+    },
+    /// It changed between the first look and the last.
+    #[error("changed while it was being read")]
+    Changed,
+    /// The system's error.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<Errno> for ReadError {
+    fn from(errno: Errno) -> Self {
+        Self::Io(errno.into())
+    }
+}
+
+/// A buffer for reading, aligned to a page: the kernel copies to an unaligned one at a third of the speed.
+#[derive(Debug)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+const PAGE: usize = 4096;
+const BUFFER_BYTES: usize = 128 << 10;
+
+impl Default for Buffer {
+    fn default() -> Self {
+        let bytes = vec![0; BUFFER_BYTES + PAGE];
+        let start = bytes.as_ptr().align_offset(PAGE).min(PAGE);
+        Self { bytes, start }
+    }
+}
+
+impl Buffer {
+    fn slice(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.start..).and_then(|rest| rest.get_mut(..BUFFER_BYTES)).unwrap_or_default()
+    }
+}
+
+/// A file that is open for reading, as it was when it was opened.
+pub(super) struct OpenFile {
+    fd: OwnedFd,
+    pub(super) stat: Stat,
+}
+
+/// Opens the regular file `name`. A fifo does not block it, a symlink is not followed.
+pub(super) fn open_file(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OpenFile, ReadError> {
+    const FILE: OFlags =
+        OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+    let fd = match retry_on_intr(|| rustix::fs::openat(directory, name, FILE, Mode::empty())) {
+        Ok(fd) => fd,
+        Err(Errno::NOENT) => return Err(ReadError::Absent),
+        // A symlink, or a socket or device that nobody answers: say which.
+        Err(errno @ (Errno::LOOP | Errno::NXIO | Errno::NODEV)) => return Err(not_regular(directory, name, errno)),
+        Err(errno) => return Err(errno.into()),
+    };
+    let stat = rustix::fs::fstat(&fd)?;
+    match Kind::of_stat(&stat) {
+        Kind::File => Ok(OpenFile { fd, stat }),
+        kind => Err(ReadError::NotRegular(kind)),
+    }
+}
+
+fn not_regular(directory: BorrowedFd<'_>, name: &[u8], errno: Errno) -> ReadError {
+    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| Kind::of_stat(&stat)) {
+        Ok(Kind::File) | Err(_) => errno.into(),
+        Ok(kind) => ReadError::NotRegular(kind),
+    }
+}
+
+impl OpenFile {
+    /// Size in bytes when it was opened.
+    pub(super) fn size(&self) -> u64 {
+        u64::try_from(self.stat.st_size).unwrap_or(0)
+    }
+
+    /// Gives all its bytes to `take`, in pieces, then makes sure that nothing touched the file since it was opened.
+    /// Never reads past the size it had.
+    fn read_all(&self, buffer: &mut Buffer, mut take: impl FnMut(&[u8])) -> Result<(), ReadError> {
+        let mut left = self.size();
+        let buffer = buffer.slice();
+        while left > 0 {
+            let want = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            let piece = buffer.get_mut(..want).unwrap_or_default();
+            let read = retry_on_intr(|| rustix::io::read(&self.fd, &mut *piece))?;
+            if read == 0 {
+                return Err(ReadError::Changed);
+            }
+            take(piece.get(..read).unwrap_or_default());
+            left = left.saturating_sub(read as u64);
+        }
+        if same_file_state(&self.stat, &rustix::fs::fstat(&self.fd)?) { Ok(()) } else { Err(ReadError::Changed) }
+    }
+
+    /// The digest of its bytes.
+    pub(super) fn digest(&self, algorithm: Algorithm, buffer: &mut Buffer) -> Result<Digest, ReadError> {
+        let size = self.size();
+        let mut whole = None;
+        let mut pieces = None;
+        self.read_all(buffer, |piece| {
+            // Most files come in one piece, which needs no hasher state.
+            if piece.len() as u64 == size {
+                whole = Some(algorithm.digest(piece));
+            } else {
+                pieces.get_or_insert_with(|| Hasher::new(algorithm)).update(piece);
+            }
+        })?;
+        Ok(whole.or_else(|| pieces.map(Hasher::finish)).unwrap_or_else(|| algorithm.digest(b"")))
+    }
+
+    /// All its bytes, if there are at most `max`.
+    pub(super) fn bytes(&self, max: u64, buffer: &mut Buffer) -> Result<Vec<u8>, ReadError> {
+        let size = self.size();
+        if size > max {
+            return Err(ReadError::TooLarge { size, max });
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        self.read_all(buffer, |piece| bytes.extend_from_slice(piece))?;
+        Ok(bytes)
+    }
+}
+
+/// Whether nothing was written, linked, renamed or re-moded between two looks at one open file. The change
+/// time is the kernel's own: a program can put the modification time back, not this one.
+fn same_file_state(before: &Stat, after: &Stat) -> bool {
+    (before.st_size, before.st_mtime, before.st_mtime_nsec, before.st_ctime, before.st_ctime_nsec)
+        == (after.st_size, after.st_mtime, after.st_mtime_nsec, after.st_ctime, after.st_ctime_nsec)
+}
+
+impl Directory {
+    /// The bytes of the regular file `name`, if there are at most `max`.
+    pub fn read_file(&self, name: &[u8], max: u64) -> Result<Vec<u8>, ReadError> {
+        open_file(self.fd(), name)?.bytes(max, &mut Buffer::default())
+    }
+
+    /// The SHA-256 of the regular file at `components` below this directory, if it has at most `max` bytes.
+    pub fn sha256_below(&self, components: &[&str], max: u64) -> Result<Digest, ReadError> {
+        self.file_below(components, |file| {
+            let size = file.size();
+            if size > max { Err(ReadError::TooLarge { size, max }) } else { file.digest(Algorithm::Sha256, &mut Buffer::default()) }
+        })
+    }
+
+    /// The bytes of the regular file at `components` below this directory, if there are at most `max`.
+    pub fn read_below(&self, components: &[&str], max: u64) -> Result<Vec<u8>, ReadError> {
+        self.file_below(components, |file| file.bytes(max, &mut Buffer::default()))
+    }
+
+    fn file_below<T>(&self, components: &[&str], read: impl FnOnce(&OpenFile) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let Some((name, above)) = components.split_last() else { return Err(ReadError::Absent) };
+        match self.descend(above.iter().copied())? {
+            super::Found::There(directory) => read(&open_file(directory.fd(), name.as_bytes())?),
+            super::Found::Absent => Err(ReadError::Absent),
+            super::Found::Unsafe { kind, .. } => Err(ReadError::NotRegular(kind)),
+        }
+    }
+}
+
+/// The text of the symlink `name`.
+pub(super) fn read_link(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Vec<u8>, ReadError> {
+    match retry_on_intr(|| rustix::fs::readlinkat(directory, name, Vec::new())) {
+        Ok(text) => Ok(text.into_bytes()),
+        Err(Errno::NOENT | Errno::INVAL) => Err(ReadError::Changed),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// A key or other file that the user names by a path: regular, small, never a fifo or device that would block.
+/// Symlinks are followed; the path is the user's own word. Also tells the mode bits.
+pub fn read_named_file(path: &std::path::Path, max: u64) -> Result<(Vec<u8>, u32), ReadError> {
+    let flags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+    let fd = match retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty())) {
+        Ok(fd) => fd,
+        Err(Errno::NOENT) => return Err(ReadError::Absent),
+        Err(errno) => return Err(errno.into()),
+    };
+    let stat = rustix::fs::fstat(fd.as_fd())?;
+    match Kind::of_stat(&stat) {
+        Kind::File => {
+            let file = OpenFile { fd, stat };
+            Ok((file.bytes(max, &mut Buffer::default())?, u32::from(file.stat.st_mode)))
+        }
+        kind => Err(ReadError::NotRegular(kind)),
+    }
+}

@@ -1,0 +1,185 @@
+//! The snapshot that a seal is made of.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use rustix::fs::{AtFlags, FileType};
+use rustix::io::Errno;
+
+use super::handle::{Directory, Kind};
+use super::names::Names;
+use super::read::{ReadError, open_file, read_link};
+use super::walk::{At, Trail, Visit, Worker, walk};
+use super::{Options, compare::forbidden_bits};
+use crate::base::{Algorithm, Code, Refusal, Refusals};
+use crate::seal::manifest::{Listing, Manifest, Node};
+
+/// What a tree holds, and what in it cannot be sealed.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The tree. Not the whole of it if there are refusals.
+    pub manifest: Manifest,
+    /// Entries that are never sealed, or that could not be read.
+    pub refusals: Refusals,
+}
+
+/// Reads every file below `root` once and lists the tree. `spelling` is the root as refusals name it.
+#[must_use]
+pub fn snapshot(root: Directory, spelling: &str, algorithm: Algorithm, options: &Options<'_>) -> Snapshot {
+    let visit = SnapshotVisit {
+        spelling,
+        algorithm,
+        options,
+        next_listing: AtomicU32::new(1),
+        entries: AtomicU64::new(1),
+    };
+    let mut refusals = Refusals::new(options.limits.refusals_max);
+    let mut listings = Vec::new();
+    let found = walk(&visit, root.into_fd(), 0, options.threads);
+    let count = visit.next_listing.into_inner();
+    listings.resize_with(count as usize, Listing::default);
+    for part in found {
+        for (index, listing) in part.listings {
+            if let Some(slot) = listings.get_mut(index as usize) {
+                *slot = listing;
+            }
+        }
+        if let Some(part) = part.refusals {
+            refusals.append(part);
+        }
+    }
+    Snapshot { manifest: Manifest::new(algorithm, listings), refusals }
+}
+
+struct SnapshotVisit<'a> {
+    spelling: &'a str,
+    algorithm: Algorithm,
+    options: &'a Options<'a>,
+    next_listing: AtomicU32,
+    entries: AtomicU64,
+}
+
+#[derive(Default)]
+struct Part {
+    listings: Vec<(u32, Listing)>,
+    refusals: Option<Refusals>,
+}
+
+impl SnapshotVisit<'_> {
+    fn refuse(&self, part: &mut Part, code: Code, path: &[u8], expected: &str, found: impl Into<String>) {
+        let refusal = Refusal::new(code, super::compare::place(self.spelling, path), expected, found);
+        part.refusals.get_or_insert_with(|| Refusals::new(self.options.limits.refusals_max)).push(refusal);
+    }
+
+    fn read_error(&self, part: &mut Part, path: &[u8], error: &ReadError) {
+        let code = super::compare::code_of(error);
+        self.refuse(part, code, path, "an entry that stays as it is and can be read", error.to_string());
+    }
+
+    /// Adds one entry to the listing of its directory.
+    fn entry(
+        &self,
+        at: &At<'_, u32>,
+        name: &[u8],
+        file_type: FileType,
+        listing: &mut Listing,
+        worker: &mut Worker<u32, Part>,
+    ) -> Result<(), ReadError> {
+        let full = |_| ReadError::Io(std::io::Error::other("the names in one directory take more than 4 GiB"));
+        match kind_of(at, name, file_type)? {
+            Kind::File => {
+                let file = open_file(at.fd, name)?;
+                if let Some(found) = forbidden_bits(u32::from(file.stat.st_mode), true) {
+                    let expected = "no setuid, setgid or sticky bit, and not writable by others";
+                    self.refuse(&mut worker.found, Code::ForbiddenMode, &at.trail.path(name), expected, found);
+                }
+                let digest = file.digest(self.algorithm, &mut worker.buffer)?;
+                let executable = file.stat.st_mode & 0o100 != 0;
+                listing.push(name, Node::File { size: file.size(), executable, digest }).map_err(full)
+            }
+            Kind::Link => {
+                let target = read_link(at.fd, name)?;
+                listing.push_link(name, &target).map_err(full)
+            }
+            Kind::Directory => {
+                let index = self.next_listing.fetch_add(1, Ordering::Relaxed);
+                worker.enter(name, index);
+                listing.push(name, Node::Directory(index)).map_err(full)
+            }
+            Kind::Special(noun) => {
+                let expected = "a file, directory or symlink";
+                self.refuse(&mut worker.found, Code::SpecialFile, &at.trail.path(name), expected, noun);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the directory itself is within the limits and may be sealed.
+    fn limits(&self, at: &At<'_, u32>, names: &Names, worker: &mut Worker<u32, Part>) -> bool {
+        let limits = self.options.limits;
+        let entries = self.entries.fetch_add(names.len() as u64, Ordering::Relaxed) + names.len() as u64;
+        let longest = names.iter().map(|(name, _)| at.trail.path_len(name)).max().unwrap_or(0);
+        let exceeded = if entries > limits.entries_max {
+            Some((Code::TooManyEntries, limits.entries_max, "more"))
+        } else if at.trail.depth > limits.depth_max {
+            Some((Code::TooDeep, limits.depth_max as u64, "deeper"))
+        } else if longest > limits.path_bytes_max {
+            Some((Code::PathTooLong, limits.path_bytes_max as u64, "longer"))
+        } else {
+            None
+        };
+        if let Some((code, limit, found)) = exceeded {
+            self.refuse(&mut worker.found, code, &at.trail.path(b""), &format!("at most {limit}"), found);
+            worker.stop();
+        }
+        exceeded.is_none()
+    }
+}
+
+/// The kind of an entry, asked of the file system where the directory does not tell.
+pub(super) fn kind_of<P>(at: &At<'_, P>, name: &[u8], file_type: FileType) -> Result<Kind, ReadError> {
+    match Kind::of(file_type) {
+        Some(kind) => Ok(kind),
+        None => match rustix::fs::statat(at.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Kind::of_stat(&stat)),
+            Err(Errno::NOENT) => Err(ReadError::Changed),
+            Err(errno) => Err(errno.into()),
+        },
+    }
+}
+
+impl Visit for SnapshotVisit<'_> {
+    type Place = u32;
+    type Found = Part;
+
+    fn directory(&self, at: &At<'_, u32>, names: &mut Names, worker: &mut Worker<u32, Part>) {
+        if !self.limits(at, names, worker) {
+            return;
+        }
+        match rustix::fs::fstat(at.fd) {
+            Ok(stat) => {
+                if let Some(found) = forbidden_bits(u32::from(stat.st_mode), false) {
+                    let path = at.trail.path(b"");
+                    self.refuse(&mut worker.found, Code::ForbiddenMode, &path, "not writable by others", found);
+                }
+            }
+            Err(errno) => self.read_error(&mut worker.found, &at.trail.path(b""), &errno.into()),
+        }
+        let mut listing = Listing::default();
+        for (name, file_type) in names.iter() {
+            if let Err(error) = self.entry(at, name, file_type, &mut listing, worker) {
+                self.read_error(&mut worker.found, &at.trail.path(name), &error);
+            }
+        }
+        listing.finish();
+        worker.found.listings.push((*at.place, listing));
+    }
+
+    fn obstacle(&self, trail: &Trail, _: u32, errno: Errno, part: &mut Part) {
+        let error = match errno {
+            // It was a directory a moment ago.
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => ReadError::Changed,
+            errno => errno.into(),
+        };
+        self.read_error(part, &trail.path(b""), &error);
+    }
+}

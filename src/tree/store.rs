@@ -1,0 +1,250 @@
+//! The seal directory on disk: read whole or not at all, replaced whole or not at all.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::handle::{Directory, Found, Kind};
+use super::names::Names;
+use super::read::ReadError;
+use super::dispose::remove_tree;
+use crate::seal::SEALS;
+
+/// A seal could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// `.cacheseal` is not a directory.
+    #[error("expected `{SEALS}` to be a directory, found {}; remove it", .0.noun())]
+    NotADirectory(Kind),
+    /// The system's error, and what was being done.
+    #[error("could not {doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+fn doing<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> StoreError {
+    move |error| StoreError::Io { doing, source: error.into() }
+}
+
+/// An existing seal, open for reading.
+#[derive(Debug)]
+pub struct SealDirectory {
+    directory: Directory,
+    names: Vec<(Vec<u8>, Kind)>,
+}
+
+impl SealDirectory {
+    /// Opens the seal of `cache` below the policy's directory.
+    pub fn open(policy_directory: &Directory, cache: &str) -> io::Result<Found<Self>> {
+        Ok(match policy_directory.descend([SEALS, cache])? {
+            Found::There(directory) => Found::There(Self::read(directory)?),
+            Found::Absent => Found::Absent,
+            Found::Unsafe { depth, kind } => Found::Unsafe { depth, kind },
+        })
+    }
+
+    /// Reads the names in an open seal directory.
+    pub fn read(directory: Directory) -> io::Result<Self> {
+        let mut found = Names::default();
+        found.read(directory.fd())?;
+        found.sort();
+        let mut names = Vec::with_capacity(found.len());
+        for (name, file_type) in found.iter() {
+            let kind = match Kind::of(file_type) {
+                Some(kind) => kind,
+                None => Kind::of_stat(&rustix::fs::statat(directory.fd(), name, AtFlags::SYMLINK_NOFOLLOW)?),
+            };
+            names.push((name.to_vec(), kind));
+        }
+        Ok(Self { directory, names })
+    }
+
+    /// Everything in it, by name.
+    #[must_use]
+    pub fn names(&self) -> &[(Vec<u8>, Kind)] {
+        &self.names
+    }
+
+    /// The bytes of one of its files, if there are at most `max`.
+    pub fn file(&self, name: &str, max: u64) -> Result<Vec<u8>, ReadError> {
+        self.directory.read_file(name.as_bytes(), max)
+    }
+}
+
+/// A seal that is being written, out of everyone's way until it is whole. Dropped before
+/// [`Staging::publish`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct Staging {
+    seals: Directory,
+    directory: Directory,
+    cache: String,
+    published: bool,
+}
+
+impl Staging {
+    /// Begins a seal of `cache`. Holds the lock on `.cacheseal` until it is dropped: a second sealer waits.
+    pub fn begin(policy_directory: &Directory, cache: &str) -> Result<Self, StoreError> {
+        match rustix::fs::mkdirat(policy_directory.fd(), SEALS, Mode::from_raw_mode(0o755)) {
+            Ok(()) => policy_directory.sync().map_err(doing("sync the policy's directory"))?,
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(doing("create `.cacheseal`")(error)),
+        }
+        let seals = match policy_directory.child(SEALS.as_bytes()).map_err(doing("open `.cacheseal`"))? {
+            Found::There(seals) => seals,
+            Found::Absent => return Err(doing("open `.cacheseal`")(Errno::NOENT)),
+            Found::Unsafe { kind, .. } => return Err(StoreError::NotADirectory(kind)),
+        };
+        retry_on_intr(|| rustix::fs::flock(seals.fd(), FlockOperation::LockExclusive))
+            .map_err(doing("lock `.cacheseal`"))?;
+        let name = staging_name(cache);
+        // Whoever made it was killed: the lock is ours.
+        remove_tree(&seals, name.as_bytes()).map_err(doing("remove what an interrupted run left in `.cacheseal`"))?;
+        rustix::fs::mkdirat(seals.fd(), &name, Mode::from_raw_mode(0o755)).map_err(doing("create a directory in `.cacheseal`"))?;
+        match seals.child(name.as_bytes()).map_err(doing("open a directory in `.cacheseal`"))? {
+            Found::There(directory) => Ok(Self { seals, directory, cache: cache.to_owned(), published: false }),
+            _ => Err(doing("open a directory in `.cacheseal`")(Errno::NOENT)),
+        }
+    }
+
+    /// Writes one file of the seal and waits until it is on the disk.
+    pub fn write<T>(&self, name: &str, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> Result<T, StoreError> {
+        write_new(&self.directory, name, 0o644, fill).map_err(doing("write the seal"))
+    }
+
+    /// What has been written so far, to be verified before it is published.
+    pub fn reopen(&self) -> Result<SealDirectory, StoreError> {
+        match self.seals.child(staging_name(&self.cache).as_bytes()).map_err(doing("read the seal back"))? {
+            Found::There(directory) => SealDirectory::read(directory).map_err(doing("read the seal back")),
+            _ => Err(doing("read the seal back")(Errno::NOENT)),
+        }
+    }
+
+    /// Puts the seal in its place in one step: at every moment the old seal or the new one is there, whole.
+    pub fn publish(mut self) -> Result<(), StoreError> {
+        self.directory.sync().map_err(doing("sync the seal"))?;
+        let staged = staging_name(&self.cache);
+        exchange(&self.seals, &staged, &self.cache).map_err(doing("put the seal in its place"))?;
+        self.published = true;
+        self.seals.sync().map_err(doing("sync `.cacheseal`"))?;
+        remove_tree(&self.seals, staged.as_bytes()).map_err(doing("remove the old seal"))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.published {
+            // The error that led here is the one to report.
+            let _: Result<(), io::Error> = remove_tree(&self.seals, staging_name(&self.cache).as_bytes());
+        }
+    }
+}
+
+/// Caches have no dot in their names, so this is never one.
+fn staging_name(cache: &str) -> String {
+    format!(".staging-{cache}")
+}
+
+/// Swaps `staged` with `target`, or moves it there if nothing is. Where the file system cannot swap, the old
+/// goes first: interrupted there, the run leaves no seal, which is refused.
+fn exchange(seals: &Directory, staged: &str, target: &str) -> Result<(), Errno> {
+    let rename = |flags| rustix::fs::renameat_with(seals.fd(), staged, seals.fd(), target, flags);
+    match rename(RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(()),
+        Err(Errno::NOENT) => rename(RenameFlags::NOREPLACE).or_else(|errno| match errno {
+            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => rustix::fs::renameat(seals.fd(), staged, seals.fd(), target),
+            errno => Err(errno),
+        }),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let old = format!("{staged}-old");
+            remove_tree(seals, old.as_bytes()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+            match rustix::fs::renameat(seals.fd(), target, seals.fd(), &old) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => return Err(errno),
+            }
+            rustix::fs::renameat(seals.fd(), staged, seals.fd(), target)?;
+            remove_tree(seals, old.as_bytes()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Creates `name`, which must not exist, fills it and waits until it is on the disk. Removed again if that fails.
+fn write_new<T>(
+    directory: &Directory,
+    name: &str,
+    mode: u32,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
+) -> io::Result<T> {
+    let file = create_new(directory, name, mode)?;
+    let mut out = BufWriter::with_capacity(128 << 10, File::from(file));
+    let written = fill(&mut out).and_then(|value| {
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        Ok(value)
+    });
+    if written.is_err() {
+        // The error that led here is the one to report.
+        let _: Result<(), Errno> = rustix::fs::unlinkat(directory.fd(), name, AtFlags::empty());
+    }
+    written
+}
+
+fn create_new(directory: &Directory, name: &str, mode: u32) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    #[allow(clippy::useless_conversion, clippy::cast_possible_truncation, reason = "narrower on macOS")]
+    let mode = Mode::from_raw_mode(mode as rustix::fs::RawMode);
+    retry_on_intr(|| rustix::fs::openat(directory.fd(), name, flags, mode))
+}
+
+impl Directory {
+    /// Creates the file `name` with `contents` and the given permission bits (before the umask), all or nothing.
+    /// What exists is never overwritten: that is [`io::ErrorKind::AlreadyExists`].
+    pub fn create_file(&self, name: &str, mode: u32, contents: &[u8]) -> io::Result<()> {
+        let temporary = format!(".{name}.new");
+        match rustix::fs::unlinkat(self.fd(), &temporary, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        write_new(self, &temporary, mode, |out| out.write_all(contents))?;
+        // A link, unlike a rename, fails where the name is taken.
+        let placed = rustix::fs::linkat(self.fd(), &temporary, self.fd(), name, AtFlags::empty());
+        rustix::fs::unlinkat(self.fd(), &temporary, AtFlags::empty())?;
+        placed?;
+        self.sync()
+    }
+
+    /// Creates the directory `name` if nothing has that name, and opens it.
+    pub fn create_directory(&self, name: &str, mode: u32) -> io::Result<Self> {
+        #[allow(clippy::useless_conversion, clippy::cast_possible_truncation, reason = "narrower on macOS")]
+        let mode = Mode::from_raw_mode(mode as rustix::fs::RawMode);
+        match rustix::fs::mkdirat(self.fd(), name, mode) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        match self.child(name.as_bytes())? {
+            Found::There(directory) => Ok(directory),
+            Found::Absent => Err(Errno::NOENT.into()),
+            Found::Unsafe { kind, .. } => {
+                let text = format!("expected `{name}` to be a directory, found {}", kind.noun());
+                Err(io::Error::new(io::ErrorKind::NotADirectory, text))
+            }
+        }
+    }
+
+    /// Whether something has that name, and what it is.
+    pub fn kind_of(&self, name: &str) -> io::Result<Option<Kind>> {
+        match rustix::fs::statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Kind::of(FileType::from_raw_mode(stat.st_mode)).unwrap_or(Kind::Special("an unknown entry")))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}

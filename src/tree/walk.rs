@@ -1,0 +1,229 @@
+//! The parallel walk: threads over one stack of directories that wait. Each directory is opened from its
+//! parent's handle, read by one thread, and its files are read by the same thread.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+
+use super::handle::open_directory;
+use super::names::Names;
+use super::read::Buffer;
+
+/// The way from the root to a directory, shared by all that lies below it.
+#[derive(Debug)]
+pub(super) struct Trail {
+    above: Option<Arc<Self>>,
+    name: Vec<u8>,
+    pub(super) depth: usize,
+    /// Length of the path with a slash after it, in bytes.
+    path_len: usize,
+}
+
+impl Trail {
+    fn root() -> Arc<Self> {
+        Arc::new(Self { above: None, name: Vec::new(), depth: 0, path_len: 0 })
+    }
+
+    fn below(above: &Arc<Self>, name: &[u8]) -> Arc<Self> {
+        let (depth, path_len) = (above.depth + 1, above.path_len + name.len() + 1);
+        Arc::new(Self { above: Some(Arc::clone(above)), name: name.to_vec(), depth, path_len })
+    }
+
+    /// Length of the path of `name` in this directory, in bytes.
+    pub(super) fn path_len(&self, name: &[u8]) -> usize {
+        self.path_len + name.len()
+    }
+
+    /// The path below the root of `name` in this directory; of the directory itself if `name` is empty.
+    pub(super) fn path(&self, name: &[u8]) -> Vec<u8> {
+        let mut names = vec![name];
+        let mut trail = self;
+        while let Some(above) = &trail.above {
+            names.push(&trail.name);
+            trail = above;
+        }
+        names.reverse();
+        if name.is_empty() {
+            names.pop();
+        }
+        names.join(&b'/')
+    }
+}
+
+/// What is done with each directory.
+pub(super) trait Visit: Sync {
+    /// What travels from a directory to those in it.
+    type Place: Send;
+    /// What each thread gathers.
+    type Found: Send + Default;
+
+    /// A directory was opened and its names read.
+    fn directory(&self, at: &At<'_, Self::Place>, names: &mut Names, worker: &mut Worker<Self::Place, Self::Found>);
+
+    /// A directory that should be there could not be opened or read.
+    fn obstacle(&self, trail: &Trail, place: Self::Place, errno: Errno, found: &mut Self::Found);
+}
+
+/// The directory that is being visited.
+pub(super) struct At<'a, P> {
+    pub(super) fd: BorrowedFd<'a>,
+    pub(super) trail: &'a Arc<Trail>,
+    pub(super) place: &'a P,
+}
+
+/// What a thread has for itself.
+pub(super) struct Worker<P, F> {
+    pub(super) buffer: Buffer,
+    pub(super) found: F,
+    /// Directories to visit next: name and place.
+    children: Vec<(Vec<u8>, P)>,
+    stop: bool,
+}
+
+impl<P, F> Worker<P, F> {
+    /// Has the directory `name` in the current one visited later.
+    pub(super) fn enter(&mut self, name: &[u8], place: P) {
+        self.children.push((name.to_vec(), place));
+    }
+
+    /// Ends the walk: what it finds no longer matters.
+    pub(super) fn stop(&mut self) {
+        self.stop = true;
+    }
+}
+
+struct Job<P> {
+    source: Source,
+    trail: Arc<Trail>,
+    place: P,
+}
+
+enum Source {
+    Open(OwnedFd),
+    In(Arc<OwnedFd>),
+}
+
+struct Queue<P> {
+    state: Mutex<State<P>>,
+    ready: Condvar,
+    stopped: AtomicBool,
+}
+
+struct State<P> {
+    /// Last in, first out: the walk stays deep, so few handles are open at a time.
+    waiting: Vec<Job<P>>,
+    busy: usize,
+}
+
+impl<P> Queue<P> {
+    fn lock(&self) -> MutexGuard<'_, State<P>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next directory, or `None` when there is none and no thread can still add one.
+    fn next(&self) -> Option<(Job<P>, Busy<'_, P>)> {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.waiting.pop() {
+                state.busy += 1;
+                return Some((job, Busy(self)));
+            }
+            if state.busy == 0 {
+                return None;
+            }
+            state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Held while a directory is visited; a thread that panics gives it back too, so the others still end.
+struct Busy<'a, P>(&'a Queue<P>);
+
+impl<P> Drop for Busy<'_, P> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.busy -= 1;
+        if state.busy == 0 && state.waiting.is_empty() {
+            self.0.ready.notify_all();
+        }
+    }
+}
+
+/// Visits every directory below `root`, on up to `threads` threads, and gives back what each found.
+pub(super) fn walk<V: Visit>(visit: &V, root: OwnedFd, place: V::Place, threads: usize) -> Vec<V::Found> {
+    let first = Job { source: Source::Open(root), trail: Trail::root(), place };
+    let queue = Queue {
+        state: Mutex::new(State { waiting: vec![first], busy: 0 }),
+        ready: Condvar::new(),
+        stopped: AtomicBool::new(false),
+    };
+    std::thread::scope(|scope| {
+        let mut handles = Vec::new();
+        for _ in 1..threads {
+            // Where the system gives no more threads, those that run do all the work.
+            match std::thread::Builder::new().spawn_scoped(scope, || work(visit, &queue)) {
+                Ok(handle) => handles.push(handle),
+                Err(_) => break,
+            }
+        }
+        let mut all = vec![work(visit, &queue)];
+        for handle in handles {
+            match handle.join() {
+                Ok(found) => all.push(found),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    })
+}
+
+fn work<V: Visit>(visit: &V, queue: &Queue<V::Place>) -> V::Found {
+    let mut worker = Worker { buffer: Buffer::default(), found: V::Found::default(), children: Vec::new(), stop: false };
+    let mut names = Names::default();
+    while let Some((job, busy)) = queue.next() {
+        if queue.stopped.load(Ordering::Relaxed) {
+            continue;
+        }
+        let trail = Arc::clone(&job.trail);
+        if let Some(fd) = enter(visit, job, &mut names, &mut worker) {
+            push_children(queue, &mut worker, &Arc::new(fd), &trail);
+        }
+        if worker.stop {
+            queue.stopped.store(true, Ordering::Relaxed);
+        }
+        drop(busy);
+    }
+    worker.found
+}
+
+fn push_children<P, F>(queue: &Queue<P>, worker: &mut Worker<P, F>, fd: &Arc<OwnedFd>, trail: &Arc<Trail>) {
+    if worker.children.is_empty() {
+        return;
+    }
+    let mut state = queue.lock();
+    for (name, place) in worker.children.drain(..) {
+        let trail = Trail::below(trail, &name);
+        state.waiting.push(Job { source: Source::In(Arc::clone(fd)), trail, place });
+        queue.ready.notify_one();
+    }
+}
+
+/// Opens a directory and has it visited.
+fn enter<V: Visit>(visit: &V, job: Job<V::Place>, names: &mut Names, worker: &mut Worker<V::Place, V::Found>) -> Option<OwnedFd> {
+    let opened = match job.source {
+        Source::Open(fd) => Ok(fd),
+        Source::In(parent) => open_directory(parent.as_fd(), &job.trail.name),
+    };
+    match opened.and_then(|fd| names.read(fd.as_fd()).map(|()| fd)) {
+        Ok(fd) => {
+            visit.directory(&At { fd: fd.as_fd(), trail: &job.trail, place: &job.place }, names, worker);
+            Some(fd)
+        }
+        Err(errno) => {
+            visit.obstacle(&job.trail, job.place, errno, &mut worker.found);
+            None
+        }
+    }
+}
