@@ -1,13 +1,17 @@
 //! The manifest: a closed, canonical list of a root's entries, in a strict profile of mtree(5) 2.0.
 //! `docs/FORMAT.md` is its specification.
 
+mod difference;
 mod encode;
 mod entries;
+mod export;
 mod parse;
 #[cfg(test)]
 mod tests;
 
+pub use difference::differences;
 pub use entries::{Entries, Entry};
+pub use export::{digest_lines, mtree};
 pub use parse::{ManifestError, ManifestErrorKind};
 
 use crate::base::{Algorithm, Digest};

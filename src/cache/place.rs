@@ -1,0 +1,113 @@
+//! Where a cache's roots and its seal are.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::base::{Code, Digest, Refusal};
+use crate::policy::{PlacedRoot, RootBase};
+use crate::seal::SEALS;
+use crate::tree::{Directory, Disposal, DisposalError, Found, Kind, ReadError};
+
+/// The places that a policy speaks of, opened once: its own directory, and home.
+#[derive(Debug)]
+pub struct Workspace {
+    policy_directory: Directory,
+    home: Option<PathBuf>,
+}
+
+/// What a root is at the moment.
+#[derive(Debug)]
+pub enum RootState {
+    /// Nothing has its name, or that of a directory above it.
+    Absent,
+    /// A real directory below real directories.
+    There(Directory),
+    /// It, or a directory above it, is something else.
+    Unsafe(Kind),
+}
+
+impl Workspace {
+    /// Opens the policy's directory. `home` is only opened when a root lies in it.
+    pub fn open(policy_directory: &Path, home: Option<PathBuf>) -> io::Result<Self> {
+        Ok(Self { policy_directory: Directory::open(policy_directory)?, home })
+    }
+
+    /// The policy's directory.
+    #[must_use]
+    pub fn policy_directory(&self) -> &Directory {
+        &self.policy_directory
+    }
+
+    /// Opens a root, component by component, none of them a symlink.
+    pub fn root(&self, root: &PlacedRoot) -> io::Result<RootState> {
+        let Some(base) = self.base(root)? else { return Ok(RootState::Absent) };
+        Ok(match base.descend(root.root.components.iter().map(String::as_str))? {
+            Found::There(directory) => RootState::There(directory),
+            Found::Absent => RootState::Absent,
+            Found::Unsafe { kind, .. } => RootState::Unsafe(kind),
+        })
+    }
+
+    /// The directory that a root's components start from; `None` if it does not exist.
+    fn base(&self, root: &PlacedRoot) -> io::Result<Option<Directory>> {
+        let path = match (root.root.base, &self.home) {
+            (RootBase::Policy, _) => return self.policy_directory.descend([]).map(there),
+            (RootBase::Home, Some(home)) => home.as_path(),
+            (RootBase::Home, None) => return Ok(None),
+            (RootBase::Filesystem, _) => Path::new("/"),
+        };
+        match Directory::open(path) {
+            Ok(directory) => Ok(Some(directory)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The SHA-256 of a lockfile of the checkout; `None` if it is not there.
+    pub fn lockfile(&self, path: &str, max: u64) -> Result<Option<Digest>, ReadError> {
+        let components: Vec<_> = path.split('/').collect();
+        match self.policy_directory.sha256_below(&components, max) {
+            Ok(digest) => Ok(Some(digest)),
+            Err(ReadError::Absent) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the seal of `cache` and then its roots out of their places. The seal goes first: what an
+    /// interruption leaves has no seal and is refused.
+    pub fn dispose(&self, cache: &str, roots: &[PlacedRoot], disposal: Disposal) -> Vec<Refusal> {
+        let mut failures = Vec::new();
+        let mut note = |place: &str, result: Result<(), DisposalError>| {
+            if let Err(error) = result {
+                let expected = "moved out of its place";
+                failures.push(Refusal::new(Code::DisposalFailed, place, expected, error.to_string()));
+            }
+        };
+        note(SEALS, dispose_of(&self.policy_directory, &[SEALS, cache], disposal));
+        for root in roots {
+            let components: Vec<_> = root.root.components.iter().map(String::as_str).collect();
+            let result = match self.base(root) {
+                Ok(Some(base)) => dispose_of(&base, &components, disposal),
+                Ok(None) => Ok(()),
+                Err(source) => Err(DisposalError { doing: "reach it", source }),
+            };
+            note(&root.root.spelling, result);
+        }
+        failures
+    }
+}
+
+fn dispose_of(base: &Directory, components: &[&str], disposal: Disposal) -> Result<(), DisposalError> {
+    match disposal {
+        Disposal::Keep => Ok(()),
+        Disposal::Quarantine => base.quarantine(components).map(|_| ()),
+        Disposal::Purge => base.purge(components).map(|_| ()),
+    }
+}
+
+fn there(found: Found<Directory>) -> Option<Directory> {
+    match found {
+        Found::There(directory) => Some(directory),
+        Found::Absent | Found::Unsafe { .. } => None,
+    }
+}

@@ -1,0 +1,243 @@
+//! Sealing a cache.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use sha2::Digest as _;
+
+use super::place::{RootState, Workspace};
+use crate::base::{Algorithm, Code, Digest, Escaped, Limits, Refusal, Refusals};
+use crate::identity::{KeyId, SecretKey};
+use crate::policy::{Cache, PlacedRoot, Policy};
+use crate::seal::ENVELOPE;
+use crate::seal::envelope::{UnverifiedEnvelope, sign};
+use crate::seal::manifest::{Listing, Manifest, Totals};
+use crate::seal::statement::{
+    PAYLOAD_TYPE, Platform, Predicate, SealedLockfile, SealedRoot, Source, Statement, Subject, Tool,
+};
+use crate::verify::scope;
+use crate::tree::{Options, ReadError, SealDirectory, Staging, StoreError, snapshot};
+
+/// What to seal, and what to say of it.
+pub struct SealRequest<'a> {
+    /// Where roots and seal are.
+    pub workspace: &'a Workspace,
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The cache.
+    pub cache: &'a Cache,
+    /// Its roots, in the policy's order.
+    pub roots: &'a [PlacedRoot],
+    /// The job's key.
+    pub key: &'a SecretKey,
+    /// The system this runs on.
+    pub platform: Platform,
+    /// The job.
+    pub source: Source,
+    /// Now.
+    pub now: Timestamp,
+    /// This tool's version.
+    pub version: &'a str,
+    /// Threads and limits.
+    pub options: Options<'a>,
+}
+
+/// A seal that was written.
+#[derive(Debug)]
+pub struct Sealed {
+    /// The signer of the policy whose key it was.
+    pub signer: String,
+    /// What was signed.
+    pub statement: Statement,
+}
+
+/// Why nothing was sealed. The seal that was there before is still there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// Every root is absent or empty.
+    #[error("every root of the cache is absent or empty: there is nothing to seal")]
+    NothingToSeal,
+    /// The key is under no signer of the policy: nobody would accept the seal.
+    #[error("expected a key that the policy names under a signer, found key {0}; add its public half to a `[signer]`")]
+    UnknownSigner(KeyId),
+    /// Entries that are never sealed, or that could not be read.
+    #[error("the cache cannot be sealed as it is")]
+    Refused(Refusals),
+    /// A lockfile that the cache names.
+    #[error("expected the lockfile `{}` beside the policy, but it {source}", Escaped(.path.as_bytes()))]
+    Lockfile {
+        /// Its path in the policy.
+        path: String,
+        /// Why it could not be read.
+        source: ReadError,
+    },
+    /// The seal could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was written is not what was meant: the disk or this program is at fault.
+    #[error("the seal that was written does not verify: {0}; it was not put in place")]
+    NotAsWritten(String),
+}
+
+impl SealError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NothingToSeal => Code::NothingToSeal,
+            Self::UnknownSigner(_) => Code::UnknownSigner,
+            Self::Refused(refusals) => refusals.iter().next().map_or(Code::Internal, |refusal| refusal.code),
+            Self::Lockfile { source: ReadError::Absent, .. } => Code::NoLockfile,
+            Self::Lockfile { .. } => Code::Unreadable,
+            Self::Store(_) => Code::Unwritable,
+            Self::NotAsWritten(_) => Code::Internal,
+        }
+    }
+}
+
+/// Snapshots the roots, signs, verifies what was written, and puts it in place in one step.
+pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
+    let keyid = request.key.public().id();
+    let signer = request.policy.signer_of(&keyid).ok_or(SealError::UnknownSigner(keyid))?;
+    let lockfiles = lockfiles(request)?;
+    let manifests = snapshots(request)?;
+    let staging = Staging::begin(request.workspace.policy_directory(), &request.cache.name)?;
+    let mut subjects = Vec::new();
+    let mut roots = Vec::new();
+    for (index, (root, manifest)) in request.roots.iter().zip(&manifests).enumerate() {
+        let path = root.root.spelling.clone();
+        let Some(manifest) = manifest else {
+            roots.push(SealedRoot { path, manifest: None, digest: request.cache.digest, entries: 0, bytes: 0 });
+            continue;
+        };
+        let name = format!("{index}.mtree");
+        let sha256 = staging.write(&name, |file| write_hashed(manifest, file))?;
+        let Totals { entries, bytes } = manifest.totals();
+        roots.push(SealedRoot { path: path.clone(), manifest: Some(name), digest: request.cache.digest, entries, bytes });
+        subjects.push(Subject { name: path, sha256 });
+    }
+    let statement = Statement { subjects, predicate: predicate(request, roots, lockfiles) };
+    let out_of_scope = scope(&statement.predicate, signer, ENVELOPE, request.options.limits.refusals_max);
+    if !out_of_scope.is_empty() {
+        return Err(SealError::Refused(out_of_scope));
+    }
+    let envelope = sign(PAYLOAD_TYPE, &statement.to_json(), &[request.key]);
+    staging.write(ENVELOPE, |file| file.write_all(&envelope))?;
+    verify_own(&staging.reopen()?, &statement, request)?;
+    staging.publish()?;
+    Ok(Sealed { signer: signer.name.clone(), statement })
+}
+
+fn predicate(request: &SealRequest<'_>, roots: Vec<SealedRoot>, lockfiles: Vec<SealedLockfile>) -> Predicate {
+    Predicate {
+        project: request.policy.project().to_owned(),
+        cache: request.cache.name.clone(),
+        roots,
+        lockfiles,
+        platform: request.platform.clone(),
+        bindings: BTreeMap::new(),
+        source: request.source.clone(),
+        sealed_at: request.now,
+        tool: Tool { name: "cacheseal".to_owned(), version: request.version.to_owned() },
+    }
+}
+
+fn lockfiles(request: &SealRequest<'_>) -> Result<Vec<SealedLockfile>, SealError> {
+    let max = request.options.limits.lockfile_bytes_max;
+    let digest = |path: &String| match request.workspace.lockfile(path, max) {
+        Ok(Some(sha256)) => Ok(SealedLockfile { path: path.clone(), sha256 }),
+        Ok(None) => Err(SealError::Lockfile { path: path.clone(), source: ReadError::Absent }),
+        Err(source) => Err(SealError::Lockfile { path: path.clone(), source }),
+    };
+    request.cache.lockfiles.iter().map(digest).collect()
+}
+
+/// The roots' manifests, `None` for a root that is absent.
+fn snapshots(request: &SealRequest<'_>) -> Result<Vec<Option<Manifest>>, SealError> {
+    let mut refusals = Refusals::new(request.options.limits.refusals_max);
+    let mut manifests = Vec::new();
+    for root in request.roots {
+        let spelling = &root.root.spelling;
+        match request.workspace.root(root) {
+            Ok(RootState::Absent) => manifests.push(None),
+            Ok(RootState::There(directory)) => {
+                let taken = snapshot(directory, spelling, request.cache.digest, &request.options);
+                refusals.append(taken.refusals);
+                manifests.push(Some(taken.manifest));
+            }
+            Ok(RootState::Unsafe(kind)) => {
+                let expected = "a real directory below real directories";
+                refusals.push(Refusal::new(Code::UnsafeRoot, spelling.as_str(), expected, kind.noun()));
+            }
+            Err(error) => {
+                refusals.push(Refusal::new(Code::Unreadable, spelling.as_str(), "a directory", error.to_string()));
+            }
+        }
+    }
+    let holds_something = |manifest: &Manifest| manifest.listing(0).is_some_and(|root: &Listing| !root.records().is_empty());
+    if !refusals.is_empty() {
+        return Err(SealError::Refused(refusals));
+    }
+    if manifests.iter().flatten().any(holds_something) { Ok(manifests) } else { Err(SealError::NothingToSeal) }
+}
+
+/// Writes a manifest and tells the SHA-256 of what was written.
+fn write_hashed(manifest: &Manifest, out: &mut impl Write) -> io::Result<Digest> {
+    let mut tee = Tee { out, hasher: sha2::Sha256::new() };
+    manifest.write_to(&mut tee)?;
+    Ok(Digest(tee.hasher.finalize().into()))
+}
+
+struct Tee<'a, W> {
+    out: &'a mut W,
+    hasher: sha2::Sha256,
+}
+
+impl<W: Write> Write for Tee<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.hasher.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Reads the staged seal back and opens it as a verifier does, without hashing the tree again.
+fn verify_own(written: &SealDirectory, statement: &Statement, request: &SealRequest<'_>) -> Result<(), SealError> {
+    let limits = request.options.limits;
+    let fault = |what: &dyn std::fmt::Display| SealError::NotAsWritten(what.to_string());
+    let bytes = written.file(ENVELOPE, limits.envelope_bytes_max).map_err(|error| fault(&error))?;
+    let envelope = UnverifiedEnvelope::parse(&bytes, limits).map_err(|error| fault(&error))?;
+    let keys = [request.key.public()];
+    let checked = envelope.verified_by(&keys);
+    let payload = checked.payload().ok_or_else(|| fault(&"the signature"))?;
+    let read = Statement::parse(payload.payload_type(), payload.bytes(), limits).map_err(|error| fault(&error))?;
+    if read != *statement {
+        return Err(fault(&"the statement"));
+    }
+    let manifests = read.predicate.roots.iter().filter_map(|root| root.manifest.as_deref().zip(Some(root.digest)));
+    for ((name, algorithm), subject) in manifests.zip(&read.subjects) {
+        verify_own_manifest(written, name, algorithm, subject.sha256, limits)?;
+    }
+    Ok(())
+}
+
+fn verify_own_manifest(
+    written: &SealDirectory,
+    name: &str,
+    algorithm: Algorithm,
+    sha256: Digest,
+    limits: &Limits,
+) -> Result<(), SealError> {
+    let fault = |what: String| SealError::NotAsWritten(format!("`{name}`: {what}"));
+    let bytes = written.file(name, limits.manifest_bytes_max).map_err(|error| fault(error.to_string()))?;
+    if Digest::sha256(&bytes) != sha256 {
+        return Err(fault("its digest".to_owned()));
+    }
+    Manifest::parse(&bytes, algorithm, limits).map(|_| ()).map_err(|error| fault(error.to_string()))
+}

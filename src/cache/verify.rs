@@ -1,0 +1,321 @@
+//! Verifying a restored cache.
+
+use super::place::{RootState, Workspace};
+use crate::base::{Code, Digest, Escaped, Exit, Limits, Refusal, Refusals};
+use crate::policy::{Edge, LinkRule, LockfileRule, PlacedRoot};
+use crate::seal::manifest::{Manifest, Totals};
+use crate::seal::statement::{SealedRoot, Statement, Subject};
+use crate::seal::{ENVELOPE, SEALS};
+use crate::tree::{
+    Comparison, Directory, Expectation, Found, HardLinks, Kind, Options, ReadError, SealDirectory, all_missing, compare,
+};
+use crate::verify::{Checkout, Lockfiles, TrustedSeal, judge_envelope};
+
+/// What to verify, and against what.
+pub struct VerifyRequest<'a> {
+    /// Where roots and seal are.
+    pub workspace: &'a Workspace,
+    /// The cache and the gate.
+    pub edge: &'a Edge<'a>,
+    /// The cache's roots, in the policy's order.
+    pub roots: &'a [PlacedRoot],
+    /// Whether the lockfiles on disk can be believed.
+    pub lockfiles_pinned: bool,
+    /// Now.
+    pub now: jiff::Timestamp,
+    /// The system this runs on.
+    pub platform: crate::seal::statement::Platform,
+    /// Threads and limits.
+    pub options: Options<'a>,
+}
+
+/// The outcome. Trusted if and only if there is no refusal.
+#[derive(Debug)]
+pub struct Verification {
+    /// Every reason against the cache.
+    pub refusals: Refusals,
+    /// What the seal says, if it was opened.
+    pub facts: Option<Facts>,
+}
+
+/// What a trusted seal says.
+#[derive(Debug)]
+pub struct Facts {
+    /// The signed statement.
+    pub statement: Statement,
+    /// The accepted signers and the key each used, as key ids.
+    pub signers: Vec<(String, String)>,
+    /// Symlinks whose text leads out of their root.
+    pub links_leaving: u64,
+}
+
+impl Facts {
+    /// Entries and bytes over all roots.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let roots = &self.statement.predicate.roots;
+        Totals {
+            entries: roots.iter().map(|root| root.entries).fold(0, u64::saturating_add),
+            bytes: roots.iter().map(|root| root.bytes).fold(0, u64::saturating_add),
+        }
+    }
+}
+
+impl Verification {
+    /// The exit status: [`Exit::Ok`] only if the cache is trusted.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.refusals.exit()
+    }
+}
+
+/// Holds the roots and the seal of a cache against the policy. Writes nothing.
+#[must_use]
+pub fn verify(request: &VerifyRequest<'_>) -> Verification {
+    let mut run = Run::new(request);
+    let states = run.open_roots();
+    let facts = match run.open_seal(&states) {
+        Some((directory, trusted)) => Some(run.compare_all(&directory, &trusted, states)),
+        None => None,
+    };
+    Verification { refusals: run.refusals, facts }
+}
+
+struct Run<'a> {
+    request: &'a VerifyRequest<'a>,
+    limits: &'a Limits,
+    refusals: Refusals,
+    /// The seal as refusals name it.
+    place: String,
+}
+
+impl<'a> Run<'a> {
+    fn new(request: &'a VerifyRequest<'a>) -> Self {
+        let limits = request.options.limits;
+        let place = format!("{SEALS}/{}", request.edge.cache.name);
+        Self { request, limits, refusals: Refusals::new(limits.refusals_max), place }
+    }
+
+    fn refuse(&mut self, code: Code, place: &str, expected: impl Into<String>, found: impl Into<String>) {
+        self.refusals.push(Refusal::new(code, place, expected, found));
+    }
+
+    /// The roots; one that cannot even be looked at is refused here and left out.
+    fn open_roots(&mut self) -> Vec<Option<RootState>> {
+        let request = self.request;
+        let mut states = Vec::new();
+        for root in request.roots {
+            let spelling = &root.root.spelling;
+            match request.workspace.root(root) {
+                Ok(state) => {
+                    if let RootState::Unsafe(kind) = state {
+                        let expected = "a real directory below real directories";
+                        self.refuse(Code::UnsafeRoot, spelling, expected, kind.noun());
+                    }
+                    states.push(Some(state));
+                }
+                Err(error) => {
+                    self.refuse(Code::Unreadable, spelling, "a directory", error.to_string());
+                    states.push(None);
+                }
+            }
+        }
+        states
+    }
+
+    /// The seal, if the gate accepts it. Decides between a miss and a cache without a seal.
+    fn open_seal(&mut self, states: &[Option<RootState>]) -> Option<(SealDirectory, TrustedSeal)> {
+        let place = self.place.clone();
+        let cache = &self.request.edge.cache.name;
+        match SealDirectory::open(self.request.workspace.policy_directory(), cache) {
+            Ok(Found::There(directory)) => {
+                let bytes = self.read_envelope(&directory)?;
+                let trusted = self.judge(&bytes)?;
+                self.check_names(&directory, trusted.statement());
+                Some((directory, trusted))
+            }
+            Ok(Found::Absent) => {
+                self.absent_seal(states);
+                None
+            }
+            Ok(Found::Unsafe { kind, .. }) => {
+                self.refuse(Code::MalformedSeal, &place, "a real directory below real directories", kind.noun());
+                None
+            }
+            Err(error) => {
+                self.refuse(Code::Unreadable, &place, "a seal", error.to_string());
+                None
+            }
+        }
+    }
+
+    fn absent_seal(&mut self, states: &[Option<RootState>]) {
+        let place = self.place.clone();
+        match states.iter().map(is_nothing).collect::<Result<Vec<_>, _>>() {
+            Ok(nothing) if nothing.iter().all(|nothing| *nothing) => {
+                self.refuse(Code::NothingRestored, &place, "a seal and its roots", "neither: nothing was restored");
+            }
+            Ok(_) => self.refuse(Code::NoSeal, &place, "a seal for the files in the roots", "nothing"),
+            Err(error) => self.refuse(Code::Unreadable, &place, "roots that can be read", error.to_string()),
+        }
+    }
+
+    fn read_envelope(&mut self, directory: &SealDirectory) -> Option<Vec<u8>> {
+        let place = format!("{}/{ENVELOPE}", self.place);
+        match directory.file(ENVELOPE, self.limits.envelope_bytes_max) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                let code = match error {
+                    ReadError::Absent => Code::NoSeal,
+                    ReadError::NotRegular(_) => Code::MalformedSeal,
+                    ReadError::TooLarge { .. } => Code::SealTooLarge,
+                    ReadError::Changed => Code::ChangedWhileRead,
+                    ReadError::Io(_) => Code::Unreadable,
+                };
+                self.refuse(code, &place, "a regular file that stays as it is", format!("it {error}"));
+                None
+            }
+        }
+    }
+
+    fn judge(&mut self, bytes: &[u8]) -> Option<TrustedSeal> {
+        let checkout = Checkout { now: self.request.now, platform: self.request.platform.clone(), lockfiles: self.lockfiles() };
+        let place = format!("{}/{ENVELOPE}", self.place);
+        match judge_envelope(bytes, self.request.edge, &checkout, &place, self.limits) {
+            Ok(trusted) => Some(trusted),
+            Err(refusals) => {
+                self.refusals.append(refusals);
+                None
+            }
+        }
+    }
+
+    /// The checkout's lockfiles, read only where the gate compares them.
+    fn lockfiles(&mut self) -> Lockfiles {
+        if !self.request.lockfiles_pinned || self.request.edge.gate.lockfile == LockfileRule::Any {
+            return Lockfiles::Unpinned;
+        }
+        let mut digests = Vec::new();
+        for path in &self.request.edge.cache.lockfiles {
+            match self.request.workspace.lockfile(path, self.limits.lockfile_bytes_max) {
+                Ok(digest) => digests.push(digest),
+                Err(error) => {
+                    self.refuse(Code::Unreadable, path, "a lockfile", format!("it {error}"));
+                    digests.push(None);
+                }
+            }
+        }
+        Lockfiles::Known(digests)
+    }
+
+    /// The seal holds exactly the envelope and the manifests that the statement names.
+    fn check_names(&mut self, directory: &SealDirectory, statement: &Statement) {
+        let named: Vec<_> = statement.predicate.roots.iter().filter_map(|root| root.manifest.as_deref()).collect();
+        for (name, kind) in directory.names() {
+            let expected = name == ENVELOPE.as_bytes() || named.iter().any(|named| named.as_bytes() == name);
+            if !expected || *kind != Kind::File {
+                let place = format!("{}/{}", self.place, Escaped(name));
+                self.refuse(Code::MalformedSeal, &place, "only `seal.json` and the manifests it names, regular files", kind.noun());
+            }
+        }
+    }
+
+    fn compare_all(&mut self, directory: &SealDirectory, trusted: &TrustedSeal, states: Vec<Option<RootState>>) -> Facts {
+        let statement = trusted.statement();
+        let mut subjects = statement.subjects.iter();
+        let mut links_leaving = 0;
+        let mut hardlinks = HardLinks::default();
+        for (sealed, state) in statement.predicate.roots.iter().zip(states) {
+            // Subjects stand in the order of the roots that have a manifest.
+            let manifest = sealed.manifest.as_deref().and_then(|name| Some((name, subjects.next()?)));
+            match (manifest, state) {
+                (None, state) => self.sealed_as_absent(sealed, state),
+                (Some((name, subject)), Some(state)) => {
+                    let Some(manifest) = self.open_manifest(directory, name, subject, sealed) else { continue };
+                    if let Some(comparison) = self.compare_root(sealed, &manifest, state) {
+                        links_leaving += comparison.links_leaving;
+                        hardlinks.append(comparison.hardlinks);
+                        self.refusals.append(comparison.refusals);
+                    }
+                }
+                (Some(_), None) => {}
+            }
+        }
+        if self.request.edge.gate.hardlinks == LinkRule::Inside {
+            for refusal in hardlinks.outside() {
+                self.refusals.push(refusal);
+            }
+        }
+        let signers = trusted.signers().iter().map(|(name, key)| (name.clone(), key.to_string())).collect();
+        Facts { statement: statement.clone(), signers, links_leaving }
+    }
+
+    fn sealed_as_absent(&mut self, sealed: &SealedRoot, state: Option<RootState>) {
+        if let Some(RootState::There(_)) = state {
+            self.refuse(Code::ExtraEntry, &sealed.path, "nothing: the root was absent when it was sealed", "a directory");
+        }
+    }
+
+    /// A manifest, from the very bytes whose digest was signed.
+    fn open_manifest(&mut self, directory: &SealDirectory, name: &str, subject: &Subject, sealed: &SealedRoot) -> Option<Manifest> {
+        let place = format!("{}/{name}", self.place);
+        let bytes = match directory.file(name, self.limits.manifest_bytes_max) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let code = match error {
+                    ReadError::Absent => Code::ManifestMismatch,
+                    ReadError::NotRegular(_) => Code::MalformedSeal,
+                    ReadError::TooLarge { .. } => Code::ManifestTooLarge,
+                    ReadError::Changed => Code::ChangedWhileRead,
+                    ReadError::Io(_) => Code::Unreadable,
+                };
+                self.refuse(code, &place, "the manifest that was signed", format!("it {error}"));
+                return None;
+            }
+        };
+        let found = Digest::sha256(&bytes);
+        if found != subject.sha256 {
+            let expected = format!("sha256 {}", subject.sha256);
+            self.refuse(Code::ManifestMismatch, &place, expected, format!("sha256 {found}"));
+            return None;
+        }
+        let manifest = match Manifest::parse(&bytes, sealed.digest, self.limits) {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                self.refuse(error.code(), &place, "a manifest in canonical form", error.to_string());
+                return None;
+            }
+        };
+        let signed = Totals { entries: sealed.entries, bytes: sealed.bytes };
+        if manifest.totals() != signed {
+            let text = |totals: Totals| format!("{} entries and {} bytes", totals.entries, totals.bytes);
+            self.refuse(Code::MalformedManifest, &place, text(signed), text(manifest.totals()));
+            return None;
+        }
+        Some(manifest)
+    }
+
+    fn compare_root(&mut self, sealed: &SealedRoot, manifest: &Manifest, state: RootState) -> Option<Comparison> {
+        let root = match state {
+            RootState::There(root) => root,
+            RootState::Absent => {
+                self.refusals.append(all_missing(&sealed.path, manifest, self.limits.refusals_max));
+                return None;
+            }
+            // Refused when it was opened.
+            RootState::Unsafe(_) => return None,
+        };
+        let links_inside = self.request.edge.gate.links == LinkRule::Inside;
+        let expected = Expectation { spelling: &sealed.path, manifest, links_inside };
+        Some(compare(root, &expected, &self.request.options))
+    }
+}
+
+/// Whether a root is what is left when nothing was restored.
+fn is_nothing(state: &Option<RootState>) -> std::io::Result<bool> {
+    match state {
+        Some(RootState::Absent) => Ok(true),
+        Some(RootState::There(directory)) => Directory::is_empty(directory),
+        Some(RootState::Unsafe(_)) | None => Ok(false),
+    }
+}

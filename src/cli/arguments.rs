@@ -1,0 +1,245 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::base::Digest;
+
+/// Decides whether a restored dependency cache is exactly what a trusted job said it was
+#[derive(Debug, Parser)]
+#[command(name = "cacheseal", version, max_term_width = 100, arg_required_else_help = true)]
+pub(super) struct Cli {
+    /// Form of the output: text for people, json for programs
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub(super) format: Format,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Write a commented policy for the lockfiles found here, and make a first job key
+    Init(InitArguments),
+    /// Make and show job keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Snapshot a cache's roots, sign, and write the seal
+    Seal(SealArguments),
+    /// Verify a restored cache at a gate
+    Verify(VerifyArguments),
+    /// Show what a seal says, without verifying anything
+    Inspect(InspectArguments),
+    /// Show what differs between two seals or directories
+    Diff(DiffArguments),
+    /// Write a seal in a form that other tools read
+    Export(ExportArguments),
+    /// Pin the policy
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Tamper with a copy in every way we know and show that each is refused
+    Drill(DrillArguments),
+}
+
+impl Command {
+    /// The verb, for reports.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Init(_) => "init",
+            Self::Key(_) => "key",
+            Self::Seal(_) => "seal",
+            Self::Verify(_) => "verify",
+            Self::Inspect(_) => "inspect",
+            Self::Diff(_) => "diff",
+            Self::Export(_) => "export",
+            Self::Policy(_) => "policy",
+            Self::Drill(_) => "drill",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PolicyArgument {
+    /// The policy; seals, keys and lockfiles are found beside it
+    #[arg(long, value_name = "FILE", default_value = "cacheseal.toml")]
+    pub(super) policy: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WalkArguments {
+    /// Threads that read; more than there are cores keeps a cold disk busy
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: u16,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArguments {
+    /// The name signed into every seal [default: from git's origin, else the directory's name]
+    #[arg(long, value_name = "NAME")]
+    pub(super) project: Option<String>,
+    /// Where the private key goes: a new file, or `-` for one line on stdout
+    /// [default: below ~/.config/cacheseal]
+    #[arg(long, value_name = "FILE")]
+    pub(super) key_out: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Make a job key: the public half to keys/NAME.pub, the private half to --out
+    New(KeyNewArguments),
+    /// Show a public key, its key id and what the policy lets it seal
+    Show(KeyShowArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyNewArguments {
+    /// Name of the key: lower-case letters, digits and `-`
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
+    /// Where the private key goes: a new file of mode 0600, or `-` for one line on stdout
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyShowArguments {
+    /// A public key, or a private one (only its public half is shown)
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SealArguments {
+    /// The cache, as the policy names it
+    #[arg(value_name = "CACHE")]
+    pub(super) cache: String,
+    #[command(flatten)]
+    pub(super) key: KeySource,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+    #[command(flatten)]
+    pub(super) walk: WalkArguments,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct KeySource {
+    /// The job's private key
+    #[arg(long = "key", value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// The environment variable that holds the job's private key
+    #[arg(long = "key-env", value_name = "NAME")]
+    pub(super) variable: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArguments {
+    /// The cache, as the policy names it
+    #[arg(value_name = "CACHE")]
+    pub(super) cache: String,
+    /// The gate, as the policy names it
+    #[arg(long, value_name = "GATE")]
+    pub(super) gate: String,
+    /// Believe the policy and lockfiles on disk: only where nothing was restored over the checkout
+    #[arg(long, conflicts_with = "policy_sha256")]
+    pub(super) trust_checkout: bool,
+    /// Believe the policy only if `cacheseal policy digest` printed this of it
+    #[arg(long, value_name = "HEX", value_parser = parse_digest)]
+    pub(super) policy_sha256: Option<Digest>,
+    /// Exit with 0 when nothing was restored
+    #[arg(long)]
+    pub(super) allow_miss: bool,
+    /// What to do with a refused cache; the exit status stays the same
+    #[arg(long, value_enum, value_name = "ACTION", default_value_t = OnRefusal::Keep)]
+    pub(super) on_refusal: OnRefusal,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+    #[command(flatten)]
+    pub(super) walk: WalkArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnRefusal {
+    /// Leave everything where it is
+    Keep,
+    /// Move roots and seal aside, into new directories of mode 0700
+    Quarantine,
+    /// Move roots and seal aside, then delete them
+    Purge,
+}
+
+fn parse_digest(text: &str) -> Result<Digest, String> {
+    Digest::from_hex(text.as_bytes()).ok_or_else(|| "expected 64 lower-case hex digits".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArguments {
+    /// A seal: its directory, such as .cacheseal/cargo
+    #[arg(value_name = "SEAL")]
+    pub(super) seal: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DiffArguments {
+    /// A seal or a directory
+    #[arg(value_name = "A")]
+    pub(super) a: PathBuf,
+    /// A seal or a directory
+    #[arg(value_name = "B")]
+    pub(super) b: PathBuf,
+    /// The root to compare, where a seal has several and the other side is a directory
+    #[arg(long, value_name = "ROOT")]
+    pub(super) root: Option<String>,
+    #[command(flatten)]
+    pub(super) walk: WalkArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// A seal: its directory, such as .cacheseal/cargo
+    #[arg(value_name = "SEAL")]
+    pub(super) seal: PathBuf,
+    /// The form to write
+    #[arg(long = "as", value_enum, value_name = "FORM")]
+    pub(super) form: ExportForm,
+    /// The root to write, where the seal has several
+    #[arg(long, value_name = "ROOT")]
+    pub(super) root: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportForm {
+    /// mtree(5); SHA-256 digests included where the seal has them
+    Mtree,
+    /// Lines for `sha256sum -c`, run inside the root
+    Sha256sum,
+    /// Lines for `b3sum --check`, run inside the root
+    B3sum,
+    /// A Sigstore bundle v0.3 with the key's id as hint
+    SigstoreBundle,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Print what --policy-sha256 pins: the policy and every file it names
+    Digest(PolicyArgument),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DrillArguments {
+    /// A directory, which is only read [default: the Cargo registry of this machine]
+    #[arg(value_name = "DIR")]
+    pub(super) directory: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) walk: WalkArguments,
+}

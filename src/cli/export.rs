@@ -1,0 +1,62 @@
+//! `export`.
+
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::arguments::{ExportArguments, ExportForm};
+use super::context::to_stderr;
+use super::failure::Failure;
+use super::sealed::UnverifiedSeal;
+use crate::base::{Code, Exit, Limits};
+use crate::seal::manifest::{digest_lines, mtree};
+
+pub(super) fn run(arguments: &ExportArguments) -> Result<Outcome, Failure> {
+    let limits = Limits::STANDARD;
+    let seal = UnverifiedSeal::open(&arguments.seal, &limits)?;
+    let bytes = match arguments.form {
+        ExportForm::SigstoreBundle => sigstore_bundle(&seal)?,
+        form => listing(&seal, form, arguments.root.as_deref(), &limits)?,
+    };
+    to_stderr("note: exported without verifying the seal\n");
+    let json = json!({ "version": 1, "command": "export", "verified": false, "content": String::from_utf8_lossy(&bytes) });
+    Ok(Outcome { exit: Exit::Ok, output: bytes, json })
+}
+
+fn listing(seal: &UnverifiedSeal, form: ExportForm, root: Option<&str>, limits: &Limits) -> Result<Vec<u8>, Failure> {
+    let (_, manifest) = seal.manifest(root, limits)?;
+    let (tool, algorithm) = match form {
+        ExportForm::Mtree => return Ok(mtree(&manifest)),
+        ExportForm::B3sum => ("b3sum", crate::base::Algorithm::Blake3),
+        _ => ("sha256sum", crate::base::Algorithm::Sha256),
+    };
+    if manifest.algorithm() != algorithm {
+        let message = format!("expected a seal with {algorithm} digests for `{tool}`, found {}", manifest.algorithm());
+        return Err(Failure::new(Code::UnsupportedExport, message)
+            .hint(format!("set `digest = \"{algorithm}\"` for the cache and seal it anew")));
+    }
+    Ok(digest_lines(&manifest))
+}
+
+/// A Sigstore bundle in its key form (protobuf-specs v0.3): the envelope as it is, one signature, the key by hint.
+fn sigstore_bundle(seal: &UnverifiedSeal) -> Result<Vec<u8>, Failure> {
+    let keyids: Vec<&str> = seal.envelope.unverified_keyids().collect();
+    let [keyid] = keyids.as_slice() else {
+        let message = format!("expected a seal with one signature, as Sigstore bundles have, found {}", keyids.len());
+        return Err(Failure::new(Code::UnsupportedExport, message));
+    };
+    let envelope: Value = serde_json::from_slice(&seal.bytes)
+        .map_err(|error| Failure::new(Code::MalformedEnvelope, error.to_string()))?;
+    // Readers of bundles refuse unknown fields, so only the three that DSSE defines go in.
+    let bundle = json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": { "publicKey": { "hint": keyid } },
+        "dsseEnvelope": {
+            "payload": envelope.get("payload"),
+            "payloadType": envelope.get("payloadType"),
+            "signatures": envelope.get("signatures"),
+        },
+    });
+    let mut text = format!("{bundle:#}").into_bytes();
+    text.push(b'\n');
+    Ok(text)
+}

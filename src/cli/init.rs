@@ -1,0 +1,208 @@
+//! `init`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::Outcome;
+use super::arguments::InitArguments;
+use super::context::{Context, shown};
+use super::failure::Failure;
+use super::key::{make, unwritable};
+use crate::base::{Code, Exit};
+use crate::policy::{Document, StarterCache, starter};
+use crate::tree::Directory;
+
+const POLICY: &str = "cacheseal.toml";
+const SIGNER: &str = "deps-main";
+
+pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcome, Failure> {
+    let here = std::env::current_dir()
+        .map_err(|error| Failure::new(Code::Unreadable, format!("the current directory: {error}")))?;
+    let directory = Directory::open(&here).map_err(|error| unwritable(".", &error))?;
+    let taken = |name: &str| directory.kind_of(name).map_err(|error| unwritable(name, &error));
+    if taken(POLICY)?.is_some() {
+        let hint = "edit it, or move it away to begin anew";
+        return Err(Failure::new(Code::FileExists, format!("`{POLICY}` exists and is never overwritten")).hint(hint));
+    }
+    let caches = caches(&here, context);
+    if caches.is_empty() {
+        return Err(Failure::new(Code::NoLockfile, format!("expected a lockfile here, one of {}; found none", known()))
+            .hint("run `cacheseal init` in the directory that holds the lockfile"));
+    }
+    let project = arguments.project.clone().unwrap_or_else(|| project(&here));
+    let key_out = match &arguments.key_out {
+        Some(path) => path.clone(),
+        None => default_key_path(&project, context)?,
+    };
+    let public_file = format!("keys/{SIGNER}.pub");
+    let text = starter(&project, &caches, SIGNER, &public_file);
+    // What cannot be read back is not written: a project name may hold what a policy may not.
+    Document::parse(POLICY, text.as_bytes())?;
+    let made = make(SIGNER, &key_out, &directory)?;
+    ignore(&here).map_err(|error| unwritable(".gitignore", &error))?;
+    directory.create_file(POLICY, 0o644, text.as_bytes()).map_err(|error| unwritable(POLICY, &error))?;
+    let first = caches.first().map_or("", |cache| cache.name.as_str());
+    let shown_key = if key_out == Path::new("-") { "the line above".to_owned() } else { shown(&key_out) };
+    let mut output = Vec::new();
+    if key_out == Path::new("-") {
+        output.extend_from_slice(made.key.to_line().as_bytes());
+        output.push(b'\n');
+    }
+    output.extend_from_slice(next_steps(&caches, first, &shown_key).as_bytes());
+    let json = json!({
+        "version": 1, "command": "init", "policy": POLICY, "project": project, "signer": SIGNER,
+        "keyid": made.key.public().id().to_string(), "caches": caches.iter().map(|cache| &cache.name).collect::<Vec<_>>(),
+        "private": if key_out == Path::new("-") { made.key.to_line().to_string() } else { key_out.to_string_lossy().into_owned() },
+    });
+    Ok(Outcome { exit: Exit::Ok, output, json })
+}
+
+/// Lockfile, name of the cache, roots, note. Of several that fill the same root, the first that is there is taken.
+const ECOSYSTEMS: &[(&str, &str, &[&str], &str)] = &[
+    ("Cargo.lock", "cargo", &["~/.cargo/registry", "~/.cargo/git/db"], "crates and their unpacked sources"),
+    ("pnpm-lock.yaml", "pnpm", &["node_modules"], "installed packages"),
+    ("yarn.lock", "yarn", &["node_modules"], "installed packages"),
+    ("package-lock.json", "npm", &["node_modules"], "installed packages"),
+    ("npm-shrinkwrap.json", "npm", &["node_modules"], "installed packages"),
+    ("go.sum", "go", &["~/go/pkg/mod"], "module downloads and sources"),
+    ("uv.lock", "uv", &["~/.cache/uv"], "wheels and unpacked archives"),
+    ("poetry.lock", "poetry", &["~/.cache/pypoetry"], "downloaded packages"),
+    ("Pipfile.lock", "pipenv", &["~/.cache/pip"], "downloads and built wheels"),
+    ("requirements.txt", "pip", &["~/.cache/pip"], "downloads and built wheels"),
+    ("Gemfile.lock", "bundler", &["vendor/bundle"], "installed gems"),
+    ("gradle.lockfile", "gradle", &["~/.gradle/caches/modules-2"], "downloaded artefacts"),
+];
+
+fn known() -> String {
+    ECOSYSTEMS.iter().map(|(lockfile, ..)| format!("`{lockfile}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn caches(here: &Path, context: &Context) -> Vec<StarterCache> {
+    let mut caches: Vec<StarterCache> = Vec::new();
+    for (lockfile, name, roots, note) in ECOSYSTEMS {
+        let roots: Vec<String> = roots.iter().map(|root| relocated(root, context)).collect();
+        let taken = caches.iter().any(|cache| cache.roots.iter().any(|root| roots.contains(root)));
+        if here.join(lockfile).is_file() && !taken {
+            caches.push(StarterCache {
+                name: (*name).to_owned(),
+                roots,
+                lockfiles: vec![(*lockfile).to_owned()],
+                note: (*note).to_owned(),
+            });
+        }
+    }
+    caches
+}
+
+/// A root of Cargo's where `CARGO_HOME` puts it.
+fn relocated(root: &str, context: &Context) -> String {
+    let Some(rest) = root.strip_prefix("~/.cargo/") else { return root.to_owned() };
+    let Some(cargo_home) = Context::variable("CARGO_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) else {
+        return root.to_owned();
+    };
+    let cargo_home = std::fs::canonicalize(&cargo_home).unwrap_or(cargo_home);
+    match context.home_directory().and_then(|home| cargo_home.strip_prefix(home).ok().map(Path::to_path_buf)) {
+        Some(below) => format!("~/{}/{rest}", below.display()),
+        None => format!("{}/{rest}", cargo_home.display()),
+    }
+}
+
+/// The project as git's origin names it, `host/owner/name`; else the name of the directory.
+fn project(here: &Path) -> String {
+    let config = std::fs::read_to_string(here.join(".git/config")).unwrap_or_default();
+    let section = config.split("[remote \"origin\"]").nth(1).and_then(|rest| rest.split('[').next());
+    let url = section.and_then(|section| section.lines().find_map(|line| line.trim().strip_prefix("url = ")));
+    url.and_then(project_of_url).unwrap_or_else(|| {
+        let name = here.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
+    })
+}
+
+/// `github.com/acme/app` of the URLs that git uses, without user, password and `.git`.
+fn project_of_url(url: &str) -> Option<String> {
+    let url = url.trim().trim_end_matches('/').trim_end_matches(".git");
+    let (host, path) = match url.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?,
+        None => url.split_once(':')?,
+    };
+    let host = host.rsplit('@').next()?.split(':').next()?;
+    (!host.is_empty() && !path.is_empty()).then(|| format!("{host}/{path}"))
+}
+
+fn default_key_path(project: &str, context: &Context) -> Result<PathBuf, Failure> {
+    let home = context.home_directory().filter(|home| home.is_absolute()).ok_or_else(|| {
+        Failure::new(Code::NoHome, "expected HOME to be an absolute path for the private key").hint("say `--key-out FILE`")
+    })?;
+    let directory = home.join(".config/cacheseal").join(project.replace('/', "-"));
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(&directory).map_err(|error| unwritable(&directory.to_string_lossy(), &error))?;
+    Ok(directory.join(format!("{SIGNER}.key")))
+}
+
+/// Seals are saved with the cache, never committed.
+fn ignore(here: &Path) -> std::io::Result<()> {
+    let path = here.join(".gitignore");
+    let before = std::fs::read_to_string(&path).or_else(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(String::new()),
+        _ => Err(error),
+    })?;
+    let missing: Vec<_> =
+        [".cacheseal/", ".cacheseal-refused-*/"].into_iter().filter(|wanted| before.lines().all(|line| line.trim() != *wanted)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&path)?;
+    let gap = if before.is_empty() || before.ends_with('\n') { "" } else { "\n" };
+    file.write_all(format!("{gap}{}\n", missing.join("\n")).as_bytes())
+}
+
+/// What to do now, with the CircleCI steps to paste.
+fn next_steps(caches: &[StarterCache], first: &str, key: &str) -> String {
+    let mut out = format!(
+        "wrote {POLICY}, keys/{SIGNER}.pub and the private key: {key}\n\n\
+         1. commit {POLICY}, keys/ and .gitignore\n\
+         2. put the private key into a restricted context as CACHESEAL_KEY: one line, made by\n\
+         \x20    openssl pkey -in FILE -outform DER | base64 -w0\n\
+         3. try it here: cacheseal seal {first} --key FILE && cacheseal verify {first} --gate ci --trust-checkout\n\
+         4. in .circleci/config.yml\n\n"
+    );
+    for cache in caches {
+        let paths: String =
+            cache.roots.iter().map(|root| format!("              - {root}\n")).chain([format!("              - .cacheseal/{}\n", cache.name)]).collect();
+        let lockfile = cache.lockfiles.first().map_or("", String::as_str);
+        out.push_str(&format!(
+            "    # the job that fills the cache, with the key's context\n\
+             \x20   - run: cacheseal seal {name} --key-env CACHESEAL_KEY\n\
+             \x20   - save_cache:\n\
+             \x20         key: {name}-v1-{{{{ checksum \"{lockfile}\" }}}}\n\
+             \x20         paths:\n{paths}\
+             \x20   # the job that uses it: DIGEST is what `cacheseal policy digest` prints for the commit being built\n\
+             \x20   - restore_cache:\n\
+             \x20         keys: [{name}-v1-{{{{ checksum \"{lockfile}\" }}}}]\n\
+             \x20   - run: cacheseal verify {name} --gate ci --policy-sha256 DIGEST --allow-miss\n\n",
+            name = cache.name,
+        ));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn projects_of_urls() {
+        for (url, project) in [
+            ("git@github.com:acme/app.git", Some("github.com/acme/app")),
+            ("https://github.com/acme/app.git", Some("github.com/acme/app")),
+            ("https://user:secret@example.com:8443/acme/app/", Some("example.com/acme/app")),
+            ("ssh://git@example.com:22/acme/app", Some("example.com/acme/app")),
+            ("/srv/git/app", None),
+        ] {
+            assert_eq!(project_of_url(url).as_deref(), project, "{url}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `seal`.
+
+use serde_json::json;
+
+use super::Outcome;
+use super::arguments::{KeySource, SealArguments};
+use super::context::{Context, shown};
+use super::failure::{Failure, key_failure};
+use super::setup::Setup;
+use crate::base::{Code, Escaped, Exit, Limits, plural};
+use crate::cache::{SealError, SealRequest, Sealed, seal};
+use crate::identity::SecretKey;
+use crate::report::{bytes_text, refusals_json, refusals_text};
+use crate::tree::{Options, ReadError, read_named_file};
+
+pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcome, Failure> {
+    let setup = Setup::load(&arguments.policy.policy, context)?;
+    let cache = setup.policy.cache(&arguments.cache)?;
+    let key = secret_key(&arguments.key, &context.limits)?;
+    let sealed = seal(&SealRequest {
+        workspace: &setup.workspace,
+        policy: &setup.policy,
+        cache,
+        roots: setup.roots(&arguments.cache),
+        key: &key,
+        platform: Context::platform(),
+        source: Context::source(),
+        now: context.now,
+        version: env!("CARGO_PKG_VERSION"),
+        options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
+    });
+    match sealed {
+        Ok(sealed) => Ok(outcome(&arguments.cache, &key, &sealed)),
+        Err(SealError::Refused(refusals)) => {
+            let exit = refusals.exit();
+            let text = format!("refused: cache `{}` was not sealed\n{}", arguments.cache, refusals_text(&refusals));
+            let json = json!({
+                "version": 1, "command": "seal", "verdict": "refused", "exit": exit.number(),
+                "cache": arguments.cache, "refusals": refusals_json(&refusals),
+            });
+            Ok(Outcome { exit, output: text.into_bytes(), json })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
+    let roots = &sealed.statement.predicate.roots;
+    let entries = roots.iter().map(|root| root.entries).sum();
+    let bytes = roots.iter().map(|root| root.bytes).sum();
+    let keyid = key.public().id();
+    let text = format!(
+        "sealed: cache `{cache}` by `{}` (key {})\n  {} in {}, {}\n",
+        sealed.signer,
+        keyid.short(),
+        plural(entries, "entry", "entries"),
+        plural(roots.len() as u64, "root", "roots"),
+        bytes_text(bytes),
+    );
+    let json = json!({
+        "version": 1, "command": "seal", "verdict": "sealed", "exit": 0, "cache": cache, "signer": sealed.signer,
+        "keyid": keyid.to_string(), "entries": entries, "bytes": bytes,
+        "sealedAt": sealed.statement.predicate.sealed_at.to_string(),
+    });
+    Outcome { exit: Exit::Ok, output: text.into_bytes(), json }
+}
+
+/// The job's key, from where the command line says.
+fn secret_key(source: &KeySource, limits: &Limits) -> Result<SecretKey, Failure> {
+    if let Some(name) = &source.variable {
+        let place = format!("environment variable `{}`", Escaped(name.as_bytes()));
+        let Some(text) = Context::variable(name).map(zeroize::Zeroizing::new) else {
+            return Err(Failure::new(Code::NoKey, format!("expected a private key in the {place}, found nothing"))
+                .hint("fork builds get no secrets: do not seal there"));
+        };
+        return SecretKey::from_line(&text).map_err(|error| key_failure(&place, &error));
+    }
+    let path = source.file.as_deref().unwrap_or(std::path::Path::new(""));
+    let place = shown(path);
+    let (bytes, mode) = read_named_file(path, limits.setup_bytes_max).map_err(|error| match error {
+        ReadError::Absent => Failure::new(Code::NoKey, format!("expected a private key at {place}, but it is not there")),
+        ReadError::Io(_) => Failure::new(Code::Unreadable, format!("{place}: {error}")),
+        _ => Failure::new(Code::MalformedKey, format!("expected a private key at {place}, but it {error}")),
+    })?;
+    let bytes = zeroize::Zeroizing::new(bytes);
+    let key = SecretKey::from_pem(&bytes).map_err(|error| key_failure(&place, &error))?;
+    if mode & 0o077 != 0 {
+        let message = format!("expected {place} to be readable by its owner alone, found mode {:04o}", mode & 0o7777);
+        return Err(Failure::new(Code::ExposedKey, message)
+            .hint(format!("run `chmod 600 {}` if nobody else has read it; otherwise make a new key", path.display())));
+    }
+    Ok(key)
+}

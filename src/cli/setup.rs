@@ -1,0 +1,103 @@
+//! Reading the policy and what it names, once, through handles.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::context::{Context, shown, split};
+use super::failure::Failure;
+use crate::base::{Code, Digest, Refusal};
+use crate::cache::Workspace;
+use crate::policy::{Document, PlacedRoot, Policy, policy_digest};
+use crate::tree::ReadError;
+
+/// A policy, resolved and placed.
+pub(super) struct Setup {
+    pub(super) policy: Policy,
+    pub(super) workspace: Workspace,
+    /// The SHA-256 that `--policy-sha256` pins.
+    pub(super) digest: Digest,
+    places: BTreeMap<String, Vec<PlacedRoot>>,
+}
+
+/// Why there is no setup: our own files are wrong, or they are not the ones that were pinned.
+pub(super) enum SetupError {
+    Failure(Failure),
+    Changed(Refusal),
+}
+
+impl From<Failure> for SetupError {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl Setup {
+    /// Reads the policy at `path` and the files it names.
+    pub(super) fn load(path: &Path, context: &Context) -> Result<Self, Failure> {
+        let (directory, name) = split(path)?;
+        let workspace = open_workspace(&directory, context)?;
+        let max = context.limits.setup_bytes_max;
+        let text = workspace.policy_directory().read_file(name.as_bytes(), max).map_err(|error| unreadable(path, &error))?;
+        let document = Document::parse(&name, &text)?;
+        let mut files = BTreeMap::new();
+        for file in document.files() {
+            let components: Vec<_> = file.split('/').collect();
+            let bytes = workspace.policy_directory().read_below(&components, max).map_err(|error| no_key(file, &error))?;
+            files.insert(file.to_owned(), bytes);
+        }
+        let policy = document.resolve(&files)?;
+        files.insert(name.clone(), text);
+        let home = context.home_directory();
+        let places = policy.place(home.as_deref(), &directory, &name)?;
+        Ok(Self { policy, workspace, digest: policy_digest(&files), places })
+    }
+
+    /// The same, only if policy and files have the digest `pin`. A policy that cannot even be read is not the
+    /// one that was pinned.
+    pub(super) fn load_pinned(path: &Path, pin: Digest, context: &Context) -> Result<Self, SetupError> {
+        let changed = |found: String| {
+            let expected = format!("policy and keys of sha256 {pin}");
+            SetupError::Changed(Refusal::new(Code::PolicyChanged, path.as_os_str().as_encoded_bytes(), expected, found))
+        };
+        match Self::load(path, context) {
+            Ok(setup) if setup.digest == pin => Ok(setup),
+            Ok(setup) => Err(changed(format!("sha256 {}", setup.digest))),
+            Err(failure) if failure.code == Code::Unreadable => Err(failure.into()),
+            Err(failure) => Err(changed(failure.message)),
+        }
+    }
+
+    /// The roots of a cache, in its order.
+    pub(super) fn roots(&self, cache: &str) -> &[PlacedRoot] {
+        self.places.get(cache).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+fn open_workspace(directory: &Path, context: &Context) -> Result<Workspace, Failure> {
+    Workspace::open(directory, context.home_directory())
+        .map_err(|error| Failure::new(Code::Unreadable, format!("{}: {error}", shown(directory))))
+}
+
+fn unreadable(path: &Path, error: &ReadError) -> Failure {
+    let message = format!("expected a policy at {}, but it {error}", shown(path));
+    match error {
+        ReadError::Absent => Failure::new(Code::NoPolicy, message)
+            .hint("run `cacheseal init` to write one, or name it with `--policy FILE`"),
+        ReadError::Io(_) => Failure::new(Code::Unreadable, message),
+        _ => Failure::new(Code::MalformedPolicy, message),
+    }
+}
+
+fn no_key(file: &str, error: &ReadError) -> Failure {
+    let message = format!("expected the key file {} that the policy names, but it {error}", shown(Path::new(file)));
+    match error {
+        ReadError::Absent => Failure::new(Code::NoKey, message).hint("make one with `cacheseal key new`"),
+        ReadError::Io(_) => Failure::new(Code::Unreadable, message),
+        _ => Failure::new(Code::MalformedKey, message),
+    }
+}
+
+/// The policy's directory, whether or not there is a policy in it.
+pub(super) fn policy_directory(path: &Path) -> Result<PathBuf, Failure> {
+    split(path).map(|(directory, _)| directory)
+}

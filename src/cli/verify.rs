@@ -1,0 +1,85 @@
+//! `verify`.
+
+use super::Outcome;
+use super::arguments::{OnRefusal, VerifyArguments};
+use super::context::Context;
+use super::failure::Failure;
+use super::setup::{Setup, SetupError};
+use crate::base::{Code, Exit, Refusal, Refusals};
+use crate::cache::{Verification, VerifyRequest, verify};
+use crate::report::Report;
+use crate::tree::{Disposal, Options};
+
+pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outcome, Failure> {
+    let setup = match (arguments.policy_sha256, arguments.trust_checkout) {
+        (Some(pin), _) => match Setup::load_pinned(&arguments.policy.policy, pin, context) {
+            Ok(setup) => setup,
+            Err(SetupError::Failure(failure)) => return Err(failure),
+            Err(SetupError::Changed(refusal)) => return Ok(changed(arguments, context, refusal)),
+        },
+        (None, true) => Setup::load(&arguments.policy.policy, context)?,
+        (None, false) => return Err(unpinned()),
+    };
+    let edge = setup.policy.edge(&arguments.cache, &arguments.gate)?;
+    let verification = verify(&VerifyRequest {
+        workspace: &setup.workspace,
+        edge: &edge,
+        roots: setup.roots(&arguments.cache),
+        lockfiles_pinned: arguments.trust_checkout,
+        now: context.now,
+        platform: Context::platform(),
+        options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
+    });
+    // From here on nothing changes the verdict.
+    let exit = verification.exit();
+    let disposal = if exit.is_refusal() { dispose(arguments, &setup) } else { Vec::new() };
+    Ok(outcome(arguments, &verification, exit, disposal))
+}
+
+fn unpinned() -> Failure {
+    Failure::new(Code::UnpinnedPolicy, "expected to be told why the policy on disk can be believed: a restore can overwrite it")
+        .hint("in CI, say `--policy-sha256` with what `cacheseal policy digest` printed before the restore")
+        .hint("where nothing was restored over the checkout, as at a desk, say `--trust-checkout`")
+}
+
+/// The policy is not the pinned one. Its roots are not touched either: they are not ours to believe.
+fn changed(arguments: &VerifyArguments, context: &Context, refusal: Refusal) -> Outcome {
+    let mut refusals = Refusals::new(context.limits.refusals_max);
+    refusals.push(refusal);
+    let verification = Verification { refusals, facts: None };
+    let exit = verification.exit();
+    let note = "roots and seal were left alone: the policy that names them is not the pinned one".to_owned();
+    let disposal = if arguments.on_refusal == OnRefusal::Keep { Vec::new() } else { vec![note] };
+    outcome(arguments, &verification, exit, disposal)
+}
+
+fn outcome(arguments: &VerifyArguments, verification: &Verification, exit: Exit, disposal: Vec<String>) -> Outcome {
+    let report = Report {
+        cache: &arguments.cache,
+        gate: &arguments.gate,
+        exit,
+        refusals: &verification.refusals,
+        facts: verification.facts.as_ref(),
+        disposal,
+    };
+    let allowed = exit == Exit::Miss && arguments.allow_miss;
+    Outcome { exit: if allowed { Exit::Ok } else { exit }, output: report.text().into_bytes(), json: report.json() }
+}
+
+/// Takes a refused cache away and tells what was done.
+fn dispose(arguments: &VerifyArguments, setup: &Setup) -> Vec<String> {
+    let (disposal, done) = match arguments.on_refusal {
+        OnRefusal::Keep => return Vec::new(),
+        OnRefusal::Quarantine => (Disposal::Quarantine, "roots and seal were moved into `.cacheseal-refused-*` beside them"),
+        OnRefusal::Purge => (Disposal::Purge, "roots and seal were deleted"),
+    };
+    let failures = setup.workspace.dispose(&arguments.cache, setup.roots(&arguments.cache), disposal);
+    if failures.is_empty() {
+        return vec![done.to_owned()];
+    }
+    let tell = |failure: &Refusal| {
+        let place = crate::base::Escaped(&failure.place);
+        format!("{}: {place} is still there: {}", failure.code, failure.found)
+    };
+    failures.iter().map(tell).collect()
+}

@@ -1,0 +1,76 @@
+//! Reports for programs: `version` 1, fields are only ever added.
+
+use serde_json::{Value, json};
+
+use super::{Report, verdict};
+use crate::base::{Code, Exit, Refusals, escape_into};
+use crate::cache::Facts;
+
+impl Report<'_> {
+    /// The report as a JSON object.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "version": 1,
+            "command": "verify",
+            "verdict": verdict(self.exit),
+            "exit": self.exit.number(),
+            "cache": self.cache,
+            "gate": self.gate,
+            "refusals": refusals_json(self.refusals),
+            "counts": counts(self.refusals),
+            "seal": self.facts.map(facts),
+            "disposal": self.disposal,
+        })
+    }
+}
+
+fn facts(facts: &Facts) -> Value {
+    let predicate = &facts.statement.predicate;
+    let source = &predicate.source;
+    json!({
+        "signers": facts.signers.iter().map(|(name, key)| json!({ "signer": name, "keyid": key })).collect::<Vec<_>>(),
+        "sealedAt": predicate.sealed_at.to_string(),
+        "source": { "ci": source.ci, "ref": source.ref_, "revision": source.revision, "job": source.job, "run": source.run },
+        "roots": predicate.roots.iter().map(|root| json!({
+            "path": root.path,
+            "present": root.manifest.is_some(),
+            "digest": root.digest.as_str(),
+            "entries": root.entries,
+            "bytes": root.bytes,
+        })).collect::<Vec<_>>(),
+        "linksLeaving": facts.links_leaving,
+    })
+}
+
+/// Refusals as an array, worst first. Places are escaped as in manifests, so that every file name is exact.
+#[must_use]
+pub fn refusals_json(refusals: &Refusals) -> Value {
+    let one = |refusal: &crate::base::Refusal| {
+        let mut place = Vec::new();
+        escape_into(&mut place, &refusal.place);
+        json!({
+            "code": refusal.code.as_str(),
+            "place": String::from_utf8_lossy(&place),
+            "expected": refusal.expected,
+            "found": refusal.found,
+        })
+    };
+    Value::Array(refusals.iter().map(one).collect())
+}
+
+pub(crate) fn counts(refusals: &Refusals) -> Value {
+    Value::Object(refusals.counts().map(|(code, count)| (code.as_str().to_owned(), count.into())).collect())
+}
+
+/// An error that ended a command before any verdict.
+#[must_use]
+pub fn error_json(command: &str, code: Code, exit: Exit, message: &str, hints: &[String]) -> Value {
+    json!({
+        "version": 1,
+        "command": command,
+        "verdict": "error",
+        "exit": exit.number(),
+        "error": { "code": code.as_str(), "message": message, "hints": hints },
+    })
+}

@@ -1,0 +1,38 @@
+//! One report of a run, and the forms it is shown in.
+
+mod json;
+mod text;
+
+pub use json::{error_json, refusals_json};
+pub use text::{bytes_text, refusals_text};
+
+use crate::base::{Exit, Refusals};
+use crate::cache::Facts;
+
+/// The outcome of `verify`.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// The cache's name.
+    pub cache: &'a str,
+    /// The gate's name.
+    pub gate: &'a str,
+    /// The exit status that follows, fixed before anything is shown.
+    pub exit: Exit,
+    /// Every reason against the cache.
+    pub refusals: &'a Refusals,
+    /// What the seal says, if it was opened.
+    pub facts: Option<&'a Facts>,
+    /// What was done with a refused cache, in words; empty if nothing.
+    pub disposal: Vec<String>,
+}
+
+/// The word for an outcome.
+#[must_use]
+pub fn verdict(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Ok => "trusted",
+        Exit::Miss => "miss",
+        exit if exit.is_refusal() => "refused",
+        _ => "undecided",
+    }
+}

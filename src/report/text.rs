@@ -1,0 +1,135 @@
+//! Reports for people. Not a stable interface: scripts read JSON and exit codes.
+
+use std::fmt::Write as _;
+
+use super::{Report, verdict};
+use crate::base::{Code, Escaped, Refusals, plural};
+use crate::cache::Facts;
+
+/// Refusals shown in full; the counts cover all.
+const SHOWN_MAX: usize = 50;
+
+impl Report<'_> {
+    /// The report in plain text, ending in a line feed.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = format!("{}: cache `{}` at gate `{}`\n", verdict(self.exit), self.cache, self.gate);
+        if let Some(facts) = self.facts {
+            out.push_str(&facts_text(facts));
+        }
+        out.push_str(&refusals_text(self.refusals));
+        for line in &self.disposal {
+            let _ = writeln!(out, "note: {line}");
+        }
+        out
+    }
+}
+
+fn facts_text(facts: &Facts) -> String {
+    let predicate = &facts.statement.predicate;
+    let mut out = String::new();
+    for (name, key) in &facts.signers {
+        let short = key.get(..12).unwrap_or(key);
+        let _ = writeln!(out, "  sealed by `{name}` (key {short}) at {}", predicate.sealed_at);
+    }
+    let source = &predicate.source;
+    let from: Vec<String> = [("ref", &source.ref_), ("job", &source.job), ("revision", &source.revision)]
+        .into_iter()
+        .filter_map(|(what, value)| Some(format!("{what} `{}`", Escaped(value.as_deref()?.as_bytes()))))
+        .collect();
+    if !from.is_empty() {
+        let _ = writeln!(out, "  from {}", from.join(", "));
+    }
+    let totals = facts.totals();
+    let roots = predicate.roots.len() as u64;
+    let _ = writeln!(
+        out,
+        "  {} in {}, {}",
+        plural(totals.entries, "entry", "entries"),
+        plural(roots, "root", "roots"),
+        bytes_text(totals.bytes)
+    );
+    if facts.links_leaving > 0 {
+        let _ = writeln!(out, "  {} out of their root", plural(facts.links_leaving, "symlink leads", "symlinks lead"));
+    }
+    out
+}
+
+/// The refusals, worst first, then how many there are of each code, then where to read on.
+#[must_use]
+pub fn refusals_text(refusals: &Refusals) -> String {
+    let mut out = String::new();
+    for refusal in refusals.iter().take(SHOWN_MAX) {
+        let _ = writeln!(out, "{}[{}]: {}", kind(refusal.code), refusal.code, Escaped(&refusal.place));
+        for (label, text) in [("expected", &refusal.expected), ("found", &refusal.found)] {
+            let _ = writeln!(out, "  {label:<8}  {text}");
+        }
+    }
+    let total = refusals.total();
+    if total > SHOWN_MAX as u64 {
+        let _ = writeln!(out, "and {} more", total - SHOWN_MAX as u64);
+    }
+    if total > 1 {
+        let counts: Vec<_> = refusals.counts().map(|(code, count)| format!("{count} {code}")).collect();
+        let _ = writeln!(out, "total: {}", counts.join(", "));
+    }
+    if let Some(worst) = refusals.iter().next() {
+        let _ = writeln!(out, "hint: {}; see docs/VERIFY.md#{}", advice(worst.code), worst.code);
+    }
+    out
+}
+
+fn kind(code: Code) -> &'static str {
+    match code.exit() {
+        exit if exit.is_refusal() => "refused",
+        crate::base::Exit::Miss => "miss",
+        _ => "error",
+    }
+}
+
+/// What to do about the worst refusal, in one line.
+fn advice(code: Code) -> &'static str {
+    match code {
+        Code::NothingRestored => "go on without the cache, or say `--allow-miss`",
+        Code::PolicyChanged => "look at what changed the policy; if it was you, pin what `cacheseal policy digest` prints",
+        Code::NoSeal => "save `.cacheseal` together with the roots, sealed by a trusted job",
+        Code::TooOld | Code::StaleLockfile => "have a trusted job make and seal the cache anew",
+        Code::UnpinnedLockfile => "verify with `--trust-checkout` where nothing was restored into the checkout, or use a gate with `lockfile = \"any\"`",
+        Code::Unreadable | Code::Unwritable | Code::DisposalFailed => "nothing is trusted until this is mended; run again",
+        Code::HardlinkOutside => "copy instead of linking, or set `hardlinks = \"any\"` for this gate",
+        code if code.exit() == crate::base::Exit::Changed => {
+            "do not use these files: throw the cache away and have a trusted job seal a new one"
+        }
+        _ => "do not use this cache; find out who wrote it",
+    }
+}
+
+/// A size for people: "2.86 GB", decimal units.
+#[must_use]
+pub fn bytes_text(bytes: u64) -> String {
+    let mut unit = 1_u64;
+    for name in ["B", "kB", "MB", "GB", "TB"] {
+        if bytes < unit.saturating_mul(1_000) || name == "TB" {
+            let hundredths = u128::from(bytes) * 100 / u128::from(unit);
+            return if name == "B" {
+                format!("{bytes} B")
+            } else {
+                format!("{}.{:02} {name}", hundredths / 100, hundredths % 100)
+            };
+        }
+        unit = unit.saturating_mul(1_000);
+    }
+    format!("{bytes} B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_three_digits_or_so() {
+        for (bytes, text) in [(0, "0 B"), (999, "999 B"), (1_000, "1.00 kB"), (2_861_234_567, "2.86 GB"), (u64::MAX, "18446744.07 TB")] {
+            assert_eq!(bytes_text(bytes), text);
+        }
+    }
+}

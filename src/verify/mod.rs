@@ -1,0 +1,8 @@
+//! Judgement, pure: whether a seal is by whom the gate accepts, for what the checkout wants. `docs/VERIFY.md`
+//! numbers the rules.
+
+mod opened;
+mod rules;
+
+pub use opened::{TrustedSeal, judge_envelope};
+pub use rules::{Checkout, Lockfiles, MAX_SKEW, scope};
