@@ -1,1 +1,4 @@
+mod ed25519;
+mod keys;
+
 fn main() {}
