@@ -1,3 +1,4 @@
+mod dsse;
 mod ed25519;
 mod keys;
 
