@@ -1,1 +1,5 @@
+mod dsse;
+mod ed25519;
+mod keys;
+
 fn main() {}
