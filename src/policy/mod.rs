@@ -18,6 +18,7 @@ mod shape;
 mod signer;
 mod similar;
 mod source;
+mod starter;
 #[cfg(test)]
 mod tests;
 
@@ -32,3 +33,4 @@ pub use pin::policy_digest;
 pub use place::PlacedRoot;
 pub use resolved::{Edge, Policy};
 pub use signer::{Scope, Signer, SignerKey};
+pub use starter::{StarterCache, starter};

@@ -2,6 +2,7 @@ mod hostile;
 mod malformed;
 mod meaning;
 mod place;
+mod starter;
 
 use std::collections::BTreeMap;
 
