@@ -1,1 +1,7 @@
-fn main() {}
+//! The `cacheseal` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cacheseal::cli::run()
+}

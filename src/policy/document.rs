@@ -1,0 +1,169 @@
+//! Reading the policy's text.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::shape::{Named, PolicyShape, Table, Text};
+use super::signer::UnresolvedSigner;
+use super::source::{Source, quoted};
+use super::{Cache, Gate, Policy, PolicyError};
+use crate::base::{Code, Escaped};
+
+/// The version of the policy's format that is read here.
+const VERSION: i64 = 1;
+
+/// Longest name of a cache, signer or gate, bytes: it becomes a directory and stands in every report.
+const NAME_BYTES_MAX: usize = 64;
+
+/// A policy whose form is right. The key files that it names have not been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    source: Source,
+    project: String,
+    caches: BTreeMap<String, Cache>,
+    signers: BTreeMap<String, UnresolvedSigner>,
+    gates: BTreeMap<String, Gate>,
+}
+
+impl Document {
+    /// Reads the policy's text: TOML 1.1 in UTF-8, version 1. `file_name` is the policy's name in its directory.
+    pub fn parse(file_name: &str, text: &[u8]) -> Result<Self, PolicyError> {
+        let source = read_text(file_name, text)?;
+        let toml_error = |error: toml::de::Error| from_toml(&source, &error);
+        let mut root = DeTable::parse(&source.text).map_err(toml_error)?;
+        // First of all: in another version, other fields are right.
+        let version = root.get_mut().remove("version");
+        check_version(&source, version)?;
+        let shape = PolicyShape::deserialize(toml::Deserializer::from(root)).map_err(toml_error)?;
+
+        check_project(&source, &shape.project)?;
+        let caches = read_named(&source, "cache", shape.cache, |name, cache| Cache::read(&source, &name, cache))?;
+        let signers = read_named(&source, "signer", shape.signer, |_, signer| UnresolvedSigner::read(&source, signer))?;
+        let gates = read_named(&source, "gate", shape.gate, |name, gate| Gate::read(&source, name, gate, &signers))?;
+        let document = Self { project: shape.project.into_inner(), caches, signers, gates, source };
+        document.check_key_files()?;
+        Ok(document)
+    }
+
+    /// The key files that the policy names, relative to its directory: sorted by their bytes, each once.
+    #[must_use]
+    pub fn files(&self) -> Vec<&str> {
+        let mut files: Vec<_> = self.key_files().map(|(_, file)| file.get_ref().as_str()).collect();
+        files.sort_unstable();
+        files
+    }
+
+    /// Takes the bytes of the key files, by the names of [`Document::files`]. Other files in `files` are not
+    /// looked at, so that the map which [`super::policy_digest`] pins can be given.
+    pub fn resolve(self, files: &BTreeMap<String, Vec<u8>>) -> Result<Policy, PolicyError> {
+        let source = self.source;
+        let signers = self.signers.into_iter().map(|(name, signer)| {
+            let signer = signer.resolve(&source, &name, files)?;
+            Ok((name, signer))
+        });
+        let signers = signers.collect::<Result<_, PolicyError>>()?;
+        Ok(Policy { project: self.project, caches: self.caches, signers, gates: self.gates, source })
+    }
+
+    fn key_files(&self) -> impl Iterator<Item = (&str, &Text)> {
+        self.signers.iter().flat_map(|(name, signer)| signer.key_files.iter().map(move |file| (name.as_str(), file)))
+    }
+
+    /// No key file stands twice, and none is the policy itself.
+    fn check_key_files(&self) -> Result<(), PolicyError> {
+        let source = &self.source;
+        let mut seen = BTreeMap::new();
+        for (signer, file) in self.key_files() {
+            if *file.get_ref() == source.file {
+                return Err(source.malformed(file, "a key file", "the policy itself"));
+            }
+            if let Some((other, first)) = seen.insert(file.get_ref(), (signer, file)) {
+                let message = format!(
+                    "expected a key under one signer and once, found {} under {} (line {}) and {}",
+                    quoted(file.get_ref()),
+                    quoted(other),
+                    source.line(first),
+                    quoted(signer),
+                );
+                return Err(source.error(Code::SharedKey, file, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_text(file_name: &str, text: &[u8]) -> Result<Source, PolicyError> {
+    let source = |text: &str| Source { file: file_name.to_owned(), text: text.to_owned() };
+    match std::str::from_utf8(text) {
+        Ok(text) => Ok(source(text)),
+        Err(error) => {
+            let readable = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+            let message = "expected UTF-8, found a byte that is not";
+            Err(source(readable).error_at(Code::MalformedPolicy, error.valid_up_to(), message))
+        }
+    }
+}
+
+/// The TOML reader's own words; they name the field, what was expected and what was found.
+fn from_toml(source: &Source, error: &toml::de::Error) -> PolicyError {
+    let offset = error.span().map_or(source.text.len(), |span| span.start);
+    source.error_at(Code::MalformedPolicy, offset, Escaped(error.message().as_bytes()))
+}
+
+fn check_version(source: &Source, version: Option<Spanned<DeValue<'_>>>) -> Result<(), PolicyError> {
+    let Some(version) = version else {
+        let message = format_args!("expected `version = {VERSION}`, found no version");
+        return Err(source.error_at(Code::MalformedPolicy, 0, message));
+    };
+    // An integer in any of TOML's spellings, and nothing that merely looks like one.
+    let number = match version.get_ref() {
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok(),
+        _ => None,
+    };
+    if number == Some(VERSION) {
+        return Ok(());
+    }
+    let found = source.text.get(version.span()).unwrap_or_default();
+    Err(source
+        .malformed(&version, format_args!("`version = {VERSION}`"), quoted(found))
+        .with_hint("a policy of another version needs another release of cacheseal"))
+}
+
+/// The project is compared with every seal's, so it must look like what it is.
+fn check_project(source: &Source, project: &Text) -> Result<(), PolicyError> {
+    let text = project.get_ref();
+    let printable = Escaped(text.as_bytes()).to_string() == *text;
+    if !text.is_empty() && printable && !text.contains(char::is_whitespace) {
+        return Ok(());
+    }
+    let expected = "a name like `github.com/acme/app`, printable and without spaces";
+    Err(source.malformed(project, expected, quoted(text)))
+}
+
+/// Reads the tables of one kind, by name.
+fn read_named<S, T>(
+    source: &Source,
+    kind: &str,
+    tables: Named<S>,
+    read: impl Fn(Text, S) -> Result<T, PolicyError>,
+) -> Result<BTreeMap<String, T>, PolicyError> {
+    let mut items = BTreeMap::new();
+    for (name, Table(shape)) in tables {
+        check_name(source, kind, &name)?;
+        items.insert(name.get_ref().clone(), read(name, shape)?);
+    }
+    Ok(items)
+}
+
+fn check_name(source: &Source, kind: &str, name: &Text) -> Result<(), PolicyError> {
+    let text = name.get_ref();
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain) {
+        return Ok(());
+    }
+    let expected = format_args!("a {kind}'s name of 1 to {NAME_BYTES_MAX} characters `a-z`, `0-9` and `-`");
+    Err(source.malformed(name, expected, quoted(text)))
+}

@@ -1,0 +1,125 @@
+//! `[gate.NAME]`: what a consuming job demands.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+
+use super::shape::{GateShape, Text, Texts};
+use super::signer::UnresolvedSigner;
+use super::source::{Source, did_you_mean, quoted};
+use super::{MaxAge, PolicyError};
+use crate::base::Code;
+
+/// What a seal must be for a job to use the cache. Every gate of this version demands a signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// The name, and where it stands.
+    pub name: Spanned<String>,
+    /// Names of the signers whose seals are accepted: defined in the policy, each once, at least one.
+    pub signers: Vec<String>,
+    /// How old a seal may be.
+    pub max_age: MaxAge,
+    /// Whether the sealed lockfile digests must be the checkout's.
+    pub lockfile: LockfileRule,
+    /// Where symbolic links may lead.
+    pub links: LinkRule,
+    /// Where the other names of a hard-linked file may lie.
+    pub hardlinks: LinkRule,
+}
+
+/// How the sealed lockfiles compare with the checkout's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockfileRule {
+    /// The same bytes.
+    Exact,
+    /// Not compared: an older lockfile's cache is authentic, though stale.
+    Any,
+}
+
+/// Where links may lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkRule {
+    /// Anywhere.
+    Any,
+    /// Nowhere but into the cache's roots.
+    Inside,
+}
+
+const LINK_WORDS: [(&str, LinkRule); 2] = [("any", LinkRule::Any), ("inside", LinkRule::Inside)];
+const LOCKFILE_WORDS: [(&str, LockfileRule); 2] = [("exact", LockfileRule::Exact), ("any", LockfileRule::Any)];
+
+impl Gate {
+    pub(super) fn read(
+        source: &Source,
+        name: Text,
+        shape: GateShape,
+        signers: &BTreeMap<String, UnresolvedSigner>,
+    ) -> Result<Self, PolicyError> {
+        check_require(source, &evidence(source, &name, "require", shape.require)?)?;
+        let accepted = evidence(source, &name, "signers", shape.signers)?;
+        let Some(max_age) = shape.max_age else { return Err(without(source, &name, "max_age")) };
+        let age = max_age.get_ref().parse();
+        Ok(Self {
+            signers: read_signers(source, accepted, signers)?,
+            max_age: age.map_err(|error| source.error(Code::MalformedPolicy, &max_age, error))?,
+            lockfile: source.word(shape.lockfile.as_ref(), LOCKFILE_WORDS, LockfileRule::Exact)?,
+            links: source.word(shape.links.as_ref(), LINK_WORDS, LinkRule::Any)?,
+            hardlinks: source.word(shape.hardlinks.as_ref(), LINK_WORDS, LinkRule::Inside)?,
+            name,
+        })
+    }
+}
+
+/// A list without which, or empty, the gate would let everything pass.
+fn evidence(source: &Source, gate: &Text, field: &str, list: Option<Texts>) -> Result<Vec<Text>, PolicyError> {
+    match list {
+        None => Err(without(source, gate, field)),
+        Some(list) if list.get_ref().is_empty() => {
+            let message = format_args!("expected at least one item in `{field}`, found an empty list");
+            Err(source.error(Code::GateWithoutEvidence, &list, message))
+        }
+        Some(list) => Ok(list.into_inner()),
+    }
+}
+
+fn without(source: &Source, gate: &Text, field: &str) -> PolicyError {
+    let message = format_args!("expected a gate with `{field}`, found {} without it", quoted(gate.get_ref()));
+    let example = match field {
+        "require" => "`require = [\"signature\"]`",
+        "signers" => "`signers = [\"…\"]`, the signers whose seals this gate accepts",
+        _ => "`max_age = \"7d\"`, how old a seal may be",
+    };
+    source.error(Code::GateWithoutEvidence, gate, message).with_hint(format!("add {example}"))
+}
+
+fn check_require(source: &Source, require: &[Text]) -> Result<(), PolicyError> {
+    for proof in require {
+        match proof.get_ref().as_str() {
+            "signature" => {}
+            "lockfile" => {
+                let error = source.malformed(proof, "`signature`", "`lockfile`, which this version cannot prove yet");
+                return Err(error.with_hint("`lockfile = \"exact\"` compares the sealed lockfiles with the checkout's"));
+            }
+            other => return Err(source.malformed(proof, "`signature`", quoted(other))),
+        }
+    }
+    source.unique(require)
+}
+
+fn read_signers(
+    source: &Source,
+    accepted: Vec<Text>,
+    signers: &BTreeMap<String, UnresolvedSigner>,
+) -> Result<Vec<String>, PolicyError> {
+    for name in &accepted {
+        if !signers.contains_key(name.get_ref()) {
+            let error = source.malformed(name, "a signer that the policy defines", quoted(name.get_ref()));
+            return Err(PolicyError {
+                hint: did_you_mean(name.get_ref(), signers.keys().map(String::as_str)),
+                ..error
+            });
+        }
+    }
+    source.unique(&accepted)?;
+    Ok(accepted.into_iter().map(Spanned::into_inner).collect())
+}

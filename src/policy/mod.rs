@@ -1,0 +1,36 @@
+//! The policy, `cacheseal.toml`: which caches there are, who may seal them, what a consuming job demands.
+//! Text and bytes in, types out; every error names file, line and column. `docs/POLICY.md` explains each field.
+//!
+//! A policy is read in two steps, because it names key files and nothing here opens them:
+//! [`Document::parse`] says which files are needed ([`Document::files`]), [`Document::resolve`] takes their bytes.
+
+mod cache;
+mod document;
+mod duration;
+mod error;
+mod gate;
+mod glob;
+mod path;
+mod pin;
+mod place;
+mod resolved;
+mod shape;
+mod signer;
+mod similar;
+mod source;
+mod starter;
+#[cfg(test)]
+mod tests;
+
+pub use cache::Cache;
+pub use document::Document;
+pub use duration::{MaxAge, MaxAgeError};
+pub use error::{PolicyError, Position};
+pub use gate::{Gate, LinkRule, LockfileRule};
+pub use glob::{Glob, GlobError};
+pub use path::{RootBase, RootPath, SpellingError};
+pub use pin::policy_digest;
+pub use place::PlacedRoot;
+pub use resolved::{Edge, Policy};
+pub use signer::{Scope, Signer, SignerKey};
+pub use starter::{StarterCache, starter};

@@ -1,0 +1,93 @@
+//! The policy as TOML writes it: fields and their kinds, nothing of their meaning yet.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use toml::Spanned;
+
+/// A string and its place.
+pub(super) type Text = Spanned<String>;
+
+/// A list of strings, its place and theirs.
+pub(super) type Texts = Spanned<Vec<Text>>;
+
+/// The tables `[kind.NAME]` of one kind.
+pub(super) type Named<T> = BTreeMap<Text, Table<T>>;
+
+/// The whole document but for `version`, which is read before it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyShape {
+    pub(super) project: Text,
+    #[serde(default)]
+    pub(super) cache: Named<CacheShape>,
+    #[serde(default)]
+    pub(super) signer: Named<SignerShape>,
+    #[serde(default)]
+    pub(super) gate: Named<GateShape>,
+}
+
+/// `[cache.NAME]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CacheShape {
+    pub(super) roots: Texts,
+    pub(super) lockfiles: Option<Vec<Text>>,
+    pub(super) digest: Option<Text>,
+}
+
+/// `[signer.NAME]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignerShape {
+    pub(super) keys: Spanned<Vec<Table<KeyShape>>>,
+    pub(super) caches: Option<Texts>,
+    pub(super) refs: Option<Texts>,
+    pub(super) jobs: Option<Texts>,
+}
+
+/// One item of `keys`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyShape {
+    pub(super) file: Text,
+}
+
+/// `[gate.NAME]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GateShape {
+    pub(super) require: Option<Texts>,
+    pub(super) signers: Option<Texts>,
+    pub(super) max_age: Option<Text>,
+    pub(super) lockfile: Option<Text>,
+    pub(super) links: Option<Text>,
+    pub(super) hardlinks: Option<Text>,
+}
+
+/// A table and nothing else: what serde derives for a struct would also take an array of its fields' values.
+pub(super) struct Table<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(TableVisitor(PhantomData))
+    }
+}
+
+struct TableVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for TableVisitor<T> {
+    type Value = Table<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Table<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(access)).map(Table)
+    }
+}
