@@ -1,1 +1,5 @@
-fn main() {}
+//! The one integration binary: a module for each area.
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "tests read the repository and write to throw-away directories")]
+
+mod architecture;
