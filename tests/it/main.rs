@@ -1,5 +1,8 @@
+//! The one integration binary: a module for each area.
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "tests read the repository and write to throw-away directories")]
+
+mod architecture;
 mod dsse;
 mod ed25519;
 mod keys;
-
-fn main() {}

@@ -1,0 +1,168 @@
+//! Sizes, forgotten files, lifted fences, reasons of dependencies.
+
+use std::collections::BTreeSet;
+
+use super::tokens::{Token, tokens};
+use super::{SourceFile, assert_none, repository};
+
+const LINES_MAX: usize = 500;
+
+/// The rooms that touch files.
+const ROOMS_WITH_FILES: [&str; 4] = ["src/tree/", "src/archive/", "src/guard/", "src/cli/"];
+
+fn too_long(file: &SourceFile) -> Option<String> {
+    let lines = file.text().lines().count();
+    (lines > LINES_MAX).then(|| format!("{}: {lines} lines; split it, {LINES_MAX} are the most", file.path))
+}
+
+/// Files that no `mod` line names: never compiled, their tests never run.
+fn forgotten(files: &[SourceFile]) -> Vec<String> {
+    let is_declared = |path: &str| {
+        let Some((directory, name)) = path.trim_end_matches("/mod.rs").trim_end_matches(".rs").rsplit_once('/') else {
+            return true;
+        };
+        let parents = ["/mod.rs", "/lib.rs", "/main.rs", ".rs"].map(|end| format!("{directory}{end}"));
+        let declares = |file: &SourceFile| {
+            let text = file.text();
+            let tokens = tokens(&text);
+            tokens.windows(3).any(|at| at == [Token::Word("mod"), Token::Word(name), Token::Mark(';')])
+        };
+        files.iter().filter(|file| parents.contains(&file.path)).any(declares)
+    };
+    let is_root = |path: &str| ["/lib.rs", "/main.rs", "build.rs"].iter().any(|root| path.ends_with(root));
+    let orphans = files.iter().filter(|file| !is_root(&file.path) && !is_declared(&file.path));
+    orphans.map(|file| format!("{}: no `mod` line names it", file.path)).collect()
+}
+
+/// The fence of `clippy.toml` lifted in a room that it is there for. A room with files lifts it as a whole, so what
+/// only the command line may use is looked for by name.
+fn lifted(file: &SourceFile) -> Vec<String> {
+    let text = file.text();
+    let tokens = tokens(&text);
+    let is_in_cli = file.path.starts_with("src/cli/") || file.path == "src/main.rs";
+    let has_files = is_in_cli || ROOMS_WITH_FILES.iter().any(|room| file.path.starts_with(room));
+    let mut offences = BTreeSet::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let Token::Word(word) = token else { continue };
+        let next = match tokens[at + 1..] {
+            [Token::Colons, Token::Word(next), ..] => next,
+            [Token::Colons, ..] => "*",
+            _ => "",
+        };
+        match (*word, next) {
+            ("disallowed_types", _) => offences.insert("lifts the fence against networks".to_owned()),
+            ("clippy", "disallowed_methods" | "print_stdout" | "print_stderr" | "exit") if !has_files => {
+                offences.insert(format!("lifts `{next}`: the core takes bytes, time and environment as arguments"))
+            }
+            ("SystemTime" | "Instant" | "getrandom", _)
+            | ("env", "*" | "var" | "var_os" | "vars" | "vars_os" | "args" | "args_os" | "current_dir" | "home_dir")
+            | ("process", "*" | "exit" | "abort" | "id" | "Command")
+            | ("Timestamp" | "Zoned", "now")
+                if !is_in_cli =>
+            {
+                offences.insert(format!("uses `{word}`, which is the command line's alone"))
+            }
+            _ => continue,
+        };
+    }
+    offences.into_iter().map(|what| format!("{}: {what}", file.path)).collect()
+}
+
+/// Dependencies of a `Cargo.toml` without a comment on the line above that says what they are for.
+fn unexplained(file: &SourceFile) -> Vec<String> {
+    let text = file.text();
+    let mut previous = "";
+    let mut in_dependencies = false;
+    let mut offences = Vec::new();
+    for line in text.lines().map(str::trim) {
+        let mut names_one = in_dependencies && !line.starts_with('#') && line.contains('=');
+        if let Some(table) = line.strip_prefix('[') {
+            let table = table.trim_end_matches(']');
+            in_dependencies = table.ends_with("dependencies");
+            // `[dependencies.name]`
+            names_one = table.contains("dependencies.");
+        }
+        if names_one && !previous.starts_with('#') {
+            offences.push(format!("{}: `{line}` has no comment above that says why", file.path));
+        }
+        previous = line;
+    }
+    offences
+}
+
+fn sources(files: Vec<SourceFile>, under: &[&str]) -> Vec<SourceFile> {
+    files.into_iter().filter(|file| file.is("rs") && under.iter().any(|under| file.path.starts_with(under))).collect()
+}
+
+#[test]
+fn a_long_file_is_reported() {
+    assert_eq!(too_long(&SourceFile::sample("a.rs", &"\n".repeat(500))), None);
+    assert!(too_long(&SourceFile::sample("a.rs", &"\n".repeat(501))).is_some());
+}
+
+#[test]
+fn no_source_file_is_too_long() {
+    assert_none(&sources(repository(), &["src/", "tests/"]).iter().filter_map(too_long).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_forgotten_file_is_reported() {
+    let main = SourceFile::sample("tests/it/main.rs", "mod a; // mod b;\n#[cfg(test)] mod c;");
+    let files = ["a.rs", "a/x.rs", "b.rs", "c/mod.rs"].map(|path| format!("tests/it/{path}"));
+    let all: Vec<_> = files.iter().map(|path| SourceFile::sample(path, "")).chain([main]).collect();
+    let offences = forgotten(&all);
+    assert_eq!(offences.len(), 2, "{offences:?}");
+    assert!(offences[0].starts_with("tests/it/a/x.rs") && offences[1].starts_with("tests/it/b.rs"));
+}
+
+#[test]
+fn no_file_is_forgotten() {
+    assert_none(&forgotten(&sources(repository(), &["src/", "tests/it/"])));
+}
+
+#[test]
+fn a_lifted_fence_is_reported() {
+    for (path, text, count) in [
+        ("src/seal/mod.rs", "#![expect(clippy::disallowed_methods, reason = \"…\")]", 1),
+        ("src/seal/a.rs", "#[allow(clippy::print_stdout)]", 1),
+        ("src/tree/mod.rs", "#![expect(clippy::disallowed_methods, reason = \"…\")]", 0),
+        ("src/cli/mod.rs", "#![expect(clippy::disallowed_types)]", 1),
+        ("src/tree/a.rs", "getrandom::fill(&mut seed)", 1),
+        ("src/tree/a.rs", "std::env::var(\"HOME\")", 1),
+        ("src/tree/a.rs", "use std::{env, fs}; env::var_os(\"HOME\")", 1),
+        ("src/tree/a.rs", "use std::env::{self, var};", 1),
+        ("src/tree/a.rs", "use std::time::SystemTime;", 1),
+        ("src/tree/a.rs", "jiff::Timestamp::now()", 1),
+        ("src/tree/a.rs", "std::process::exit(0)", 1),
+        ("src/report/a.rs", "env!(\"CARGO_PKG_VERSION\"); std::time::Duration::ZERO", 0),
+        ("src/cli/a.rs", "std::env::var(\"HOME\"); std::process::id(); getrandom::fill(&mut seed)", 0),
+    ] {
+        assert_eq!(lifted(&SourceFile::sample(path, text)).len(), count, "{path}: {text}");
+    }
+}
+
+#[test]
+fn fences_are_lifted_only_where_they_may_be() {
+    assert_none(&sources(repository(), &["src/"]).iter().flat_map(lifted).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_dependency_without_a_reason_is_reported() {
+    for (text, count) in [
+        ("[dependencies]\n# Why.\na = \"1\"\n", 0),
+        ("[dependencies]\na = \"1\"\n# Why.\nb = \"1\"\nc = \"1\"\n", 2),
+        ("[target.'cfg(unix)'.dev-dependencies]\na = { version = \"1\" }\n", 1),
+        ("[dependencies.a]\nversion = \"1\"\n", 1),
+        ("[features]\njudges = []\n", 0),
+    ] {
+        assert_eq!(unexplained(&SourceFile::sample("Cargo.toml", text)).len(), count, "{text}");
+    }
+}
+
+#[test]
+fn every_dependency_has_a_reason() {
+    let files = repository();
+    let manifests: Vec<_> = files.iter().filter(|file| file.path.ends_with("Cargo.toml")).collect();
+    assert!(manifests.len() >= 2);
+    assert_none(&manifests.into_iter().flat_map(unexplained).collect::<Vec<_>>());
+}
