@@ -14,7 +14,7 @@ use crate::report::bytes_text;
 pub(super) fn run(arguments: &InspectArguments) -> Result<Outcome, Failure> {
     let limits = Limits::STANDARD;
     let seal = UnverifiedSeal::open(&arguments.seal, &limits)?;
-    let payload: Value = serde_json::from_slice(seal.envelope.unverified_payload().bytes()).unwrap_or_default();
+    let payload: Value = serde_json::from_slice(seal.envelope.unverified_payload().1).unwrap_or_default();
     let keyids: Vec<&str> = seal.envelope.unverified_keyids().collect();
     let manifests = seal.manifests(&limits);
     let text = text(&seal, &keyids, manifests.as_ref().err());

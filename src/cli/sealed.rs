@@ -38,8 +38,8 @@ impl UnverifiedSeal {
             _ => failed(Code::Unreadable, format!("`{ENVELOPE}` {error}")),
         })?;
         let envelope = UnverifiedEnvelope::parse(&bytes, limits).map_err(|error| failed(error.code(), error.to_string()))?;
-        let payload = envelope.unverified_payload();
-        let statement = Statement::parse(payload.payload_type(), payload.bytes(), limits)
+        let (payload_type, payload) = envelope.unverified_payload();
+        let statement = Statement::parse(payload_type, payload, limits)
             .map_err(|error| failed(error.code(), error.to_string()))?;
         Ok(Self { envelope, statement, bytes, directory })
     }

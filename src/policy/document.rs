@@ -56,12 +56,13 @@ impl Document {
         files
     }
 
-    /// Takes the bytes of the key files, by the names of [`Document::files`]. Other files in `files` are not
+    /// Takes the bytes of the key files, which must be Ed25519 public keys, none of them twice, by the names of [`Document::files`]. Other files in `files` are not
     /// looked at, so that the map which [`super::policy_digest`] pins can be given.
     pub fn resolve(self, files: &BTreeMap<String, Vec<u8>>) -> Result<Policy, PolicyError> {
         let source = self.source;
+        let mut seen = BTreeMap::new();
         let signers = self.signers.into_iter().map(|(name, signer)| {
-            let signer = signer.resolve(&source, &name, files)?;
+            let signer = signer.resolve(&source, &name, files, &mut seen)?;
             Ok((name, signer))
         });
         let signers = signers.collect::<Result<_, PolicyError>>()?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::source::{Source, did_you_mean, list, quoted};
 use super::{Cache, Gate, LockfileRule, PolicyError, Signer};
 use crate::base::Code;
+use crate::identity::KeyId;
 
 /// A policy whose form is right, with the bytes of its key files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +20,16 @@ pub struct Policy {
 /// A cache at a gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edge<'p> {
+    /// The project of the policy.
+    pub project: &'p str,
     /// What is consumed.
     pub cache: &'p Cache,
     /// What is demanded.
     pub gate: &'p Gate,
     /// The signers that the gate accepts, in its order. What each may seal is still to be checked.
     pub signers: Vec<&'p Signer>,
+    /// The signers that it does not accept, to say whose seal was refused.
+    pub others: Vec<&'p Signer>,
 }
 
 impl Policy {
@@ -47,6 +52,12 @@ impl Policy {
     /// All gates, sorted by name.
     pub fn gates(&self) -> impl Iterator<Item = &Gate> {
         self.gates.values()
+    }
+
+    /// The signer that a key belongs to.
+    #[must_use]
+    pub fn signer_of(&self, key: &KeyId) -> Option<&Signer> {
+        self.signers.values().find(|signer| signer.keys.iter().any(|one| one.key.id() == *key))
     }
 
     /// The cache of a name.
@@ -76,7 +87,8 @@ impl Policy {
             return Err(self.source.error(Code::GateWithoutEvidence, &gate.name, message).with_hint(hint));
         }
         let signers = gate.signers.iter().filter_map(|name| self.signers.get(name)).collect();
-        Ok(Edge { cache, gate, signers })
+        let others = self.signers.values().filter(|signer| !gate.signers.contains(&signer.name)).collect();
+        Ok(Edge { project: &self.project, cache, gate, signers, others })
     }
 
     fn unknown<'n>(

@@ -9,6 +9,7 @@ use super::shape::{SignerShape, Table, Text, Texts};
 use super::source::{Source, quoted};
 use super::{Glob, PolicyError};
 use crate::base::Code;
+use crate::identity::{KeyError, KeyId, PublicKey};
 
 /// Most keys of a signer. Two are enough to rotate.
 const KEYS_MAX: usize = 16;
@@ -24,13 +25,13 @@ pub struct Signer {
     pub scope: Scope,
 }
 
-/// A public key as its file holds it.
+/// A public key and the file that holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignerKey {
     /// Path of the file, relative to the policy's directory.
     pub file: String,
-    /// The bytes of the file, not looked at yet.
-    pub pem: Vec<u8>,
+    /// The key.
+    pub key: PublicKey,
 }
 
 /// What a signer may seal.
@@ -99,16 +100,35 @@ impl UnresolvedSigner {
         source: &Source,
         name: &str,
         files: &BTreeMap<String, Vec<u8>>,
+        seen: &mut BTreeMap<KeyId, (String, Text)>,
     ) -> Result<Signer, PolicyError> {
         let keys = self.key_files.into_iter().map(|file| {
             let missing = || {
                 let message = format_args!("expected a public key in {}, found no such file", quoted(file.get_ref()));
                 source.error(Code::NoKey, &file, message)
             };
-            let pem = files.get(file.get_ref()).ok_or_else(missing)?.clone();
-            Ok(SignerKey { file: file.into_inner(), pem })
+            let pem = files.get(file.get_ref()).ok_or_else(missing)?;
+            let unusable = |error: KeyError| {
+                source.error(error.code(), &file, format_args!("{}: {error}", quoted(file.get_ref())))
+            };
+            let key = PublicKey::from_pem(pem).map_err(unusable)?;
+            Ok((file, key))
         });
-        Ok(Signer { name: name.to_owned(), keys: keys.collect::<Result<_, _>>()?, scope: self.scope })
+        let keys: Vec<(Text, PublicKey)> = keys.collect::<Result<_, PolicyError>>()?;
+        for (file, key) in &keys {
+            if let Some((other, first)) = seen.insert(key.id(), (name.to_owned(), file.clone())) {
+                let message = format_args!(
+                    "expected a key under one signer and once, found the key of {} ({}, line {}) again in {}",
+                    quoted(first.get_ref()),
+                    quoted(&other),
+                    source.line(&first),
+                    quoted(file.get_ref()),
+                );
+                return Err(source.error(Code::SharedKey, file, message));
+            }
+        }
+        let keys = keys.into_iter().map(|(file, key)| SignerKey { file: file.into_inner(), key }).collect();
+        Ok(Signer { name: name.to_owned(), keys, scope: self.scope })
     }
 }
 

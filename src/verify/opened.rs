@@ -50,6 +50,10 @@ pub fn judge_envelope(
         let (code, found) = unsigned(&envelope, &checked, edge);
         return Err(one(code, &format!("a signature by {}", accepted(edge)), found));
     };
+    if checked.verified_by_name().is_empty() {
+        let found = "a good signature that does not name its key".to_owned();
+        return Err(one(Code::UnknownSigner, &format!("a signature by {}", accepted(edge)), found));
+    }
     let statement = Statement::parse(payload.payload_type(), payload.bytes(), limits)
         .map_err(|error| one(error.code(), "a statement that this version reads", error.to_string()))?;
     let (signers, scopes) = in_scope(&statement, edge, &checked, place, limits.refusals_max);
@@ -71,7 +75,7 @@ fn in_scope(
     let mut signers = Vec::new();
     let mut refusals = Refusals::new(cap);
     for signer in &edge.signers {
-        let Some(key) = signer.keys.iter().map(|key| key.key.id()).find(|id| checked.verified().contains(id)) else {
+        let Some(key) = signer.keys.iter().map(|key| key.key.id()).find(|id| checked.verified_by_name().contains(id)) else {
             continue;
         };
         let scope = scope(&statement.predicate, signer, place, cap);
@@ -88,7 +92,7 @@ fn unsigned(envelope: &UnverifiedEnvelope, checked: &Checked<'_>, edge: &Edge<'_
     if !checked.has_signatures() {
         return (Code::NoSignature, "no signature".to_owned());
     }
-    if checked.has_mismatch() {
+    if !checked.mismatched().is_empty() {
         return (Code::SignatureMismatch, "a signature that names such a key but does not verify".to_owned());
     }
     for signer in &edge.others {
