@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-/// Characters of base64 on a full line.
+/// Characters of base64 on every line but the last.
 const LINE_LEN: usize = 64;
 
 /// A PEM block whose body has not been decoded.
@@ -28,7 +28,7 @@ impl<'a> Block<'a> {
     /// The decoded body.
     pub(super) fn der(&self) -> Option<Zeroizing<Vec<u8>>> {
         let (_, full) = self.lines.split_last()?;
-        if full.iter().any(|line| line.len() != LINE_LEN) || self.lines.iter().any(|line| line.len() > LINE_LEN) {
+        if full.iter().any(|line| line.len() != LINE_LEN) {
             return None;
         }
         decode(&Zeroizing::new(self.lines.concat()))

@@ -145,6 +145,12 @@ fn a_private_key_is_read_in_one_form_only() {
 }
 
 #[test]
+fn a_private_key_with_its_public_key_inside_is_named() {
+    let der = pkcs8(1, ED25519, &seed(), &tlv(0x81, &[&[0], &secret().public().spki_der()[12..]]));
+    assert_eq!(SecretKey::from_line(&STANDARD.encode(der)).map(|key| key.public()), Err(KeyError::Version));
+}
+
+#[test]
 fn only_a_line_may_have_white_space_around_it() {
     let pem = secret().to_pem();
     for text in [format!("\n{}", pem.as_str()), format!("{}\n", pem.as_str()), secret().to_line().to_string()] {

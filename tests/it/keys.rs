@@ -32,6 +32,8 @@ const CASES: &[(&str, Option<Code>)] = &[
     ("pub-weak-5-order8.pem", Some(Code::WeakKey)),
     ("pub-noncanon-0.pem", Some(Code::WeakKey)),
     ("pub-noncanon-3.pem", Some(Code::WeakKey)),
+    // The key of y = 3, spelled as p + 3.
+    ("pub-noncanon-full-order.pem", Some(Code::WeakKey)),
 ];
 
 fn read(name: &str) -> io::Result<Vec<u8>> {

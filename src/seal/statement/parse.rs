@@ -177,9 +177,6 @@ impl Predicate {
 
 fn parse_roots(predicate: &Object<'_>) -> Result<Vec<SealedRoot>, StatementError> {
     let roots = predicate.list("roots", SealedRoot::parse)?;
-    if roots.is_empty() {
-        return Err(StatementError::Empty { field: "roots" });
-    }
     check_unique("roots", roots.iter().map(|root| &root.path))?;
     for (index, root) in roots.iter().enumerate() {
         match &root.manifest {
