@@ -70,6 +70,7 @@ impl Json {
     }
 
     /// The field `name` of an object.
+    #[must_use]
     pub fn field<'a>(fields: &'a [(String, Self)], name: &str) -> Option<&'a Self> {
         fields.iter().find(|(key, _)| key == name).map(|(_, value)| value)
     }
@@ -92,7 +93,7 @@ impl Json {
     }
 }
 
-/// Levels that may still open; serde_json's own guard (128) lies behind it.
+/// Levels that may still open; `serde_json`'s own guard (128) lies behind it.
 #[derive(Clone, Copy)]
 struct Depth(usize);
 

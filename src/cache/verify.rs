@@ -74,10 +74,7 @@ impl Verification {
 pub fn verify(request: &VerifyRequest<'_>) -> Verification {
     let mut run = Run::new(request);
     let states = run.open_roots();
-    let facts = match run.open_seal(&states) {
-        Some((directory, trusted)) => Some(run.compare_all(&directory, &trusted, states)),
-        None => None,
-    };
+    let facts = run.open_seal(&states).map(|(directory, trusted)| run.compare_all(&directory, &trusted, states));
     Verification { refusals: run.refusals, facts }
 }
 
@@ -151,7 +148,7 @@ impl<'a> Run<'a> {
 
     fn absent_seal(&mut self, states: &[Option<RootState>]) {
         let place = self.place.clone();
-        match states.iter().map(is_nothing).collect::<Result<Vec<_>, _>>() {
+        match states.iter().map(|state| is_nothing(state.as_ref())).collect::<Result<Vec<_>, _>>() {
             Ok(nothing) if nothing.iter().all(|nothing| *nothing) => {
                 self.refuse(Code::NothingRestored, &place, "a seal and its roots", "neither: nothing was restored");
             }
@@ -229,7 +226,7 @@ impl<'a> Run<'a> {
             // Subjects stand in the order of the roots that have a manifest.
             let manifest = sealed.manifest.as_deref().and_then(|name| Some((name, subjects.next()?)));
             match (manifest, state) {
-                (None, state) => self.sealed_as_absent(sealed, state),
+                (None, state) => self.sealed_as_absent(sealed, state.as_ref()),
                 (Some((name, subject)), Some(state)) => {
                     let Some(manifest) = self.open_manifest(directory, name, subject, sealed) else { continue };
                     if let Some(comparison) = self.compare_root(sealed, &manifest, state) {
@@ -250,7 +247,7 @@ impl<'a> Run<'a> {
         Facts { statement: statement.clone(), signers, links_leaving }
     }
 
-    fn sealed_as_absent(&mut self, sealed: &SealedRoot, state: Option<RootState>) {
+    fn sealed_as_absent(&mut self, sealed: &SealedRoot, state: Option<&RootState>) {
         if let Some(RootState::There(_)) = state {
             self.refuse(Code::ExtraEntry, &sealed.path, "nothing: the root was absent when it was sealed", "a directory");
         }
@@ -312,7 +309,7 @@ impl<'a> Run<'a> {
 }
 
 /// Whether a root is what is left when nothing was restored.
-fn is_nothing(state: &Option<RootState>) -> std::io::Result<bool> {
+fn is_nothing(state: Option<&RootState>) -> std::io::Result<bool> {
     match state {
         Some(RootState::Absent) => Ok(true),
         Some(RootState::There(directory)) => Directory::is_empty(directory),

@@ -18,9 +18,11 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn of_process() -> Result<Self, Failure> {
+    pub(super) fn of_process() -> Self {
         raise_open_file_limit();
-        Ok(Self { now: Timestamp::now(), home: std::env::var_os("HOME"), limits: Limits::STANDARD })
+        // Seconds are all that anyone compares, and shorter to read.
+        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_else(|_| Timestamp::now());
+        Self { now, home: std::env::var_os("HOME"), limits: Limits::STANDARD }
     }
 
     /// Home as a canonical path: its own symlinks are the system's, not the cache's. As it is where it does not exist.
@@ -38,7 +40,7 @@ impl Context {
         Platform { os: std::env::consts::OS.to_owned(), arch: std::env::consts::ARCH.to_owned() }
     }
 
-    /// What CircleCI says of this job; nothing elsewhere.
+    /// What `CircleCI` says of this job; nothing elsewhere.
     pub(super) fn source() -> Source {
         if Self::variable("CIRCLECI").is_none() {
             return Source::default();

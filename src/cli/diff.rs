@@ -9,7 +9,7 @@ use super::arguments::DiffArguments;
 use super::context::shown;
 use super::failure::Failure;
 use super::sealed::UnverifiedSeal;
-use crate::base::{Algorithm, Code, Exit, Limits, Refusal, Refusals};
+use crate::base::{Algorithm, Code, Limits, Refusal, Refusals};
 use crate::report::{refusals_json, refusals_text};
 use crate::seal::ENVELOPE;
 use crate::seal::manifest::{Manifest, differences};

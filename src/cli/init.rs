@@ -1,5 +1,6 @@
 //! `init`.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,7 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
     Document::parse(POLICY, text.as_bytes())?;
     let made = make(SIGNER, &key_out, &directory)?;
     ignore(&here).map_err(|error| unwritable(".gitignore", &error))?;
-    directory.create_file(POLICY, 0o644, text.as_bytes()).map_err(|error| unwritable(POLICY, &error))?;
+    directory.create_file(POLICY, false, text.as_bytes()).map_err(|error| unwritable(POLICY, &error))?;
     let first = caches.first().map_or("", |cache| cache.name.as_str());
     let shown_key = if key_out == Path::new("-") { "the line above".to_owned() } else { shown(&key_out) };
     let mut output = Vec::new();
@@ -159,7 +160,7 @@ fn ignore(here: &Path) -> std::io::Result<()> {
     file.write_all(format!("{gap}{}\n", missing.join("\n")).as_bytes())
 }
 
-/// What to do now, with the CircleCI steps to paste.
+/// What to do now, with the `CircleCI` steps to paste.
 fn next_steps(caches: &[StarterCache], first: &str, key: &str) -> String {
     let mut out = format!(
         "wrote {POLICY}, keys/{SIGNER}.pub and the private key: {key}\n\n\
@@ -173,7 +174,8 @@ fn next_steps(caches: &[StarterCache], first: &str, key: &str) -> String {
         let paths: String =
             cache.roots.iter().map(|root| format!("              - {root}\n")).chain([format!("              - .cacheseal/{}\n", cache.name)]).collect();
         let lockfile = cache.lockfiles.first().map_or("", String::as_str);
-        out.push_str(&format!(
+        let _ = write!(
+            out,
             "    # the job that fills the cache, with the key's context\n\
              \x20   - run: cacheseal seal {name} --key-env CACHESEAL_KEY\n\
              \x20   - save_cache:\n\
@@ -184,7 +186,7 @@ fn next_steps(caches: &[StarterCache], first: &str, key: &str) -> String {
              \x20         keys: [{name}-v1-{{{{ checksum \"{lockfile}\" }}}}]\n\
              \x20   - run: cacheseal verify {name} --gate ci --policy-sha256 DIGEST --allow-miss\n\n",
             name = cache.name,
-        ));
+        );
     }
     out
 }

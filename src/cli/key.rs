@@ -1,5 +1,6 @@
 //! `key new` and `key show`.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::json;
@@ -57,7 +58,7 @@ pub(super) fn make(name: &str, out: &Path, policy_directory: &Directory) -> Resu
     }
     let public_name = format!("{name}.pub");
     let public_file = format!("keys/{public_name}");
-    let keys = policy_directory.create_directory("keys", 0o755).map_err(|error| unwritable("keys", &error))?;
+    let keys = policy_directory.create_directory("keys").map_err(|error| unwritable("keys", &error))?;
     if keys.kind_of(&public_name).map_err(|error| unwritable(&public_file, &error))?.is_some() {
         return Err(exists(&public_file));
     }
@@ -65,9 +66,9 @@ pub(super) fn make(name: &str, out: &Path, policy_directory: &Directory) -> Resu
     if out != Path::new("-") {
         let (directory, file) = split(out)?;
         let directory = Directory::open(&directory).map_err(|error| unwritable(&file, &error))?;
-        directory.create_file(&file, 0o600, key.to_pem().as_bytes()).map_err(|error| unwritable(&file, &error))?;
+        directory.create_file(&file, true, key.to_pem().as_bytes()).map_err(|error| unwritable(&file, &error))?;
     }
-    keys.create_file(&public_name, 0o644, key.public().to_pem().as_bytes())
+    keys.create_file(&public_name, false, key.public().to_pem().as_bytes())
         .map_err(|error| unwritable(&public_file, &error))?;
     Ok(NewKey { key, public_file })
 }
@@ -89,7 +90,7 @@ fn show(arguments: &KeyShowArguments, context: &Context) -> Result<Outcome, Fail
     let key = read_public(&arguments.file, context)?;
     let keyid = key.id();
     let mut text = key.to_pem();
-    text.push_str(&format!("keyid {keyid}\n"));
+    let _ = writeln!(text, "keyid {keyid}");
     // The key can be shown where there is no policy; a policy that is broken is told.
     let policy = match Setup::load(&arguments.policy.policy, context) {
         Ok(setup) => Some(setup.policy),

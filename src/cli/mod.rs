@@ -1,7 +1,6 @@
 //! The command line: the only room that knows arguments, environment, clock, randomness and terminal.
 #![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_macros,
     clippy::disallowed_types,
     reason = "this room is the edge to the outside"
 )]
@@ -53,7 +52,7 @@ pub fn run() -> ExitCode {
         }
     };
     let name = cli.command.name();
-    let (exit, shown) = match Context::of_process().and_then(|context| dispatch(cli.command, &context)) {
+    let (exit, shown) = match dispatch(cli.command, &Context::of_process()) {
         Ok(outcome) => (outcome.exit, Shown::Outcome(outcome)),
         Err(failure) => (failure.code.exit(), Shown::Failure(failure)),
     };

@@ -6,7 +6,7 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use super::Options;
-use super::handle::{Directory, Kind};
+use super::handle::{Directory, Kind, mode_of};
 use super::hardlinks::HardLinks;
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
@@ -135,10 +135,7 @@ impl CompareVisit<'_> {
         let part = &mut worker.found;
         self.mode(part, at, name, &file.stat, executable);
         if file.stat.st_nlink > 1 {
-            let place = self.place(at.trail, name);
-            // The widths of these fields differ between systems.
-            #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "narrower on macOS")]
-            part.hardlinks.push(file.stat.st_dev as u64, file.stat.st_ino as u64, u64::from(file.stat.st_nlink), place);
+            part.hardlinks.push(&file.stat, self.place(at.trail, name));
         }
         if file.size() != size {
             self.differs(part, Code::DigestMismatch, at, name, describe(node), format!("a file of {} bytes", file.size()));
@@ -155,7 +152,7 @@ impl CompareVisit<'_> {
     }
 
     fn mode(&self, part: &mut Part, at: &At<'_, Place>, name: &[u8], stat: &Stat, executable: bool) {
-        let mode = u32::from(stat.st_mode);
+        let mode = mode_of(stat);
         if let Some(found) = forbidden_bits(mode, true) {
             let expected = "no setuid, setgid or sticky bit, and not writable by others".to_owned();
             self.differs(part, Code::ForbiddenMode, at, name, expected, found);
@@ -238,7 +235,7 @@ impl Visit for CompareVisit<'_> {
         };
         match rustix::fs::fstat(at.fd) {
             Ok(stat) => {
-                if let Some(found) = forbidden_bits(u32::from(stat.st_mode), false) {
+                if let Some(found) = forbidden_bits(mode_of(&stat), false) {
                     let expected = "not writable by others".to_owned();
                     self.differs(&mut worker.found, Code::ForbiddenMode, at, b"", expected, found);
                 }

@@ -96,7 +96,7 @@ impl Directory {
             let name = format!("{PREFIX}{number}");
             match rustix::fs::mkdirat(self.fd(), &name, Mode::RWXU) {
                 Ok(()) => {
-                    let directory = self.create_directory(&name, 0o700)?;
+                    let directory = self.create_directory(&name)?;
                     return Ok((name, directory));
                 }
                 Err(Errno::EXIST) => {}

@@ -131,6 +131,12 @@ impl Directory {
     }
 }
 
+/// The permission bits and the type of a stat.
+#[allow(clippy::useless_conversion, reason = "the field is narrower on macOS")]
+pub(super) fn mode_of(stat: &Stat) -> u32 {
+    u32::from(stat.st_mode)
+}
+
 /// Opens the directory `name` in `parent`, never through a symlink.
 pub(super) fn open_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
     retry_on_intr(|| rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()))

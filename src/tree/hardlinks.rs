@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use rustix::fs::Stat;
+
 use crate::base::{Code, Refusal};
 
 /// The files with several names that a walk met, each name once.
@@ -17,8 +19,11 @@ struct HardLink {
 }
 
 impl HardLinks {
-    /// Notes that `place` is one of `names` names of a file.
-    pub(super) fn push(&mut self, device: u64, inode: u64, names: u64, place: Vec<u8>) {
+    /// Notes that `place` is one of the names of the file of this stat.
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the fields are narrower on macOS")]
+    #[allow(clippy::cast_sign_loss, reason = "device numbers are only compared")]
+    pub(super) fn push(&mut self, stat: &Stat, place: Vec<u8>) {
+        let (device, inode, names) = (stat.st_dev as u64, stat.st_ino as u64, u64::from(stat.st_nlink));
         self.0.push(HardLink { device, inode, names, place });
     }
 
@@ -49,12 +54,9 @@ mod tests {
 
     #[test]
     fn only_names_that_are_missing_count() {
-        let mut links = HardLinks::default();
-        links.push(1, 7, 2, b"r/a".to_vec());
-        links.push(1, 8, 2, b"r/c".to_vec());
-        let mut other = HardLinks::default();
-        other.push(1, 7, 2, b"s/b".to_vec());
-        links.append(other);
+        let link = |inode, place: &[u8]| HardLink { device: 1, inode, names: 2, place: place.to_vec() };
+        let mut links = HardLinks(vec![link(7, b"r/a"), link(8, b"r/c")]);
+        links.append(HardLinks(vec![link(7, b"s/b")]));
         let refused: Vec<_> = links.outside().map(|refusal| refusal.place).collect();
         assert_eq!(refused, [b"r/c".to_vec()]);
     }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
-use super::handle::{Directory, Kind};
+use super::handle::{Directory, Kind, mode_of};
 use crate::base::{Algorithm, Digest, Hasher};
 
 /// Why a file could not be read as a whole.
@@ -43,7 +43,7 @@ impl From<Errno> for ReadError {
 
 /// A buffer for reading, aligned to a page: the kernel copies to an unaligned one at a third of the speed.
 #[derive(Debug)]
-pub struct Buffer {
+pub(super) struct Buffer {
     bytes: Vec<u8>,
     start: usize,
 }
@@ -206,7 +206,7 @@ pub fn read_named_file(path: &std::path::Path, max: u64) -> Result<(Vec<u8>, u32
     match Kind::of_stat(&stat) {
         Kind::File => {
             let file = OpenFile { fd, stat };
-            Ok((file.bytes(max, &mut Buffer::default())?, u32::from(file.stat.st_mode)))
+            Ok((file.bytes(max, &mut Buffer::default())?, mode_of(&file.stat)))
         }
         kind => Err(ReadError::NotRegular(kind)),
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
-use super::handle::{Directory, Kind};
+use super::handle::{Directory, Kind, mode_of};
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
 use super::walk::{At, Trail, Visit, Worker, walk};
@@ -88,12 +88,12 @@ impl SnapshotVisit<'_> {
         match kind_of(at, name, file_type)? {
             Kind::File => {
                 let file = open_file(at.fd, name)?;
-                if let Some(found) = forbidden_bits(u32::from(file.stat.st_mode), true) {
+                if let Some(found) = forbidden_bits(mode_of(&file.stat), true) {
                     let expected = "no setuid, setgid or sticky bit, and not writable by others";
                     self.refuse(&mut worker.found, Code::ForbiddenMode, &at.trail.path(name), expected, found);
                 }
                 let digest = file.digest(self.algorithm, &mut worker.buffer)?;
-                let executable = file.stat.st_mode & 0o100 != 0;
+                let executable = mode_of(&file.stat) & 0o100 != 0;
                 listing.push(name, Node::File { size: file.size(), executable, digest }).map_err(full)
             }
             Kind::Link => {
@@ -157,7 +157,7 @@ impl Visit for SnapshotVisit<'_> {
         }
         match rustix::fs::fstat(at.fd) {
             Ok(stat) => {
-                if let Some(found) = forbidden_bits(u32::from(stat.st_mode), false) {
+                if let Some(found) = forbidden_bits(mode_of(&stat), false) {
                     let path = at.trail.path(b"");
                     self.refuse(&mut worker.found, Code::ForbiddenMode, &path, "not writable by others", found);
                 }

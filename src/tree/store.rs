@@ -30,6 +30,10 @@ pub enum StoreError {
     },
 }
 
+/// What all may read, before the umask.
+const MODE_FILE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
+const MODE_DIRECTORY: Mode = Mode::RWXU.union(Mode::RGRP).union(Mode::XGRP).union(Mode::ROTH).union(Mode::XOTH);
+
 fn doing<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> StoreError {
     move |error| StoreError::Io { doing, source: error.into() }
 }
@@ -92,7 +96,7 @@ pub struct Staging {
 impl Staging {
     /// Begins a seal of `cache`. Holds the lock on `.cacheseal` until it is dropped: a second sealer waits.
     pub fn begin(policy_directory: &Directory, cache: &str) -> Result<Self, StoreError> {
-        match rustix::fs::mkdirat(policy_directory.fd(), SEALS, Mode::from_raw_mode(0o755)) {
+        match rustix::fs::mkdirat(policy_directory.fd(), SEALS, MODE_DIRECTORY) {
             Ok(()) => policy_directory.sync().map_err(doing("sync the policy's directory"))?,
             Err(Errno::EXIST) => {}
             Err(error) => return Err(doing("create `.cacheseal`")(error)),
@@ -107,7 +111,7 @@ impl Staging {
         let name = staging_name(cache);
         // Whoever made it was killed: the lock is ours.
         remove_tree(&seals, name.as_bytes()).map_err(doing("remove what an interrupted run left in `.cacheseal`"))?;
-        rustix::fs::mkdirat(seals.fd(), &name, Mode::from_raw_mode(0o755)).map_err(doing("create a directory in `.cacheseal`"))?;
+        rustix::fs::mkdirat(seals.fd(), &name, MODE_DIRECTORY).map_err(doing("create a directory in `.cacheseal`"))?;
         match seals.child(name.as_bytes()).map_err(doing("open a directory in `.cacheseal`"))? {
             Found::There(directory) => Ok(Self { seals, directory, cache: cache.to_owned(), published: false }),
             _ => Err(doing("open a directory in `.cacheseal`")(Errno::NOENT)),
@@ -116,7 +120,7 @@ impl Staging {
 
     /// Writes one file of the seal and waits until it is on the disk.
     pub fn write<T>(&self, name: &str, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> Result<T, StoreError> {
-        write_new(&self.directory, name, 0o644, fill).map_err(doing("write the seal"))
+        write_new(&self.directory, name, MODE_FILE, fill).map_err(doing("write the seal"))
     }
 
     /// What has been written so far, to be verified before it is published.
@@ -180,34 +184,32 @@ fn exchange(seals: &Directory, staged: &str, target: &str) -> Result<(), Errno> 
 fn write_new<T>(
     directory: &Directory,
     name: &str,
-    mode: u32,
+    mode: Mode,
     fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
 ) -> io::Result<T> {
-    let file = create_new(directory, name, mode)?;
-    let mut out = BufWriter::with_capacity(128 << 10, File::from(file));
-    let written = fill(&mut out).and_then(|value| {
+    let mut out = BufWriter::with_capacity(128 << 10, File::from(create_new(directory, name, mode)?));
+    let filled = fill(&mut out).and_then(|value| {
         out.flush()?;
         out.get_ref().sync_all()?;
         Ok(value)
     });
-    if written.is_err() {
+    if filled.is_err() {
         // The error that led here is the one to report.
         let _: Result<(), Errno> = rustix::fs::unlinkat(directory.fd(), name, AtFlags::empty());
     }
-    written
+    filled
 }
 
-fn create_new(directory: &Directory, name: &str, mode: u32) -> Result<OwnedFd, Errno> {
+fn create_new(directory: &Directory, name: &str, mode: Mode) -> Result<OwnedFd, Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    #[allow(clippy::useless_conversion, clippy::cast_possible_truncation, reason = "narrower on macOS")]
-    let mode = Mode::from_raw_mode(mode as rustix::fs::RawMode);
     retry_on_intr(|| rustix::fs::openat(directory.fd(), name, flags, mode))
 }
 
 impl Directory {
-    /// Creates the file `name` with `contents` and the given permission bits (before the umask), all or nothing.
+    /// Creates the file `name` with `contents`, all or nothing; a secret one only for its owner.
     /// What exists is never overwritten: that is [`io::ErrorKind::AlreadyExists`].
-    pub fn create_file(&self, name: &str, mode: u32, contents: &[u8]) -> io::Result<()> {
+    pub fn create_file(&self, name: &str, secret: bool, contents: &[u8]) -> io::Result<()> {
+        let mode = if secret { Mode::RUSR | Mode::WUSR } else { MODE_FILE };
         let temporary = format!(".{name}.new");
         match rustix::fs::unlinkat(self.fd(), &temporary, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -222,10 +224,8 @@ impl Directory {
     }
 
     /// Creates the directory `name` if nothing has that name, and opens it.
-    pub fn create_directory(&self, name: &str, mode: u32) -> io::Result<Self> {
-        #[allow(clippy::useless_conversion, clippy::cast_possible_truncation, reason = "narrower on macOS")]
-        let mode = Mode::from_raw_mode(mode as rustix::fs::RawMode);
-        match rustix::fs::mkdirat(self.fd(), name, mode) {
+    pub fn create_directory(&self, name: &str) -> io::Result<Self> {
+        match rustix::fs::mkdirat(self.fd(), name, MODE_DIRECTORY) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno.into()),
         }

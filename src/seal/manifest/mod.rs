@@ -83,7 +83,7 @@ pub struct Totals {
 }
 
 impl Listing {
-    /// Adds an entry. Sort with [`Listing::sort`] when names did not come in order.
+    /// Adds an entry. Sort with [`Listing::finish`] when all are there.
     pub fn push(&mut self, name: &[u8], node: Node) -> Result<(), ListingFull> {
         let name = self.store(name)?;
         self.records.push(Record { name, node });
