@@ -1,6 +1,7 @@
 //! Where roots lie on a machine, and what they must not touch there.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::path::{Component, Path, PathBuf};
 
 use toml::Spanned;
@@ -107,11 +108,13 @@ impl Policy {
         let keys = self.signers.values().flat_map(|signer| &signer.keys).map(|key| below(&key.file, "the key file"));
         let lockfiles = self.caches.values().flat_map(|cache| &cache.lockfiles).map(|name| below(name, "the lockfile"));
         let home = home.map(|home| (home.to_owned(), "home".to_owned()));
+        // The seals and `.git` need no place here: no root has such a component, so one that contains them
+        // contains the directory.
         let directory = (policy_dir.to_owned(), "the policy's directory".to_owned());
-        let own =
-            [below(policy_file, "the policy"), below(".cacheseal", "the seals in"), below(".git", "the repository")];
+        let whole = iter::once(directory).chain(home);
+        let files = iter::once(below(policy_file, "the policy")).chain(keys).chain(lockfiles);
 
-        for (path, what) in keys.chain(lockfiles).chain(own).chain([directory]).chain(home) {
+        for (path, what) in whole.chain(files) {
             if let Some(Named { root, .. }) = path.ancestors().find_map(|above| roots.get(above)) {
                 let spelling = quoted(&root.get_ref().spelling);
                 let message = format_args!("expected a root apart from {what}, found {spelling}, which contains it");
