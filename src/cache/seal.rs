@@ -16,8 +16,8 @@ use crate::seal::manifest::{Listing, Manifest, Totals};
 use crate::seal::statement::{
     PAYLOAD_TYPE, Platform, Predicate, SealedLockfile, SealedRoot, Source, Statement, Subject, Tool,
 };
-use crate::verify::scope;
 use crate::tree::{Options, ReadError, SealDirectory, Staging, StoreError, snapshot};
+use crate::verify::scope;
 
 /// What to seal, and what to say of it.
 pub struct SealRequest<'a> {
@@ -115,7 +115,13 @@ pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
         let name = format!("{index}.mtree");
         let sha256 = staging.write(&name, |file| write_hashed(manifest, file))?;
         let Totals { entries, bytes } = manifest.totals();
-        roots.push(SealedRoot { path: path.clone(), manifest: Some(name), digest: request.cache.digest, entries, bytes });
+        roots.push(SealedRoot {
+            path: path.clone(),
+            manifest: Some(name),
+            digest: request.cache.digest,
+            entries,
+            bytes,
+        });
         subjects.push(Subject { name: path, sha256 });
     }
     let statement = Statement { subjects, predicate: predicate(request, roots, lockfiles) };
@@ -176,7 +182,8 @@ fn snapshots(request: &SealRequest<'_>) -> Result<Vec<Option<Manifest>>, SealErr
             }
         }
     }
-    let holds_something = |manifest: &Manifest| manifest.listing(0).is_some_and(|root: &Listing| !root.records().is_empty());
+    let holds_something =
+        |manifest: &Manifest| manifest.listing(0).is_some_and(|root: &Listing| !root.records().is_empty());
     if !refusals.is_empty() {
         return Err(SealError::Refused(refusals));
     }

@@ -176,7 +176,8 @@ impl<'a> Run<'a> {
     }
 
     fn judge(&mut self, bytes: &[u8]) -> Option<TrustedSeal> {
-        let checkout = Checkout { now: self.request.now, platform: self.request.platform.clone(), lockfiles: self.lockfiles() };
+        let checkout =
+            Checkout { now: self.request.now, platform: self.request.platform.clone(), lockfiles: self.lockfiles() };
         let place = format!("{}/{ENVELOPE}", self.place);
         match judge_envelope(bytes, self.request.edge, &checkout, &place, self.limits) {
             Ok(trusted) => Some(trusted),
@@ -212,12 +213,22 @@ impl<'a> Run<'a> {
             let expected = name == ENVELOPE.as_bytes() || named.iter().any(|named| named.as_bytes() == name);
             if !expected || *kind != Kind::File {
                 let place = format!("{}/{}", self.place, Escaped(name));
-                self.refuse(Code::MalformedSeal, &place, "only `seal.json` and the manifests it names, regular files", kind.noun());
+                self.refuse(
+                    Code::MalformedSeal,
+                    &place,
+                    "only `seal.json` and the manifests it names, regular files",
+                    kind.noun(),
+                );
             }
         }
     }
 
-    fn compare_all(&mut self, directory: &SealDirectory, trusted: &TrustedSeal, states: Vec<Option<RootState>>) -> Facts {
+    fn compare_all(
+        &mut self,
+        directory: &SealDirectory,
+        trusted: &TrustedSeal,
+        states: Vec<Option<RootState>>,
+    ) -> Facts {
         let statement = trusted.statement();
         let mut subjects = statement.subjects.iter();
         let mut links_leaving = 0;
@@ -249,12 +260,23 @@ impl<'a> Run<'a> {
 
     fn sealed_as_absent(&mut self, sealed: &SealedRoot, state: Option<&RootState>) {
         if let Some(RootState::There(_)) = state {
-            self.refuse(Code::ExtraEntry, &sealed.path, "nothing: the root was absent when it was sealed", "a directory");
+            self.refuse(
+                Code::ExtraEntry,
+                &sealed.path,
+                "nothing: the root was absent when it was sealed",
+                "a directory",
+            );
         }
     }
 
     /// A manifest, from the very bytes whose digest was signed.
-    fn open_manifest(&mut self, directory: &SealDirectory, name: &str, subject: &Subject, sealed: &SealedRoot) -> Option<Manifest> {
+    fn open_manifest(
+        &mut self,
+        directory: &SealDirectory,
+        name: &str,
+        subject: &Subject,
+        sealed: &SealedRoot,
+    ) -> Option<Manifest> {
         let place = format!("{}/{name}", self.place);
         let bytes = match directory.file(name, self.limits.manifest_bytes_max) {
             Ok(bytes) => bytes,

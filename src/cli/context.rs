@@ -70,7 +70,8 @@ fn raise_open_file_limit() {
 /// The canonical directory of a path that names a file, and the file's name in it.
 pub(super) fn split(path: &Path) -> Result<(PathBuf, String), Failure> {
     let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Failure::new(Code::Usage, format!("expected the path of a file, found {}", shown(path))))?;
+    let name =
+        name.ok_or_else(|| Failure::new(Code::Usage, format!("expected the path of a file, found {}", shown(path))))?;
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::Outcome;
 use super::arguments::DiffArguments;
 use super::context::shown;
 use super::failure::Failure;
+use super::outcome::Outcome;
 use super::sealed::UnverifiedSeal;
 use crate::base::{Algorithm, Code, Limits, Refusal, Refusals};
 use crate::report::{refusals_json, refusals_text};
@@ -86,7 +86,13 @@ fn read(directory: Directory, path: &Path, algorithm: Algorithm, options: &Optio
 }
 
 /// Root by root, by the path that the policy gave them.
-fn seals(a: &UnverifiedSeal, b: &UnverifiedSeal, root: Option<&str>, limits: &Limits, found: &mut Refusals) -> Result<(), Failure> {
+fn seals(
+    a: &UnverifiedSeal,
+    b: &UnverifiedSeal,
+    root: Option<&str>,
+    limits: &Limits,
+    found: &mut Refusals,
+) -> Result<(), Failure> {
     let (a, b) = (a.manifests(limits)?, b.manifests(limits)?);
     let wanted = |path: &str| root.is_none_or(|root| root == path);
     for (path, manifest) in a.iter().filter(|(path, _)| wanted(path)) {

@@ -1,4 +1,8 @@
 //! x
-use super::*;
 use super::arguments::DrillArguments;
-pub(super) fn run(_: &DrillArguments, _: &Context) -> Result<Outcome, Failure> { Err(Failure::new(crate::base::Code::Internal, "x")) }
+use super::context::Context;
+use super::failure::Failure;
+use super::outcome::Outcome;
+pub(super) fn run(_: &DrillArguments, _: &Context) -> Result<Outcome, Failure> {
+    Err(Failure::new(crate::base::Code::Internal, "x"))
+}

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::Outcome;
 use super::arguments::{ExportArguments, ExportForm};
 use super::context::to_stderr;
 use super::failure::Failure;
+use super::outcome::Outcome;
 use super::sealed::UnverifiedSeal;
 use crate::base::{Code, Exit, Limits};
 use crate::seal::manifest::{digest_lines, mtree};
@@ -18,7 +18,8 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<Outcome, Failure> {
         form => listing(&seal, form, arguments.root.as_deref(), &limits)?,
     };
     to_stderr("note: exported without verifying the seal\n");
-    let json = json!({ "version": 1, "command": "export", "verified": false, "content": String::from_utf8_lossy(&bytes) });
+    let json =
+        json!({ "version": 1, "command": "export", "verified": false, "content": String::from_utf8_lossy(&bytes) });
     Ok(Outcome { exit: Exit::Ok, output: bytes, json })
 }
 

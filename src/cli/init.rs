@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::Outcome;
 use super::arguments::InitArguments;
 use super::context::{Context, shown};
 use super::failure::Failure;
 use super::key::{make, unwritable};
+use super::outcome::Outcome;
 use crate::base::{Code, Exit};
 use crate::policy::{Document, StarterCache, starter};
 use crate::tree::Directory;
@@ -29,8 +29,11 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
     }
     let caches = caches(&here, context);
     if caches.is_empty() {
-        return Err(Failure::new(Code::NoLockfile, format!("expected a lockfile here, one of {}; found none", known()))
-            .hint("run `cacheseal init` in the directory that holds the lockfile"));
+        return Err(Failure::new(
+            Code::NoLockfile,
+            format!("expected a lockfile here, one of {}; found none", known()),
+        )
+        .hint("run `cacheseal init` in the directory that holds the lockfile"));
     }
     let project = arguments.project.clone().unwrap_or_else(|| project(&here));
     let key_out = match &arguments.key_out {
@@ -134,7 +137,8 @@ fn project_of_url(url: &str) -> Option<String> {
 
 fn default_key_path(project: &str, context: &Context) -> Result<PathBuf, Failure> {
     let home = context.home_directory().filter(|home| home.is_absolute()).ok_or_else(|| {
-        Failure::new(Code::NoHome, "expected HOME to be an absolute path for the private key").hint("say `--key-out FILE`")
+        Failure::new(Code::NoHome, "expected HOME to be an absolute path for the private key")
+            .hint("say `--key-out FILE`")
     })?;
     let directory = home.join(".config/cacheseal").join(project.replace('/', "-"));
     let mut builder = std::fs::DirBuilder::new();
@@ -150,8 +154,10 @@ fn ignore(here: &Path) -> std::io::Result<()> {
         std::io::ErrorKind::NotFound => Ok(String::new()),
         _ => Err(error),
     })?;
-    let missing: Vec<_> =
-        [".cacheseal/", ".cacheseal-refused-*/"].into_iter().filter(|wanted| before.lines().all(|line| line.trim() != *wanted)).collect();
+    let missing: Vec<_> = [".cacheseal/", ".cacheseal-refused-*/"]
+        .into_iter()
+        .filter(|wanted| before.lines().all(|line| line.trim() != *wanted))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -171,8 +177,12 @@ fn next_steps(caches: &[StarterCache], first: &str, key: &str) -> String {
          4. in .circleci/config.yml\n\n"
     );
     for cache in caches {
-        let paths: String =
-            cache.roots.iter().map(|root| format!("              - {root}\n")).chain([format!("              - .cacheseal/{}\n", cache.name)]).collect();
+        let paths: String = cache
+            .roots
+            .iter()
+            .map(|root| format!("              - {root}\n"))
+            .chain([format!("              - .cacheseal/{}\n", cache.name)])
+            .collect();
         let lockfile = cache.lockfiles.first().map_or("", String::as_str);
         let _ = write!(
             out,

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Outcome;
 use super::arguments::InspectArguments;
 use super::failure::Failure;
+use super::outcome::Outcome;
 use super::sealed::UnverifiedSeal;
 use crate::base::{Escaped, Exit, Limits, plural};
 use crate::report::bytes_text;
@@ -49,7 +49,13 @@ fn text(seal: &UnverifiedSeal, keyids: &[&str], manifests: Option<&Failure>) -> 
         row("binding", &format!("{key}={value}"));
     }
     let source = &predicate.source;
-    let fields = [("ci", &source.ci), ("ref", &source.ref_), ("revision", &source.revision), ("job", &source.job), ("run", &source.run)];
+    let fields = [
+        ("ci", &source.ci),
+        ("ref", &source.ref_),
+        ("revision", &source.revision),
+        ("job", &source.job),
+        ("run", &source.run),
+    ];
     for (label, value) in fields {
         if let Some(value) = value {
             row(label, value);

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::Outcome;
 use super::arguments::{KeyCommand, KeyNewArguments, KeyShowArguments};
 use super::context::{Context, random_seed, shown, split};
 use super::failure::{Failure, key_failure};
+use super::outcome::Outcome;
 use super::setup::{Setup, policy_directory};
 use crate::base::{Code, Exit};
 use crate::identity::{KeyError, PublicKey, SecretKey};
@@ -54,7 +54,10 @@ pub(super) fn make(name: &str, out: &Path, policy_directory: &Directory) -> Resu
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
         let found = shown(Path::new(name));
-        return Err(Failure::new(Code::Usage, format!("expected a key name of lower-case letters, digits and `-`, found {found}")));
+        return Err(Failure::new(
+            Code::Usage,
+            format!("expected a key name of lower-case letters, digits and `-`, found {found}"),
+        ));
     }
     let public_name = format!("{name}.pub");
     let public_file = format!("keys/{public_name}");
@@ -111,7 +114,8 @@ fn show(arguments: &KeyShowArguments, context: &Context) -> Result<Outcome, Fail
 }
 
 fn scope(signer: &Signer) -> String {
-    let list = |globs: &[crate::policy::Glob]| globs.iter().map(|glob| format!("`{glob}`")).collect::<Vec<_>>().join(", ");
+    let list =
+        |globs: &[crate::policy::Glob]| globs.iter().map(|glob| format!("`{glob}`")).collect::<Vec<_>>().join(", ");
     let any = |globs: &Option<Vec<_>>| globs.as_deref().map_or_else(|| "any".to_owned(), list);
     format!(
         "signer `{}`: caches {}, refs {}, jobs {}\n",

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::Outcome;
 use super::arguments::PolicyCommand;
 use super::context::Context;
 use super::failure::Failure;
+use super::outcome::Outcome;
 use super::setup::Setup;
 use crate::base::Exit;
 

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::Outcome;
 use super::arguments::{KeySource, SealArguments};
 use super::context::{Context, shown};
 use super::failure::{Failure, key_failure};
+use super::outcome::Outcome;
 use super::setup::Setup;
 use crate::base::{Code, Escaped, Exit, Limits, plural};
 use crate::cache::{SealError, SealRequest, Sealed, seal};
@@ -78,7 +78,9 @@ fn secret_key(source: &KeySource, limits: &Limits) -> Result<SecretKey, Failure>
     let path = source.file.as_deref().unwrap_or(std::path::Path::new(""));
     let place = shown(path);
     let (bytes, mode) = read_named_file(path, limits.setup_bytes_max).map_err(|error| match error {
-        ReadError::Absent => Failure::new(Code::NoKey, format!("expected a private key at {place}, but it is not there")),
+        ReadError::Absent => {
+            Failure::new(Code::NoKey, format!("expected a private key at {place}, but it is not there"))
+        }
         ReadError::Io(_) => Failure::new(Code::Unreadable, format!("{place}: {error}")),
         _ => Failure::new(Code::MalformedKey, format!("expected a private key at {place}, but it {error}")),
     })?;

@@ -30,17 +30,19 @@ impl UnverifiedSeal {
         };
         let failed = |code, what: String| Failure::new(code, format!("{}: {what}", shown(path)));
         let opened = Directory::open(directory).and_then(SealDirectory::read);
-        let directory = opened.map_err(|error| failed(Code::Unreadable, format!("expected a seal directory: {error}")))?;
+        let directory =
+            opened.map_err(|error| failed(Code::Unreadable, format!("expected a seal directory: {error}")))?;
         let bytes = directory.file(ENVELOPE, limits.envelope_bytes_max).map_err(|error| match error {
             ReadError::Absent => failed(Code::NoSeal, format!("expected `{ENVELOPE}` in it, but it is not there")),
             ReadError::TooLarge { .. } => failed(Code::SealTooLarge, format!("`{ENVELOPE}` {error}")),
             ReadError::NotRegular(_) => failed(Code::MalformedSeal, format!("`{ENVELOPE}` {error}")),
             _ => failed(Code::Unreadable, format!("`{ENVELOPE}` {error}")),
         })?;
-        let envelope = UnverifiedEnvelope::parse(&bytes, limits).map_err(|error| failed(error.code(), error.to_string()))?;
+        let envelope =
+            UnverifiedEnvelope::parse(&bytes, limits).map_err(|error| failed(error.code(), error.to_string()))?;
         let (payload_type, payload) = envelope.unverified_payload();
-        let statement = Statement::parse(payload_type, payload, limits)
-            .map_err(|error| failed(error.code(), error.to_string()))?;
+        let statement =
+            Statement::parse(payload_type, payload, limits).map_err(|error| failed(error.code(), error.to_string()))?;
         Ok(Self { envelope, statement, bytes, directory })
     }
 
@@ -62,7 +64,8 @@ impl UnverifiedSeal {
                 let what = format!("expected sha256 {}, found {found}", subject.sha256);
                 return Err(failed(Code::ManifestMismatch, what));
             }
-            let manifest = Manifest::parse(&bytes, root.digest, limits).map_err(|error| failed(error.code(), error.to_string()))?;
+            let manifest = Manifest::parse(&bytes, root.digest, limits)
+                .map_err(|error| failed(error.code(), error.to_string()))?;
             manifests.push((root.path.as_str(), manifest));
         }
         Ok(manifests)

@@ -37,12 +37,14 @@ impl Setup {
         let (directory, name) = split(path)?;
         let workspace = open_workspace(&directory, context)?;
         let max = context.limits.setup_bytes_max;
-        let text = workspace.policy_directory().read_file(name.as_bytes(), max).map_err(|error| unreadable(path, &error))?;
+        let text =
+            workspace.policy_directory().read_file(name.as_bytes(), max).map_err(|error| unreadable(path, &error))?;
         let document = Document::parse(&name, &text)?;
         let mut files = BTreeMap::new();
         for file in document.files() {
             let components: Vec<_> = file.split('/').collect();
-            let bytes = workspace.policy_directory().read_below(&components, max).map_err(|error| no_key(file, &error))?;
+            let bytes =
+                workspace.policy_directory().read_below(&components, max).map_err(|error| no_key(file, &error))?;
             files.insert(file.to_owned(), bytes);
         }
         let policy = document.resolve(&files)?;

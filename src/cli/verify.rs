@@ -1,9 +1,9 @@
 //! `verify`.
 
-use super::Outcome;
 use super::arguments::{OnRefusal, VerifyArguments};
 use super::context::Context;
 use super::failure::Failure;
+use super::outcome::Outcome;
 use super::setup::{Setup, SetupError};
 use crate::base::{Code, Exit, Refusal, Refusals};
 use crate::cache::{Verification, VerifyRequest, verify};
@@ -37,9 +37,12 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outc
 }
 
 fn unpinned() -> Failure {
-    Failure::new(Code::UnpinnedPolicy, "expected to be told why the policy on disk can be believed: a restore can overwrite it")
-        .hint("in CI, say `--policy-sha256` with what `cacheseal policy digest` printed before the restore")
-        .hint("where nothing was restored over the checkout, as at a desk, say `--trust-checkout`")
+    Failure::new(
+        Code::UnpinnedPolicy,
+        "expected to be told why the policy on disk can be believed: a restore can overwrite it",
+    )
+    .hint("in CI, say `--policy-sha256` with what `cacheseal policy digest` printed before the restore")
+    .hint("where nothing was restored over the checkout, as at a desk, say `--trust-checkout`")
 }
 
 /// The policy is not the pinned one. Its roots are not touched either: they are not ours to believe.
@@ -70,7 +73,9 @@ fn outcome(arguments: &VerifyArguments, verification: &Verification, exit: Exit,
 fn dispose(arguments: &VerifyArguments, setup: &Setup) -> Vec<String> {
     let (disposal, done) = match arguments.on_refusal {
         OnRefusal::Keep => return Vec::new(),
-        OnRefusal::Quarantine => (Disposal::Quarantine, "roots and seal were moved into `.cacheseal-refused-*` beside them"),
+        OnRefusal::Quarantine => {
+            (Disposal::Quarantine, "roots and seal were moved into `.cacheseal-refused-*` beside them")
+        }
         OnRefusal::Purge => (Disposal::Purge, "roots and seal were deleted"),
     };
     let failures = setup.workspace.dispose(&arguments.cache, setup.roots(&arguments.cache), disposal);

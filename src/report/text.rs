@@ -91,11 +91,17 @@ fn kind(code: Code) -> &'static str {
 fn advice(code: Code) -> &'static str {
     match code {
         Code::NothingRestored => "go on without the cache, or say `--allow-miss`",
-        Code::PolicyChanged => "look at what changed the policy; if it was you, pin what `cacheseal policy digest` prints",
+        Code::PolicyChanged => {
+            "look at what changed the policy; if it was you, pin what `cacheseal policy digest` prints"
+        }
         Code::NoSeal => "save `.cacheseal` together with the roots, sealed by a trusted job",
         Code::TooOld | Code::StaleLockfile => "have a trusted job make and seal the cache anew",
-        Code::UnpinnedLockfile => "verify with `--trust-checkout` where nothing was restored into the checkout, or use a gate with `lockfile = \"any\"`",
-        Code::Unreadable | Code::Unwritable | Code::DisposalFailed => "nothing is trusted until this is mended; run again",
+        Code::UnpinnedLockfile => {
+            "verify with `--trust-checkout` where nothing was restored into the checkout, or use a gate with `lockfile = \"any\"`"
+        }
+        Code::Unreadable | Code::Unwritable | Code::DisposalFailed => {
+            "nothing is trusted until this is mended; run again"
+        }
         Code::HardlinkOutside => "copy instead of linking, or set `hardlinks = \"any\"` for this gate",
         code if code.exit() == crate::base::Exit::Changed => {
             "do not use these files: throw the cache away and have a trusted job seal a new one"
@@ -128,7 +134,9 @@ mod tests {
 
     #[test]
     fn sizes_have_three_digits_or_so() {
-        for (bytes, text) in [(0, "0 B"), (999, "999 B"), (1_000, "1.00 kB"), (2_861_234_567, "2.86 GB"), (u64::MAX, "18446744.07 TB")] {
+        for (bytes, text) in
+            [(0, "0 B"), (999, "999 B"), (1_000, "1.00 kB"), (2_861_234_567, "2.86 GB"), (u64::MAX, "18446744.07 TB")]
+        {
             assert_eq!(bytes_text(bytes), text);
         }
     }

@@ -106,7 +106,12 @@ impl UnverifiedEnvelope {
     pub fn verified_by(&self, keys: &[PublicKey]) -> Checked<'_> {
         let message = pae(&self.payload_type, &self.payload);
         let keys: Vec<_> = keys.iter().map(|key| (key.id(), key)).collect();
-        let mut checked = Checked { envelope: self, verified: BTreeSet::new(), by_name: BTreeSet::new(), mismatched: BTreeSet::new() };
+        let mut checked = Checked {
+            envelope: self,
+            verified: BTreeSet::new(),
+            by_name: BTreeSet::new(),
+            mismatched: BTreeSet::new(),
+        };
         for signature in &self.signatures {
             let named = KeyId::parse(&signature.keyid);
             for (id, key) in keys.iter().filter(|(id, _)| signature.keyid.is_empty() || named == Some(*id)) {

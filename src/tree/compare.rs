@@ -6,11 +6,11 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use super::Options;
+use super::entry::{code_of, forbidden_bits, kind_of, place};
 use super::handle::{Directory, Kind, mode_of};
 use super::hardlinks::HardLinks;
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
-use super::snapshot::kind_of;
 use super::walk::{At, Trail, Visit, Worker, walk};
 use crate::base::{Code, Refusal, Refusals};
 use crate::seal::manifest::{Listing, Manifest, Node, Record, Span};
@@ -129,7 +129,13 @@ impl CompareVisit<'_> {
         }
     }
 
-    fn file(&self, at: &At<'_, Place>, name: &[u8], node: Node, worker: &mut Worker<Place, Part>) -> Result<(), ReadError> {
+    fn file(
+        &self,
+        at: &At<'_, Place>,
+        name: &[u8],
+        node: Node,
+        worker: &mut Worker<Place, Part>,
+    ) -> Result<(), ReadError> {
         let Node::File { size, executable, digest } = node else { return Ok(()) };
         let file = open_file(at.fd, name)?;
         let part = &mut worker.found;
@@ -138,7 +144,14 @@ impl CompareVisit<'_> {
             part.hardlinks.push(&file.stat, self.place(at.trail, name));
         }
         if file.size() != size {
-            self.differs(part, Code::DigestMismatch, at, name, describe(node), format!("a file of {} bytes", file.size()));
+            self.differs(
+                part,
+                Code::DigestMismatch,
+                at,
+                name,
+                describe(node),
+                format!("a file of {} bytes", file.size()),
+            );
             return Ok(());
         }
         let found = file.digest(self.expected.manifest.algorithm(), &mut worker.buffer)?;
@@ -158,12 +171,27 @@ impl CompareVisit<'_> {
             self.differs(part, Code::ForbiddenMode, at, name, expected, found);
         }
         if (mode & 0o100 != 0) != executable {
-            let (expected, found) = if executable { ("executable", "not executable") } else { ("not executable", "executable") };
-            self.differs(part, Code::ModeMismatch, at, name, format!("{expected} by its owner"), format!("{found} by its owner"));
+            let (expected, found) =
+                if executable { ("executable", "not executable") } else { ("not executable", "executable") };
+            self.differs(
+                part,
+                Code::ModeMismatch,
+                at,
+                name,
+                format!("{expected} by its owner"),
+                format!("{found} by its owner"),
+            );
         }
     }
 
-    fn link(&self, at: &At<'_, Place>, name: &[u8], listing: &Listing, target: Span, part: &mut Part) -> Result<(), ReadError> {
+    fn link(
+        &self,
+        at: &At<'_, Place>,
+        name: &[u8],
+        listing: &Listing,
+        target: Span,
+        part: &mut Part,
+    ) -> Result<(), ReadError> {
         let expected = listing.link(target);
         let found = read_link(at.fd, name)?;
         if found != expected {
@@ -184,7 +212,14 @@ impl CompareVisit<'_> {
         let limits = self.options.limits;
         if self.extra.fetch_add(1, Ordering::Relaxed) >= limits.entries_max {
             let found = "more entries that the seal does not name".to_owned();
-            self.differs(&mut worker.found, Code::TooManyEntries, at, name, format!("at most {}", limits.entries_max), found);
+            self.differs(
+                &mut worker.found,
+                Code::TooManyEntries,
+                at,
+                name,
+                format!("at most {}", limits.entries_max),
+                found,
+            );
             worker.stop();
             return;
         }
@@ -194,7 +229,14 @@ impl CompareVisit<'_> {
                 self.differs(&mut worker.found, Code::SpecialFile, at, name, expected, noun.to_owned());
             }
             Ok(kind) => {
-                self.differs(&mut worker.found, Code::ExtraEntry, at, name, "nothing".to_owned(), kind.noun().to_owned());
+                self.differs(
+                    &mut worker.found,
+                    Code::ExtraEntry,
+                    at,
+                    name,
+                    "nothing".to_owned(),
+                    kind.noun().to_owned(),
+                );
                 if kind == Kind::Directory && at.trail.depth < limits.depth_max {
                     worker.enter(name, None);
                 }
@@ -274,31 +316,6 @@ impl Visit for CompareVisit<'_> {
             None => self.refuse(part, Refusal::new(code_of(&error), at, "nothing", error.to_string())),
         }
     }
-}
-
-/// A refusal's place: the root as the policy writes it, then the entry.
-pub(super) fn place(spelling: &str, path: &[u8]) -> Vec<u8> {
-    let mut place = spelling.as_bytes().to_vec();
-    if !path.is_empty() {
-        place.push(b'/');
-        place.extend_from_slice(path);
-    }
-    place
-}
-
-/// The code for an entry that the walk met but could not read as what it was listed as.
-pub(super) fn code_of(error: &ReadError) -> Code {
-    match error {
-        ReadError::Absent | ReadError::Changed | ReadError::NotRegular(_) => Code::ChangedWhileRead,
-        ReadError::TooLarge { .. } | ReadError::Io(_) => Code::Unreadable,
-    }
-}
-
-/// Mode bits that no sealed entry has, named; `None` if there are none of them. Directories may be sticky or
-/// setgid, as shared ones are.
-pub(super) fn forbidden_bits(mode: u32, file: bool) -> Option<String> {
-    let special = if file { mode & 0o7000 } else { 0 };
-    ((special | mode & 0o002) != 0).then(|| format!("mode {:04o}", mode & 0o7777))
 }
 
 /// Whether a link at `depth` directories below its root may lead out of it. `..` after a name goes through

@@ -54,7 +54,9 @@ impl Directory {
         let (directory, inside) = parent.new_quarantine().map_err(doing("create a directory beside it"))?;
         let moved = rustix::fs::renameat_with(parent.fd(), name, inside.fd(), name, RenameFlags::NOREPLACE);
         let moved = moved.or_else(|errno| match errno {
-            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => rustix::fs::renameat(parent.fd(), name, inside.fd(), name),
+            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
+                rustix::fs::renameat(parent.fd(), name, inside.fd(), name)
+            }
             errno => Err(errno),
         });
         match moved {

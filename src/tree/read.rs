@@ -165,7 +165,11 @@ impl Directory {
     pub fn sha256_below(&self, components: &[&str], max: u64) -> Result<Digest, ReadError> {
         self.file_below(components, |file| {
             let size = file.size();
-            if size > max { Err(ReadError::TooLarge { size, max }) } else { file.digest(Algorithm::Sha256, &mut Buffer::default()) }
+            if size > max {
+                Err(ReadError::TooLarge { size, max })
+            } else {
+                file.digest(Algorithm::Sha256, &mut Buffer::default())
+            }
         })
     }
 
@@ -174,7 +178,11 @@ impl Directory {
         self.file_below(components, |file| file.bytes(max, &mut Buffer::default()))
     }
 
-    fn file_below<T>(&self, components: &[&str], read: impl FnOnce(&OpenFile) -> Result<T, ReadError>) -> Result<T, ReadError> {
+    fn file_below<T>(
+        &self,
+        components: &[&str],
+        read: impl FnOnce(&OpenFile) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
         let Some((name, above)) = components.split_last() else { return Err(ReadError::Absent) };
         match self.descend(above.iter().copied())? {
             super::Found::There(directory) => read(&open_file(directory.fd(), name.as_bytes())?),

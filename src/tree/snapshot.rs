@@ -2,14 +2,15 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use super::Options;
+use super::entry::{code_of, forbidden_bits, kind_of, place};
 use super::handle::{Directory, Kind, mode_of};
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
 use super::walk::{At, Trail, Visit, Worker, walk};
-use super::{Options, compare::forbidden_bits};
 use crate::base::{Algorithm, Code, Refusal, Refusals};
 use crate::seal::manifest::{Listing, Manifest, Node};
 
@@ -25,13 +26,8 @@ pub struct Snapshot {
 /// Reads every file below `root` once and lists the tree. `spelling` is the root as refusals name it.
 #[must_use]
 pub fn snapshot(root: Directory, spelling: &str, algorithm: Algorithm, options: &Options<'_>) -> Snapshot {
-    let visit = SnapshotVisit {
-        spelling,
-        algorithm,
-        options,
-        next_listing: AtomicU32::new(1),
-        entries: AtomicU64::new(1),
-    };
+    let visit =
+        SnapshotVisit { spelling, algorithm, options, next_listing: AtomicU32::new(1), entries: AtomicU64::new(1) };
     let mut refusals = Refusals::new(options.limits.refusals_max);
     let mut listings = Vec::new();
     let found = walk(&visit, root.into_fd(), 0, options.threads);
@@ -66,12 +62,12 @@ struct Part {
 
 impl SnapshotVisit<'_> {
     fn refuse(&self, part: &mut Part, code: Code, path: &[u8], expected: &str, found: impl Into<String>) {
-        let refusal = Refusal::new(code, super::compare::place(self.spelling, path), expected, found);
+        let refusal = Refusal::new(code, place(self.spelling, path), expected, found);
         part.refusals.get_or_insert_with(|| Refusals::new(self.options.limits.refusals_max)).push(refusal);
     }
 
     fn read_error(&self, part: &mut Part, path: &[u8], error: &ReadError) {
-        let code = super::compare::code_of(error);
+        let code = code_of(error);
         self.refuse(part, code, path, "an entry that stays as it is and can be read", error.to_string());
     }
 
@@ -132,18 +128,6 @@ impl SnapshotVisit<'_> {
             worker.stop();
         }
         exceeded.is_none()
-    }
-}
-
-/// The kind of an entry, asked of the file system where the directory does not tell.
-pub(super) fn kind_of<P>(at: &At<'_, P>, name: &[u8], file_type: FileType) -> Result<Kind, ReadError> {
-    match Kind::of(file_type) {
-        Some(kind) => Ok(kind),
-        None => match rustix::fs::statat(at.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Kind::of_stat(&stat)),
-            Err(Errno::NOENT) => Err(ReadError::Changed),
-            Err(errno) => Err(errno.into()),
-        },
     }
 }
 

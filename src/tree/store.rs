@@ -7,10 +7,10 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use super::dispose::remove_tree;
 use super::handle::{Directory, Found, Kind};
 use super::names::Names;
 use super::read::ReadError;
-use super::dispose::remove_tree;
 use crate::seal::SEALS;
 
 /// A seal could not be written.
@@ -119,7 +119,11 @@ impl Staging {
     }
 
     /// Writes one file of the seal and waits until it is on the disk.
-    pub fn write<T>(&self, name: &str, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> Result<T, StoreError> {
+    pub fn write<T>(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
+    ) -> Result<T, StoreError> {
         write_new(&self.directory, name, MODE_FILE, fill).map_err(doing("write the seal"))
     }
 
@@ -163,7 +167,9 @@ fn exchange(seals: &Directory, staged: &str, target: &str) -> Result<(), Errno> 
     match rename(RenameFlags::EXCHANGE) {
         Ok(()) => Ok(()),
         Err(Errno::NOENT) => rename(RenameFlags::NOREPLACE).or_else(|errno| match errno {
-            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => rustix::fs::renameat(seals.fd(), staged, seals.fd(), target),
+            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
+                rustix::fs::renameat(seals.fd(), staged, seals.fd(), target)
+            }
             errno => Err(errno),
         }),
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
@@ -242,7 +248,9 @@ impl Directory {
     /// Whether something has that name, and what it is.
     pub fn kind_of(&self, name: &str) -> io::Result<Option<Kind>> {
         match rustix::fs::statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(Kind::of(FileType::from_raw_mode(stat.st_mode)).unwrap_or(Kind::Special("an unknown entry")))),
+            Ok(stat) => {
+                Ok(Some(Kind::of(FileType::from_raw_mode(stat.st_mode)).unwrap_or(Kind::Special("an unknown entry"))))
+            }
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(errno.into()),
         }

@@ -180,7 +180,8 @@ pub(super) fn walk<V: Visit>(visit: &V, root: OwnedFd, place: V::Place, threads:
 }
 
 fn work<V: Visit>(visit: &V, queue: &Queue<V::Place>) -> V::Found {
-    let mut worker = Worker { buffer: Buffer::default(), found: V::Found::default(), children: Vec::new(), stop: false };
+    let mut worker =
+        Worker { buffer: Buffer::default(), found: V::Found::default(), children: Vec::new(), stop: false };
     let mut names = Names::default();
     while let Some((job, busy)) = queue.next() {
         if queue.stopped.load(Ordering::Relaxed) {
@@ -211,7 +212,12 @@ fn push_children<P, F>(queue: &Queue<P>, worker: &mut Worker<P, F>, fd: &Arc<Own
 }
 
 /// Opens a directory and has it visited.
-fn enter<V: Visit>(visit: &V, job: Job<V::Place>, names: &mut Names, worker: &mut Worker<V::Place, V::Found>) -> Option<OwnedFd> {
+fn enter<V: Visit>(
+    visit: &V,
+    job: Job<V::Place>,
+    names: &mut Names,
+    worker: &mut Worker<V::Place, V::Found>,
+) -> Option<OwnedFd> {
     let opened = match job.source {
         Source::Open(fd) => Ok(fd),
         Source::In(parent) => open_directory(parent.as_fd(), &job.trail.name),

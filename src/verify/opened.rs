@@ -43,8 +43,7 @@ pub fn judge_envelope(
     };
     let envelope = UnverifiedEnvelope::parse(bytes, limits)
         .map_err(|error| one(error.code(), "a DSSE envelope in strict JSON", error.to_string()))?;
-    let keys: Vec<PublicKey> =
-        edge.signers.iter().flat_map(|signer| &signer.keys).map(|key| key.key.clone()).collect();
+    let keys: Vec<PublicKey> = edge.signers.iter().flat_map(|signer| &signer.keys).map(|key| key.key.clone()).collect();
     let checked = envelope.verified_by(&keys);
     let Some(payload) = checked.payload() else {
         let (code, found) = unsigned(&envelope, &checked, edge);
@@ -75,7 +74,8 @@ fn in_scope(
     let mut signers = Vec::new();
     let mut refusals = Refusals::new(cap);
     for signer in &edge.signers {
-        let Some(key) = signer.keys.iter().map(|key| key.key.id()).find(|id| checked.verified_by_name().contains(id)) else {
+        let Some(key) = signer.keys.iter().map(|key| key.key.id()).find(|id| checked.verified_by_name().contains(id))
+        else {
             continue;
         };
         let scope = scope(&statement.predicate, signer, place, cap);

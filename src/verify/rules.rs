@@ -112,7 +112,8 @@ impl Rules<'_> {
         for (at, sealed) in predicate.lockfiles.iter().enumerate() {
             let checkout = digests.get(at).copied().flatten();
             if checkout != Some(sealed.sha256) {
-                let expected = checkout.map_or_else(|| "which is not there".to_owned(), |digest| format!("sha256 {digest}"));
+                let expected =
+                    checkout.map_or_else(|| "which is not there".to_owned(), |digest| format!("sha256 {digest}"));
                 let expected = format!("the checkout's `{}`, {expected}", Escaped(sealed.path.as_bytes()));
                 self.refuse(Code::StaleLockfile, expected, format!("sealed for sha256 {}", sealed.sha256));
             }
@@ -127,7 +128,11 @@ impl Rules<'_> {
     fn age(&mut self, sealed_at: Timestamp, edge: &Edge<'_>, now: Timestamp) {
         let age = now.duration_since(sealed_at);
         if age < -MAX_SKEW {
-            self.refuse(Code::SealedInFuture, format!("sealed at {now} at the latest"), format!("sealed at {sealed_at}"));
+            self.refuse(
+                Code::SealedInFuture,
+                format!("sealed at {now} at the latest"),
+                format!("sealed at {sealed_at}"),
+            );
         }
         let max_age = edge.gate.max_age;
         // A maximum age is at most ten years of seconds.

@@ -5,4 +5,6 @@
 mod architecture;
 mod dsse;
 mod ed25519;
+mod harness;
 mod keys;
+mod tree;

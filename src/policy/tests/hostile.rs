@@ -17,7 +17,7 @@ fn exercise(text: &[u8]) -> Result<(), TestCaseError> {
             return Ok(());
         }
     };
-    let files: BTreeMap<_, _> = document.files().into_iter().map(|name| (name.to_owned(), Vec::new())).collect();
+    let files = key_files(&document);
     prop_assert_eq!(files.len(), document.files().len());
     let policy = document.resolve(&files).expect("every named file is there");
     let home = Path::new("/home/u");

@@ -13,7 +13,7 @@ fn every_field_is_read() {
     assert_eq!(cargo.digest, Algorithm::Sha256);
 
     let main = policy.signers().next().unwrap();
-    let key = |file: &str| SignerKey { file: file.to_owned(), pem: file.as_bytes().to_vec() };
+    let key = |file: &str| SignerKey { file: file.to_owned(), key: key(file) };
     assert_eq!(main.name, "main");
     assert_eq!(main.keys, [key("keys/main-2026.pub"), key("keys/main-2027.pub")]);
     let shown = |globs: &[Glob]| globs.iter().map(Glob::to_string).collect::<Vec<_>>();
@@ -115,12 +115,34 @@ fn unknown_names_are_answered_with_the_known_ones() {
 fn key_files_are_named_and_must_be_there() {
     let document = parse(GOOD).unwrap();
     assert_eq!(document.files(), ["keys/a b.pub", "keys/main-2026.pub", "keys/main-2027.pub"]);
-    let files = BTreeMap::from([("cacheseal.toml", ""), ("keys/a b.pub", ""), ("keys/main-2026.pub", "")]);
-    let files = files.into_iter().map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).collect();
+    let mut files = key_files(&document);
+    files.remove("keys/main-2027.pub");
     let error = document.resolve(&files).unwrap_err();
     assert_eq!(error.code(), Code::NoKey);
     assert_eq!(
         error.to_string(),
         "cacheseal.toml:13:51: expected a public key in `keys/main-2027.pub`, found no such file"
     );
+}
+
+#[test]
+fn key_files_must_be_public_keys() {
+    let document = parse(GOOD).unwrap();
+    let mut files = key_files(&document);
+    files.insert("keys/main-2027.pub".to_owned(), b"no key\n".to_vec());
+    let error = document.resolve(&files).unwrap_err();
+    assert_eq!(error.code(), Code::MalformedKey);
+    assert!(error.to_string().starts_with("cacheseal.toml:13:51: `keys/main-2027.pub`: "), "{error}");
+}
+
+#[test]
+fn one_key_in_two_files_is_one_key() {
+    for (copy, signers) in [("keys/main-2027.pub", "one signer"), ("keys/a b.pub", "two signers")] {
+        let document = parse(GOOD).unwrap();
+        let mut files = key_files(&document);
+        files.insert(copy.to_owned(), key("keys/main-2026.pub").to_pem().into_bytes());
+        let error = document.resolve(&files).unwrap_err();
+        assert_eq!(error.code(), Code::SharedKey, "{signers}");
+        assert!(error.message.contains("`keys/main-2026.pub`") && error.message.contains(copy), "{error}");
+    }
 }

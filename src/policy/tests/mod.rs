@@ -6,7 +6,11 @@ mod starter;
 
 use std::collections::BTreeMap;
 
+use zeroize::Zeroizing;
+
 use super::*;
+use crate::base::Digest;
+use crate::identity::{PublicKey, SecretKey};
 
 /// A policy that uses every field.
 const GOOD: &str = r#"version = 1
@@ -53,11 +57,21 @@ fn parse(text: &str) -> Result<Document, PolicyError> {
     Document::parse("cacheseal.toml", text.as_bytes())
 }
 
-/// The policy with every key file there, holding its own name.
+/// A public key of its own for each name.
+fn key(name: &str) -> PublicKey {
+    SecretKey::from_seed(Zeroizing::new(Digest::sha256(name.as_bytes()).0)).public()
+}
+
+/// The key files that a policy names, each with its own key.
+fn key_files(document: &Document) -> BTreeMap<String, Vec<u8>> {
+    let pem = |name: &str| key(name).to_pem().into_bytes();
+    document.files().into_iter().map(|name| (name.to_owned(), pem(name))).collect()
+}
+
+/// The policy with every key file there.
 fn policy(text: &str) -> Policy {
     let document = parse(text).unwrap();
-    let files: BTreeMap<_, _> =
-        document.files().into_iter().map(|name| (name.to_owned(), name.as_bytes().to_vec())).collect();
+    let files = key_files(&document);
     document.resolve(&files).unwrap()
 }
 

@@ -7,7 +7,7 @@ use super::paths::{Module, Unit};
 use super::{SourceFile, assert_none, repository};
 
 /// The rooms and their ranks: a room imports only rooms of a lower rank.
-const RANKS: [(&str, u8); 12] = [
+const RANKS: [(&str, u8); 13] = [
     ("base", 0),
     ("identity", 1),
     ("seal", 2),
@@ -16,10 +16,11 @@ const RANKS: [(&str, u8); 12] = [
     ("archive", 3),
     ("lockfile", 4),
     ("verify", 5),
-    ("guard", 6),
-    ("audit", 6),
-    ("report", 7),
-    ("cli", 8),
+    ("cache", 6),
+    ("guard", 7),
+    ("audit", 7),
+    ("report", 8),
+    ("cli", 9),
 ];
 
 /// File `from` needs what file `to` defines.
