@@ -76,18 +76,21 @@ fn edges(files: &[SourceFile]) -> BTreeSet<Edge> {
 /// Imports that do not point left; tests are held to it too.
 fn misdirected(files: &[SourceFile]) -> Vec<String> {
     let rank = |room: &str| RANKS.iter().find(|(name, _)| *name == room).map(|(_, rank)| *rank);
-    let mut offences = Vec::new();
+    let mut offences = BTreeSet::new();
     for Edge { from, to, .. } in edges(files) {
-        let (Some(room), target) = (from.first(), to.first().map_or("lib.rs", String::as_str)) else { continue };
-        let is_left = rank(room).zip(rank(target)).is_some_and(|(from, to)| to < from);
-        if room != target && !is_left {
-            offences.push(format!("{} imports {target}: `{room}` may not", from.join("::")));
-        }
+        let Some(room) = from.first() else { continue };
+        match to.first() {
+            None => offences.insert(format!("{} imports lib.rs: what rooms share lies in a room", from.join("::"))),
+            // Rooms without a rank are reported once, below.
+            Some(target) if target != room && rank(room).zip(rank(target)).is_some_and(|(from, to)| to >= from) => {
+                offences.insert(format!("{} imports {target}: `{room}` may not", from.join("::")))
+            }
+            Some(_) => continue,
+        };
     }
     let rooms = files.iter().filter_map(|file| file.path.strip_prefix("src/")?.split_once('/')).map(|(room, _)| room);
-    let strangers: BTreeSet<_> = rooms.filter(|room| rank(room).is_none()).collect();
-    offences.extend(strangers.into_iter().map(|room| format!("src/{room}: a room without a rank")));
-    offences
+    offences.extend(rooms.filter(|room| rank(room).is_none()).map(|room| format!("src/{room}: a room without a rank")));
+    offences.into_iter().collect()
 }
 
 /// Circles between the files and folders of one folder, for each folder.
@@ -103,11 +106,11 @@ fn circles(files: &[SourceFile]) -> Vec<String> {
     }
     let mut offences = Vec::new();
     for (folder, mut graph) in graphs {
-        // Who needs nobody that is left cannot be in a circle.
+        // Who needs nobody that is left, or is needed by nobody, is in no circle.
         loop {
-            let needing: BTreeSet<_> = graph.iter().map(|(from, _)| from.clone()).collect();
+            let (needing, needed): (BTreeSet<_>, BTreeSet<_>) = graph.iter().cloned().unzip();
             let before = graph.len();
-            graph.retain(|(_, to)| needing.contains(to));
+            graph.retain(|(from, to)| needing.contains(to) && needed.contains(from));
             if graph.len() == before {
                 break;
             }
