@@ -77,6 +77,11 @@ impl Directory {
         Ok(true)
     }
 
+    /// Deletes the entry `name` and all below it, without following links. No error if nothing is there.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        remove_tree(self, name.as_bytes())
+    }
+
     /// The deepest real directory on the way to `components`, and the name that comes next in it.
     fn parent_of<'a>(&self, components: &[&'a str]) -> io::Result<Option<(Self, &'a str)>> {
         let Some((last, above)) = components.split_last() else { return Ok(None) };
