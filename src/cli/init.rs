@@ -44,8 +44,8 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
     let text = starter(&project, &caches, SIGNER, &public_file);
     // What cannot be read back is not written: a project name may hold what a policy may not.
     Document::parse(POLICY, text.as_bytes())?;
-    let made = make(SIGNER, &key_out, &directory)?;
     ignore(&here).map_err(|error| unwritable(".gitignore", &error))?;
+    let made = make(SIGNER, &key_out, &directory)?;
     directory.create_file(POLICY, false, text.as_bytes()).map_err(|error| unwritable(POLICY, &error))?;
     let first = caches.first().map_or("", |cache| cache.name.as_str());
     let shown_key = if key_out == Path::new("-") { "the line above".to_owned() } else { shown(&key_out) };

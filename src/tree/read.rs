@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
+use zeroize::Zeroize as _;
 
 use super::handle::{Directory, Kind, mode_of};
 use crate::base::{Algorithm, Digest, Hasher};
@@ -214,7 +215,11 @@ pub fn read_named_file(path: &std::path::Path, max: u64) -> Result<(Vec<u8>, u32
     match Kind::of_stat(&stat) {
         Kind::File => {
             let file = OpenFile { fd, stat };
-            Ok((file.bytes(max, &mut Buffer::default())?, mode_of(&file.stat)))
+            let mut buffer = Buffer::default();
+            let bytes = file.bytes(max, &mut buffer);
+            // It may have been a private key.
+            buffer.bytes.zeroize();
+            Ok((bytes?, mode_of(&file.stat)))
         }
         kind => Err(ReadError::NotRegular(kind)),
     }

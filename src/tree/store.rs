@@ -122,9 +122,15 @@ impl Staging {
     pub fn write<T>(
         &self,
         name: &str,
-        fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
+        fill: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<T>,
     ) -> Result<T, StoreError> {
-        write_new(&self.directory, name, MODE_FILE, fill).map_err(doing("write the seal"))
+        let buffered = |file: &mut File| {
+            let mut out = BufWriter::with_capacity(128 << 10, file);
+            let value = fill(&mut out)?;
+            out.flush()?;
+            Ok(value)
+        };
+        write_new(&self.directory, name, MODE_FILE, buffered).map_err(doing("write the seal"))
     }
 
     /// What has been written so far, to be verified before it is published.
@@ -191,14 +197,10 @@ fn write_new<T>(
     directory: &Directory,
     name: &str,
     mode: Mode,
-    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
+    fill: impl FnOnce(&mut File) -> io::Result<T>,
 ) -> io::Result<T> {
-    let mut out = BufWriter::with_capacity(128 << 10, File::from(create_new(directory, name, mode)?));
-    let filled = fill(&mut out).and_then(|value| {
-        out.flush()?;
-        out.get_ref().sync_all()?;
-        Ok(value)
-    });
+    let mut out = File::from(create_new(directory, name, mode)?);
+    let filled = fill(&mut out).and_then(|value| out.sync_all().map(|()| value));
     if filled.is_err() {
         // The error that led here is the one to report.
         let _: Result<(), Errno> = rustix::fs::unlinkat(directory.fd(), name, AtFlags::empty());

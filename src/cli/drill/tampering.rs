@@ -5,8 +5,6 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
-
 use super::bench::Bench;
 use super::sample::NEWLINE;
 use crate::base::Code;
@@ -175,8 +173,17 @@ pub(super) fn respell_link(bench: &Bench) -> Done {
     relink(bench, "./first")
 }
 
+#[cfg(not(target_vendor = "apple"))]
 fn make_fifo(path: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
     Ok(mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?)
+}
+
+/// macOS has no such call relative to a handle, so its own program makes the fifo.
+#[cfg(target_vendor = "apple")]
+fn make_fifo(path: &Path) -> io::Result<()> {
+    let status = std::process::Command::new("/usr/bin/mkfifo").arg(path).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("mkfifo failed")) }
 }
 
 pub(super) fn file_to_fifo(bench: &Bench) -> Done {
