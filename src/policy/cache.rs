@@ -22,14 +22,36 @@ pub struct Cache {
     pub lockfiles: Vec<String>,
     /// The algorithm of content digests in the manifests.
     pub digest: Algorithm,
+    /// Where the fields stand.
+    pub lines: CacheLines,
+}
+
+/// The lines of a cache's fields; that of its name where a field is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheLines {
+    /// `[cache.NAME]`
+    pub name: usize,
+    /// `roots`
+    pub roots: usize,
+    /// `lockfiles`
+    pub lockfiles: usize,
+    /// `digest`
+    pub digest: usize,
 }
 
 impl Cache {
     pub(super) fn read(source: &Source, name: &Text, shape: CacheShape) -> Result<Self, PolicyError> {
         source.counted(&shape.roots, ROOTS_MAX)?;
+        let own = source.line(name);
+        let lines = CacheLines {
+            name: own,
+            roots: source.line(&shape.roots),
+            lockfiles: source.line_or(shape.lockfiles.as_ref(), own),
+            digest: source.line_or(shape.digest.as_ref(), own),
+        };
         let roots = shape.roots.into_inner().into_iter().map(|root| read_root(source, &root));
         let roots = roots.collect::<Result<_, _>>()?;
-        let lockfiles = shape.lockfiles.unwrap_or_default();
+        let lockfiles = shape.lockfiles.map(Spanned::into_inner).unwrap_or_default();
         for lockfile in &lockfiles {
             check_file(lockfile.get_ref()).map_err(|error| source.error(Code::MalformedPolicy, lockfile, error))?;
         }
@@ -40,6 +62,7 @@ impl Cache {
             roots,
             lockfiles: lockfiles.into_iter().map(Spanned::into_inner).collect(),
             digest: source.word(shape.digest.as_ref(), algorithms, Algorithm::Blake3)?,
+            lines,
         })
     }
 }

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::shape::{Named, PolicyShape, Table, Text};
 use super::signer::UnresolvedSigner;
 use super::source::{Source, quoted};
-use super::{Cache, Gate, Policy, PolicyError};
+use super::{Cache, Gate, Policy, PolicyError, REVOCATIONS, Revocations};
 use crate::base::{Code, Escaped};
 
 /// The version of the policy's format that is read here.
@@ -22,7 +22,7 @@ const NAME_BYTES_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     source: Source,
-    project: String,
+    project: Text,
     caches: BTreeMap<String, Cache>,
     signers: BTreeMap<String, UnresolvedSigner>,
     gates: BTreeMap<String, Gate>,
@@ -43,7 +43,7 @@ impl Document {
         let caches = read_named(&source, "cache", shape.cache, |name, cache| Cache::read(&source, &name, cache))?;
         let signers = read_named(&source, "signer", shape.signer, |_, signer| UnresolvedSigner::read(&source, signer))?;
         let gates = read_named(&source, "gate", shape.gate, |name, gate| Gate::read(&source, name, gate, &signers))?;
-        let document = Self { project: shape.project.into_inner(), caches, signers, gates, source };
+        let document = Self { project: shape.project, caches, signers, gates, source };
         document.check_key_files()?;
         Ok(document)
     }
@@ -56,8 +56,9 @@ impl Document {
         files
     }
 
-    /// Takes the bytes of the key files, which must be Ed25519 public keys, none of them twice, by the names of [`Document::files`]. Other files in `files` are not
-    /// looked at, so that the map which [`super::policy_digest`] pins can be given.
+    /// Takes the bytes of the key files by the names of [`Document::files`]: Ed25519 public keys, none of them twice;
+    /// and of [`REVOCATIONS`], if there is such a list. Other files in `files` are not looked at, so that the map
+    /// which [`super::policy_digest`] pins can be given.
     pub fn resolve(self, files: &BTreeMap<String, Vec<u8>>) -> Result<Policy, PolicyError> {
         let source = self.source;
         let mut seen = BTreeMap::new();
@@ -66,11 +67,15 @@ impl Document {
             Ok((name, signer))
         });
         let signers = signers.collect::<Result<_, PolicyError>>()?;
-        Ok(Policy { project: self.project, caches: self.caches, signers, gates: self.gates, source })
+        let revocations = match files.get(REVOCATIONS) {
+            Some(text) => Revocations::parse(REVOCATIONS, text)?,
+            None => Revocations::default(),
+        };
+        Ok(Policy { project: self.project, caches: self.caches, signers, gates: self.gates, revocations, source })
     }
 
     fn key_files(&self) -> impl Iterator<Item = (&str, &Text)> {
-        self.signers.iter().flat_map(|(name, signer)| signer.key_files.iter().map(move |file| (name.as_str(), file)))
+        self.signers.iter().flat_map(|(name, signer)| signer.key_files.iter().map(move |(file, _)| (name.as_str(), file)))
     }
 
     /// No key file stands twice, and none is the policy itself.
@@ -96,7 +101,7 @@ impl Document {
     }
 }
 
-fn read_text(file_name: &str, text: &[u8]) -> Result<Source, PolicyError> {
+pub(super) fn read_text(file_name: &str, text: &[u8]) -> Result<Source, PolicyError> {
     let source = |text: &str| Source { file: file_name.to_owned(), text: text.to_owned() };
     match std::str::from_utf8(text) {
         Ok(text) => Ok(source(text)),
@@ -109,12 +114,12 @@ fn read_text(file_name: &str, text: &[u8]) -> Result<Source, PolicyError> {
 }
 
 /// The TOML reader's own words; they name the field, what was expected and what was found.
-fn from_toml(source: &Source, error: &toml::de::Error) -> PolicyError {
+pub(super) fn from_toml(source: &Source, error: &toml::de::Error) -> PolicyError {
     let offset = error.span().map_or(source.text.len(), |span| span.start);
     source.error_at(Code::MalformedPolicy, offset, Escaped(error.message().as_bytes()))
 }
 
-fn check_version(source: &Source, version: Option<Spanned<DeValue<'_>>>) -> Result<(), PolicyError> {
+pub(super) fn check_version(source: &Source, version: Option<Spanned<DeValue<'_>>>) -> Result<(), PolicyError> {
     let Some(version) = version else {
         let message = format_args!("expected `version = {VERSION}`, found no version");
         return Err(source.error_at(Code::MalformedPolicy, 0, message));

@@ -17,6 +17,8 @@ pub struct Gate {
     pub name: Spanned<String>,
     /// Names of the signers whose seals are accepted: defined in the policy, each once, at least one.
     pub signers: Vec<String>,
+    /// How many of them must have signed, each counted once.
+    pub threshold: usize,
     /// How old a seal may be.
     pub max_age: MaxAge,
     /// Whether the sealed lockfile digests must be the checkout's.
@@ -25,6 +27,31 @@ pub struct Gate {
     pub links: LinkRule,
     /// Where the other names of a hard-linked file may lie.
     pub hardlinks: LinkRule,
+    /// Names and values that a seal must say, as given to `seal --bind`.
+    pub bindings: BTreeMap<String, String>,
+    /// Where the fields stand.
+    pub lines: GateLines,
+}
+
+/// The lines of a gate's fields; that of its name where a field is not written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GateLines {
+    /// `[gate.NAME]`
+    pub name: usize,
+    /// `signers`
+    pub signers: usize,
+    /// `threshold`
+    pub threshold: usize,
+    /// `max_age`
+    pub max_age: usize,
+    /// `lockfile`
+    pub lockfile: usize,
+    /// `links`
+    pub links: usize,
+    /// `hardlinks`
+    pub hardlinks: usize,
+    /// `bindings`
+    pub bindings: usize,
 }
 
 /// How the sealed lockfiles compare with the checkout's.
@@ -55,19 +82,87 @@ impl Gate {
         shape: GateShape,
         signers: &BTreeMap<String, UnresolvedSigner>,
     ) -> Result<Self, PolicyError> {
+        let lines = GateLines::of(source, &name, &shape);
         check_require(source, &evidence(source, &name, "require", shape.require)?)?;
         let accepted = evidence(source, &name, "signers", shape.signers)?;
         let Some(max_age) = shape.max_age else { return Err(without(source, &name, "max_age")) };
         let age = max_age.get_ref().parse();
+        let signers = read_signers(source, accepted, signers)?;
         Ok(Self {
-            signers: read_signers(source, accepted, signers)?,
+            threshold: read_threshold(source, shape.threshold, signers.len())?,
+            signers,
             max_age: age.map_err(|error| source.error(Code::MalformedPolicy, &max_age, error))?,
             lockfile: source.word(shape.lockfile.as_ref(), LOCKFILE_WORDS, LockfileRule::Exact)?,
             links: source.word(shape.links.as_ref(), LINK_WORDS, LinkRule::Any)?,
             hardlinks: source.word(shape.hardlinks.as_ref(), LINK_WORDS, LinkRule::Inside)?,
+            bindings: read_bindings(source, shape.bindings)?,
+            lines,
             name,
         })
     }
+
+    /// The demands of a job that adds its signature to a seal.
+    pub(super) fn to_cosign(signers: Vec<String>, compares_lockfiles: bool) -> Self {
+        Self {
+            name: Spanned::new(0..0, "add-signature".to_owned()),
+            signers,
+            threshold: 1,
+            max_age: MaxAge::longest(),
+            lockfile: if compares_lockfiles { LockfileRule::Exact } else { LockfileRule::Any },
+            links: LinkRule::Any,
+            hardlinks: LinkRule::Any,
+            bindings: BTreeMap::new(),
+            lines: GateLines::default(),
+        }
+    }
+}
+
+impl GateLines {
+    fn of(source: &Source, name: &Text, shape: &GateShape) -> Self {
+        let own = source.line(name);
+        Self {
+            name: own,
+            signers: source.line_or(shape.signers.as_ref(), own),
+            threshold: source.line_or(shape.threshold.as_ref(), own),
+            max_age: source.line_or(shape.max_age.as_ref(), own),
+            lockfile: source.line_or(shape.lockfile.as_ref(), own),
+            links: source.line_or(shape.links.as_ref(), own),
+            hardlinks: source.line_or(shape.hardlinks.as_ref(), own),
+            bindings: source.line_or(shape.bindings.as_ref(), own),
+        }
+    }
+}
+
+/// From 1 to the number of signers that the gate accepts: more could never be met.
+fn read_threshold(source: &Source, threshold: Option<Spanned<u64>>, signers: usize) -> Result<usize, PolicyError> {
+    let Some(threshold) = threshold else { return Ok(1) };
+    match usize::try_from(*threshold.get_ref()) {
+        Ok(0) => {
+            let message = "expected a threshold of at least 1, found 0, which would let everything pass";
+            Err(source.error(Code::GateWithoutEvidence, &threshold, message))
+        }
+        Ok(number) if number <= signers => Ok(number),
+        _ => {
+            let expected = format_args!("a threshold of at most {signers}, the number of `signers`");
+            Err(source.malformed(&threshold, expected, threshold.get_ref()))
+        }
+    }
+}
+
+fn read_bindings(
+    source: &Source,
+    bindings: Option<Spanned<BTreeMap<Text, Text>>>,
+) -> Result<BTreeMap<String, String>, PolicyError> {
+    let mut read = BTreeMap::new();
+    for (name, value) in bindings.map(Spanned::into_inner).unwrap_or_default() {
+        for text in [&name, &value] {
+            if text.get_ref().is_empty() {
+                return Err(source.malformed(text, "a name and a value", "an empty string"));
+            }
+        }
+        read.insert(name.into_inner(), value.into_inner());
+    }
+    Ok(read)
 }
 
 /// A list without which, or empty, the gate would let everything pass.

@@ -13,12 +13,14 @@ mod glob;
 mod path;
 mod pin;
 mod place;
+mod revocations;
 mod resolved;
 mod shape;
 mod signer;
 mod similar;
 mod source;
 mod starter;
+mod validity;
 #[cfg(test)]
 mod tests;
 

@@ -1,9 +1,11 @@
 //! The policy at use: looking up caches and gates, and what holds between them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::source::{Source, did_you_mean, list, quoted};
-use super::{Cache, Gate, LockfileRule, PolicyError, Signer};
+use super::shape::Text;
+use super::{Cache, Gate, LockfileRule, PolicyError, Revocations, Signer};
 use crate::base::Code;
 use crate::identity::KeyId;
 
@@ -11,21 +13,22 @@ use crate::identity::KeyId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub(super) source: Source,
-    pub(super) project: String,
+    pub(super) project: Text,
     pub(super) caches: BTreeMap<String, Cache>,
     pub(super) signers: BTreeMap<String, Signer>,
     pub(super) gates: BTreeMap<String, Gate>,
+    pub(super) revocations: Revocations,
 }
 
 /// A cache at a gate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edge<'p> {
-    /// The project of the policy.
-    pub project: &'p str,
+    /// The policy: project, revocations, and where its lines stand.
+    pub policy: &'p Policy,
     /// What is consumed.
     pub cache: &'p Cache,
     /// What is demanded.
-    pub gate: &'p Gate,
+    pub gate: Cow<'p, Gate>,
     /// The signers that the gate accepts, in its order. What each may seal is still to be checked.
     pub signers: Vec<&'p Signer>,
     /// The signers that it does not accept, to say whose seal was refused.
@@ -36,7 +39,24 @@ impl Policy {
     /// The project, signed into every seal.
     #[must_use]
     pub fn project(&self) -> &str {
-        &self.project
+        self.project.get_ref()
+    }
+
+    /// Everything that is recalled.
+    #[must_use]
+    pub fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// Adds a list to what is recalled.
+    pub fn recall(&mut self, revocations: Revocations) {
+        self.revocations.extend(revocations);
+    }
+
+    /// File and line of a value, for people.
+    #[must_use]
+    pub fn origin(&self, line: usize) -> String {
+        format!("{}:{line}", self.source.file)
     }
 
     /// All caches, sorted by name.
@@ -88,7 +108,22 @@ impl Policy {
         }
         let signers = gate.signers.iter().filter_map(|name| self.signers.get(name)).collect();
         let others = self.signers.values().filter(|signer| !gate.signers.contains(&signer.name)).collect();
-        Ok(Edge { project: &self.project, cache, gate, signers, others })
+        Ok(Edge { policy: self, cache, gate: Cow::Borrowed(gate), signers, others })
+    }
+
+    /// The line of the project.
+    #[must_use]
+    pub fn project_line(&self) -> usize {
+        self.source.line(&self.project)
+    }
+
+    /// What a job that adds its signature demands of a seal: everything that holds at every gate, by any signer,
+    /// of any age, for the lockfiles of its own checkout.
+    pub fn edge_to_cosign(&self, cache: &str) -> Result<Edge<'_>, PolicyError> {
+        let cache = self.cache(cache)?;
+        let names = self.signers.keys().cloned().collect();
+        let gate = Gate::to_cosign(names, !cache.lockfiles.is_empty());
+        Ok(Edge { policy: self, cache, gate: Cow::Owned(gate), signers: self.signers.values().collect(), others: Vec::new() })
     }
 
     fn unknown<'n>(

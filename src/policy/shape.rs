@@ -36,7 +36,7 @@ pub(super) struct PolicyShape {
 #[serde(deny_unknown_fields)]
 pub(super) struct CacheShape {
     pub(super) roots: Texts,
-    pub(super) lockfiles: Option<Vec<Text>>,
+    pub(super) lockfiles: Option<Texts>,
     pub(super) digest: Option<Text>,
 }
 
@@ -55,6 +55,8 @@ pub(super) struct SignerShape {
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyShape {
     pub(super) file: Text,
+    pub(super) valid_from: Option<Text>,
+    pub(super) valid_until: Option<Text>,
 }
 
 /// `[gate.NAME]`
@@ -63,10 +65,12 @@ pub(super) struct KeyShape {
 pub(super) struct GateShape {
     pub(super) require: Option<Texts>,
     pub(super) signers: Option<Texts>,
+    pub(super) threshold: Option<Spanned<u64>>,
     pub(super) max_age: Option<Text>,
     pub(super) lockfile: Option<Text>,
     pub(super) links: Option<Text>,
     pub(super) hardlinks: Option<Text>,
+    pub(super) bindings: Option<Spanned<BTreeMap<Text, Text>>>,
 }
 
 /// A table and nothing else: what serde derives for a struct would also take an array of its fields' values.

@@ -7,7 +7,8 @@ use toml::Spanned;
 use super::path::check_file;
 use super::shape::{SignerShape, Table, Text, Texts};
 use super::source::{Source, quoted};
-use super::{Glob, PolicyError};
+use super::validity::parse_day;
+use super::{Glob, PolicyError, Validity};
 use crate::base::Code;
 use crate::identity::{KeyError, KeyId, PublicKey};
 
@@ -23,6 +24,21 @@ pub struct Signer {
     pub keys: Vec<SignerKey>,
     /// What it may seal.
     pub scope: Scope,
+    /// Where the fields stand.
+    pub lines: SignerLines,
+}
+
+/// The lines of a signer's fields; that of its keys where a field is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignerLines {
+    /// `keys`
+    pub keys: usize,
+    /// `caches`
+    pub caches: usize,
+    /// `refs`
+    pub refs: usize,
+    /// `jobs`
+    pub jobs: usize,
 }
 
 /// A public key and the file that holds it.
@@ -32,6 +48,10 @@ pub struct SignerKey {
     pub file: String,
     /// The key.
     pub key: PublicKey,
+    /// When it may be used.
+    pub validity: Validity,
+    /// The line that names it.
+    pub line: usize,
 }
 
 /// What a signer may seal.
@@ -76,23 +96,34 @@ fn allows(globs: Option<&[Glob]>, name: Option<&str>) -> bool {
 /// A signer whose key files have not been read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UnresolvedSigner {
-    pub(super) key_files: Vec<Text>,
+    pub(super) key_files: Vec<(Text, Validity)>,
     scope: Scope,
+    lines: SignerLines,
 }
 
 impl UnresolvedSigner {
     pub(super) fn read(source: &Source, shape: SignerShape) -> Result<Self, PolicyError> {
         source.counted(&shape.keys, KEYS_MAX)?;
-        let key_files: Vec<_> = shape.keys.into_inner().into_iter().map(|Table(key)| key.file).collect();
-        for file in &key_files {
+        let keys = source.line(&shape.keys);
+        let lines = SignerLines {
+            keys,
+            caches: source.line_or(shape.caches.as_ref(), keys),
+            refs: source.line_or(shape.refs.as_ref(), keys),
+            jobs: source.line_or(shape.jobs.as_ref(), keys),
+        };
+        let mut key_files = Vec::new();
+        for Table(key) in shape.keys.into_inner() {
+            let file = &key.file;
             check_file(file.get_ref()).map_err(|error| source.error(Code::MalformedPolicy, file, error))?;
+            let validity = read_validity(source, key.valid_from, key.valid_until)?;
+            key_files.push((key.file, validity));
         }
         let scope = Scope {
             caches: read_globs(source, shape.caches)?.unwrap_or_else(|| vec![Glob::any_name()]),
             refs: read_globs(source, shape.refs)?,
             jobs: read_globs(source, shape.jobs)?,
         };
-        Ok(Self { key_files, scope })
+        Ok(Self { key_files, scope, lines })
     }
 
     pub(super) fn resolve(
@@ -102,7 +133,7 @@ impl UnresolvedSigner {
         files: &BTreeMap<String, Vec<u8>>,
         seen: &mut BTreeMap<KeyId, (String, Text)>,
     ) -> Result<Signer, PolicyError> {
-        let keys = self.key_files.into_iter().map(|file| {
+        let keys = self.key_files.into_iter().map(|(file, validity)| {
             let missing = || {
                 let message = format_args!("expected a public key in {}, found no such file", quoted(file.get_ref()));
                 source.error(Code::NoKey, &file, message)
@@ -112,10 +143,10 @@ impl UnresolvedSigner {
                 source.error(error.code(), &file, format_args!("{}: {error}", quoted(file.get_ref())))
             };
             let key = PublicKey::from_pem(pem).map_err(unusable)?;
-            Ok((file, key))
+            Ok((file, key, validity))
         });
-        let keys: Vec<(Text, PublicKey)> = keys.collect::<Result<_, PolicyError>>()?;
-        for (file, key) in &keys {
+        let keys: Vec<(Text, PublicKey, Validity)> = keys.collect::<Result<_, PolicyError>>()?;
+        for (file, key, _) in &keys {
             if let Some((other, first)) = seen.insert(key.id(), (name.to_owned(), file.clone())) {
                 let message = format_args!(
                     "expected a key under one signer and once, found the key of {} ({}, line {}) again in {}",
@@ -127,8 +158,29 @@ impl UnresolvedSigner {
                 return Err(source.error(Code::SharedKey, file, message));
             }
         }
-        let keys = keys.into_iter().map(|(file, key)| SignerKey { file: file.into_inner(), key }).collect();
-        Ok(Signer { name: name.to_owned(), keys, scope: self.scope })
+        let keys = keys.into_iter().map(|(file, key, validity)| SignerKey {
+            line: source.line(&file),
+            file: file.into_inner(),
+            key,
+            validity,
+        });
+        Ok(Signer { name: name.to_owned(), keys: keys.collect(), scope: self.scope, lines: self.lines })
+    }
+}
+
+fn read_validity(source: &Source, from: Option<Text>, until: Option<Text>) -> Result<Validity, PolicyError> {
+    let read = |day: &Text| {
+        parse_day(day.get_ref()).ok_or_else(|| source.malformed(day, "a day like `2027-06-30`", quoted(day.get_ref())))
+    };
+    let validity = Validity {
+        from: from.as_ref().map(read).transpose()?,
+        until: until.as_ref().map(read).transpose()?,
+    };
+    match (validity, until) {
+        (Validity { from: Some(first), until: Some(last) }, Some(until)) if last < first => {
+            Err(source.malformed(&until, format_args!("a day not before `{first}`, the first"), quoted(until.get_ref())))
+        }
+        _ => Ok(validity),
     }
 }
 

@@ -30,6 +30,11 @@ impl Source {
         self.position(at.span().start).line
     }
 
+    /// The line of a value that may not be written.
+    pub(super) fn line_or<T>(&self, at: Option<&Spanned<T>>, otherwise: usize) -> usize {
+        at.map_or(otherwise, |at| self.line(at))
+    }
+
     /// An error about the text at a byte offset.
     pub(super) fn error_at(&self, code: Code, offset: usize, message: impl Display) -> PolicyError {
         PolicyError { position: Some(self.position(offset)), ..self.error_without_place(code, message) }
