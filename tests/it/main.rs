@@ -8,4 +8,5 @@ mod dsse;
 mod ed25519;
 mod harness;
 mod keys;
+mod readme;
 mod tree;
