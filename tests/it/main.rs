@@ -9,4 +9,5 @@ mod ed25519;
 mod harness;
 mod keys;
 mod readme;
+mod statement_lists;
 mod tree;
