@@ -172,7 +172,7 @@ codes! {
     ChangedWhileRead = "changed-while-read", Changed;
     /// A file that is also known by a name outside the roots.
     HardlinkOutside = "hardlink-outside", Changed;
-    /// A symlink that leaves the roots, at a gate that wants them inside.
+    /// A symlink that leaves its root, at a gate that wants them inside.
     LinkEscapes = "link-escapes", Changed;
     /// A file or directory could not be read.
     Unreadable = "unreadable", Io;

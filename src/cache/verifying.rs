@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
                 Ok(digest) => digests.push(digest),
                 Err(error) => {
                     self.refuse(Code::Unreadable, path, "a lockfile", format!("it {error}"));
-                    digests.push(None);
+                    return Lockfiles::Unreadable;
                 }
             }
         }
@@ -230,6 +230,15 @@ impl<'a> Run<'a> {
         states: Vec<Option<RootState>>,
     ) -> Facts {
         let statement = trusted.statement();
+        if statement.predicate.roots.len() != states.len() {
+            // The rules compare the lists; a root that nobody looks at must not come of a mistake in them.
+            self.refuse(
+                Code::WrongRoot,
+                "roots",
+                states.len().to_string(),
+                statement.predicate.roots.len().to_string(),
+            );
+        }
         let mut subjects = statement.subjects.iter();
         let mut links_leaving = 0;
         let mut hardlinks = HardLinks::default();

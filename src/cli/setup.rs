@@ -64,7 +64,10 @@ impl Setup {
         match Self::load(path, context) {
             Ok(setup) if setup.digest == pin => Ok(setup),
             Ok(setup) => Err(changed(format!("sha256 {}", setup.digest))),
-            Err(failure) if failure.code == Code::Unreadable => Err(failure.into()),
+            // What says nothing about the policy itself.
+            Err(failure) if matches!(failure.code, Code::Unreadable | Code::NoHome | Code::Usage) => {
+                Err(failure.into())
+            }
             Err(failure) => Err(changed(failure.message)),
         }
     }

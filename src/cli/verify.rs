@@ -41,7 +41,7 @@ fn unpinned() -> Failure {
         Code::UnpinnedPolicy,
         "expected to be told why the policy on disk can be believed: a restore can overwrite it",
     )
-    .hint("in CI, say `--policy-sha256` with what `cacheseal policy digest` printed before the restore")
+    .hint("in CI, say `--policy-sha256` with what `cacheseal policy digest` printed for the reviewed commit")
     .hint("where nothing was restored over the checkout, as at a desk, say `--trust-checkout`")
 }
 

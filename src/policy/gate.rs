@@ -68,7 +68,7 @@ pub enum LockfileRule {
 pub enum LinkRule {
     /// Anywhere.
     Any,
-    /// Nowhere but into the cache's roots.
+    /// Symbolic links: nowhere out of their root. Hard links: nowhere out of the cache's roots.
     Inside,
 }
 

@@ -25,6 +25,8 @@ pub struct Checkout {
 pub enum Lockfiles {
     /// Nothing vouches for them: a restore may have written them.
     Unpinned,
+    /// At least one could not be read, and is refused for that.
+    Unreadable,
     /// Their SHA-256 in the order of the policy; `None` for one that is not there.
     Known(Vec<Option<Digest>>),
 }
@@ -77,15 +79,27 @@ impl Rules<'_> {
         }
     }
 
+    /// Compares item by item: no character that an item may hold can make two lists look the same.
+    fn same_list(&mut self, code: Code, what: &str, expected: &[&str], found: &[&str]) -> bool {
+        let same = expected == found;
+        if !same {
+            let text = |list: &[&str]| {
+                format!("{what} {}", list.iter().map(|item| shown(item)).collect::<Vec<_>>().join(", "))
+            };
+            self.refuse(code, text(expected), text(found));
+        }
+        same
+    }
+
     fn identity(&mut self, predicate: &Predicate, edge: &Edge<'_>) {
         self.equal(Code::WrongProject, "project", edge.project, &predicate.project);
         self.equal(Code::WrongCache, "cache", &edge.cache.name, &predicate.cache);
     }
 
     fn roots(&mut self, predicate: &Predicate, edge: &Edge<'_>) {
-        let expected = list(edge.cache.roots.iter().map(|root| root.get_ref().spelling.as_str()));
-        let found = list(predicate.roots.iter().map(|root| root.path.as_str()));
-        self.equal(Code::WrongRoot, "roots", &expected, &found);
+        let expected: Vec<_> = edge.cache.roots.iter().map(|root| root.get_ref().spelling.as_str()).collect();
+        let found: Vec<_> = predicate.roots.iter().map(|root| root.path.as_str()).collect();
+        self.same_list(Code::WrongRoot, "roots", &expected, &found);
         for root in &predicate.roots {
             if root.digest != edge.cache.digest {
                 self.equal(Code::WrongDigest, "digest", edge.cache.digest.as_str(), root.digest.as_str());
@@ -95,19 +109,20 @@ impl Rules<'_> {
     }
 
     fn lockfiles(&mut self, predicate: &Predicate, edge: &Edge<'_>, checkout: &Lockfiles) {
-        let paths = list(edge.cache.lockfiles.iter().map(String::as_str));
-        let sealed_paths = list(predicate.lockfiles.iter().map(|lockfile| lockfile.path.as_str()));
-        if paths != sealed_paths {
-            self.equal(Code::WrongLockfile, "lockfiles", &paths, &sealed_paths);
+        let paths: Vec<_> = edge.cache.lockfiles.iter().map(String::as_str).collect();
+        let sealed: Vec<_> = predicate.lockfiles.iter().map(|lockfile| lockfile.path.as_str()).collect();
+        if !self.same_list(Code::WrongLockfile, "lockfiles", &paths, &sealed) || edge.gate.lockfile == LockfileRule::Any
+        {
             return;
         }
-        if edge.gate.lockfile == LockfileRule::Any {
-            return;
-        }
-        let Lockfiles::Known(digests) = checkout else {
-            let found = "only the policy is pinned: the restore may have written the lockfiles too";
-            self.refuse(Code::UnpinnedLockfile, "lockfiles that something vouches for", found);
-            return;
+        let digests = match checkout {
+            Lockfiles::Known(digests) => digests,
+            Lockfiles::Unreadable => return,
+            Lockfiles::Unpinned => {
+                let found = "only the policy is pinned: the restore may have written the lockfiles too";
+                self.refuse(Code::UnpinnedLockfile, "lockfiles that something vouches for", found);
+                return;
+            }
         };
         for (at, sealed) in predicate.lockfiles.iter().enumerate() {
             let checkout = digests.get(at).copied().flatten();
@@ -145,11 +160,6 @@ impl Rules<'_> {
 
 fn shown(text: &str) -> String {
     format!("`{}`", Escaped(text.as_bytes()))
-}
-
-/// Joined by a character that no path of a policy holds, so that different lists never look the same.
-fn list<'a>(items: impl Iterator<Item = &'a str>) -> String {
-    items.collect::<Vec<_>>().join("\n")
 }
 
 /// "3 days ago", in the largest whole unit.

@@ -8,4 +8,6 @@ mod dsse;
 mod ed25519;
 mod harness;
 mod keys;
+mod readme;
+mod statement_lists;
 mod tree;
