@@ -26,6 +26,8 @@ pub enum Exit {
     Limit = 13,
     /// Something outside the roots changed: the policy itself.
     Stray = 15,
+    /// The policy works, but a lint found something.
+    Findings = 20,
 }
 
 impl Exit {
@@ -44,6 +46,7 @@ impl Exit {
             Self::Setup => 7,
             Self::Usage => 8,
             Self::Internal => 9,
+            Self::Findings => 10,
         }
     }
 
@@ -56,7 +59,7 @@ impl Exit {
     /// Whether this status is a refusal: a decided no.
     #[must_use]
     pub fn is_refusal(self) -> bool {
-        self.number() >= Self::Untrusted.number()
+        (Self::Untrusted.number()..Self::Findings.number()).contains(&self.number())
     }
 }
 
@@ -104,6 +107,14 @@ codes! {
     SignatureMismatch = "signature-mismatch", Untrusted;
     /// No signature is by a key of the policy.
     UnknownSigner = "unknown-signer", Untrusted;
+    /// Too few distinct signers.
+    ThresholdUnmet = "threshold-unmet", Untrusted;
+    /// Key, manifest or signer are on the list of what is recalled.
+    Revoked = "revoked", Untrusted;
+    /// The key was used, or is used now, after its last day.
+    Expired = "expired", Untrusted;
+    /// The key was used, or is used now, before its first day.
+    NotYetValid = "not-yet-valid", Untrusted;
     /// The signature is by a signer that this gate does not accept.
     SignerNotAccepted = "signer-not-accepted", Untrusted;
     /// Payload or predicate are of a type made for another protocol.
@@ -120,6 +131,8 @@ codes! {
     WrongDigest = "wrong-digest", Untrusted;
     /// The sealed lockfile paths are not the ones of the policy.
     WrongLockfile = "wrong-lockfile", Untrusted;
+    /// Sealed without a binding that the gate demands, or with another value.
+    WrongBinding = "wrong-binding", Untrusted;
     /// Sealed for another operating system or processor.
     WrongPlatform = "wrong-platform", Untrusted;
     /// Sealed from a branch or tag that the signer may not seal from.
@@ -220,12 +233,28 @@ codes! {
     WeakKey = "weak-key", Setup;
     /// Others can read the private key file.
     ExposedKey = "exposed-key", Setup;
+    /// The key has already signed this seal.
+    AlreadySigned = "already-signed", Setup;
     /// The file exists and is never overwritten.
     FileExists = "file-exists", Setup;
     /// The seal cannot be written in the form asked for.
     UnsupportedExport = "unsupported-export", Setup;
     /// The command line is wrong.
     Usage = "usage", Usage;
+    /// Lint: a gate accepts a signer that may seal from pull requests.
+    PullRequestSigner = "pull-request-signer", Findings;
+    /// Lint: the last day of a key is over.
+    ExpiredKey = "expired-key", Findings;
+    /// Lint: a key of the policy is revoked.
+    RevokedKey = "revoked-key", Findings;
+    /// Lint: a gate takes seals older than `CircleCI` keeps caches.
+    LongMaxAge = "long-max-age", Findings;
+    /// Lint: a signer that no gate accepts.
+    UnusedSigner = "unused-signer", Findings;
+    /// Lint: a signer that may seal none of the caches.
+    IdleSigner = "idle-signer", Findings;
+    /// Lint: the last day of a key is less than 30 days away.
+    ExpiringKey = "expiring-key", Findings;
     /// A tampering was not refused as it must be.
     DrillFailed = "drill-failed", Internal;
     /// A bug: two of our own parts disagree.

@@ -1,9 +1,11 @@
 //! A whole cache: sealing its roots, verifying them, taking them away. Brings tree, policy and judgement together.
 
+mod cosigning;
 mod place;
 mod sealing;
 mod verifying;
 
+pub use cosigning::cosign;
 pub use place::{RootState, Workspace};
 pub use sealing::{SealError, SealRequest, Sealed, seal};
 pub use verifying::{Facts, Verification, VerifyRequest, verify};

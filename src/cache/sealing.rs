@@ -9,7 +9,7 @@ use sha2::Digest as _;
 use super::place::{RootState, Workspace};
 use crate::base::{Algorithm, Code, Digest, Escaped, Limits, Refusal, Refusals};
 use crate::identity::{KeyId, SecretKey};
-use crate::policy::{Cache, PlacedRoot, Policy};
+use crate::policy::{Cache, PlacedRoot, Policy, Signer};
 use crate::seal::ENVELOPE;
 use crate::seal::envelope::{UnverifiedEnvelope, sign};
 use crate::seal::manifest::{Listing, Manifest, Totals};
@@ -17,7 +17,7 @@ use crate::seal::statement::{
     PAYLOAD_TYPE, Platform, Predicate, SealedLockfile, SealedRoot, Source, Statement, Subject, Tool,
 };
 use crate::tree::{Options, ReadError, SealDirectory, Staging, StoreError, snapshot};
-use crate::verify::scope;
+use crate::verify::{Trail, key_rules, scope};
 
 /// What to seal, and what to say of it.
 pub struct SealRequest<'a> {
@@ -39,6 +39,8 @@ pub struct SealRequest<'a> {
     pub now: Timestamp,
     /// This tool's version.
     pub version: &'a str,
+    /// Names and values of the caller's, signed with the rest.
+    pub bindings: BTreeMap<String, String>,
     /// Threads and limits.
     pub options: Options<'a>,
 }
@@ -62,6 +64,9 @@ pub enum SealError {
     /// The key is under no signer of the policy: nobody would accept the seal.
     #[error("expected a key that the policy names under a signer, found key {0}; add its public half to a `[signer]`")]
     UnknownSigner(KeyId),
+    /// The key's signature is on the seal already.
+    #[error("expected a key that has not signed this seal, found key {0} on it")]
+    AlreadySigned(KeyId),
     /// Entries that are never sealed, or that could not be read.
     #[error("the cache cannot be sealed as it is")]
     Refused(Refusals),
@@ -88,6 +93,7 @@ impl SealError {
         match self {
             Self::NothingToSeal => Code::NothingToSeal,
             Self::UnknownSigner(_) => Code::UnknownSigner,
+            Self::AlreadySigned(_) => Code::AlreadySigned,
             Self::Refused(refusals) => refusals.iter().next().map_or(Code::Internal, |refusal| refusal.code),
             Self::Lockfile { source: ReadError::Absent, .. } => Code::NoLockfile,
             Self::Lockfile { .. } => Code::Unreadable,
@@ -125,15 +131,34 @@ pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
         subjects.push(Subject { name: path, sha256 });
     }
     let statement = Statement { subjects, predicate: predicate(request, roots, lockfiles) };
-    let out_of_scope = scope(&statement.predicate, signer, ENVELOPE, request.options.limits.refusals_max);
-    if !out_of_scope.is_empty() {
-        return Err(SealError::Refused(out_of_scope));
-    }
+    let limits = request.options.limits;
+    check_signer(&statement, request.policy, signer, request.key, request.now, limits)?;
     let envelope = sign(PAYLOAD_TYPE, &statement.to_json(), &[request.key]);
     staging.write(ENVELOPE, |file| file.write_all(&envelope))?;
     verify_own(&staging.reopen()?, &statement, request)?;
     staging.publish()?;
     Ok(Sealed { signer: signer.name.clone(), statement })
+}
+
+/// Refuses what no gate would take: a seal outside the signer's scope, or a key that is not in use.
+pub(super) fn check_signer(
+    statement: &Statement,
+    policy: &Policy,
+    signer: &Signer,
+    key: &SecretKey,
+    now: Timestamp,
+    limits: &Limits,
+) -> Result<(), SealError> {
+    let mut trail = Trail::new(ENVELOPE, limits.refusals_max);
+    let public = key.public();
+    let named = signer.keys.iter().find(|named| named.key == public);
+    let rules = named.map(|named| key_rules(statement.predicate.sealed_at, now, policy, signer, named));
+    let scope = scope(&statement.predicate, policy, signer);
+    for rule in rules.iter().flatten().chain(&scope).filter(|rule| !rule.met) {
+        trail.refuse(rule);
+    }
+    let (_, refusals) = trail.into_parts();
+    if refusals.is_empty() { Ok(()) } else { Err(SealError::Refused(refusals)) }
 }
 
 fn predicate(request: &SealRequest<'_>, roots: Vec<SealedRoot>, lockfiles: Vec<SealedLockfile>) -> Predicate {
@@ -143,7 +168,7 @@ fn predicate(request: &SealRequest<'_>, roots: Vec<SealedRoot>, lockfiles: Vec<S
         roots,
         lockfiles,
         platform: request.platform.clone(),
-        bindings: BTreeMap::new(),
+        bindings: request.bindings.clone(),
         source: request.source.clone(),
         sealed_at: request.now,
         tool: Tool { name: "cacheseal".to_owned(), version: request.version.to_owned() },

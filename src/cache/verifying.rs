@@ -9,7 +9,7 @@ use crate::seal::{ENVELOPE, SEALS};
 use crate::tree::{
     Comparison, Directory, Expectation, Found, HardLinks, Kind, Options, ReadError, SealDirectory, all_missing, compare,
 };
-use crate::verify::{Checkout, Lockfiles, TrustedSeal, judge_envelope};
+use crate::verify::{Checkout, Lockfiles, Rule, Trail, TrustedSeal, judge_envelope};
 
 /// What to verify, and against what.
 pub struct VerifyRequest<'a> {
@@ -36,6 +36,8 @@ pub struct Verification {
     pub refusals: Refusals,
     /// What the seal says, if it was opened.
     pub facts: Option<Facts>,
+    /// Every rule that was applied to the seal, in order.
+    pub rules: Vec<Rule>,
 }
 
 /// What a trusted seal says.
@@ -47,6 +49,8 @@ pub struct Facts {
     pub signers: Vec<(String, String)>,
     /// Symlinks whose text leads out of their root.
     pub links_leaving: u64,
+    /// What will soon be a reason to refuse.
+    pub warnings: Vec<String>,
 }
 
 impl Facts {
@@ -75,13 +79,14 @@ pub fn verify(request: &VerifyRequest<'_>) -> Verification {
     let mut run = Run::new(request);
     let states = run.open_roots();
     let facts = run.open_seal(&states).map(|(directory, trusted)| run.compare_all(&directory, &trusted, states));
-    Verification { refusals: run.refusals, facts }
+    Verification { refusals: run.refusals, facts, rules: run.rules }
 }
 
 struct Run<'a> {
     request: &'a VerifyRequest<'a>,
     limits: &'a Limits,
     refusals: Refusals,
+    rules: Vec<Rule>,
     /// The seal as refusals name it.
     place: String,
 }
@@ -90,7 +95,7 @@ impl<'a> Run<'a> {
     fn new(request: &'a VerifyRequest<'a>) -> Self {
         let limits = request.options.limits;
         let place = format!("{SEALS}/{}", request.edge.cache.name);
-        Self { request, limits, refusals: Refusals::new(limits.refusals_max), place }
+        Self { request, limits, refusals: Refusals::new(limits.refusals_max), rules: Vec::new(), place }
     }
 
     fn refuse(&mut self, code: Code, place: &str, expected: impl Into<String>, found: impl Into<String>) {
@@ -179,13 +184,12 @@ impl<'a> Run<'a> {
         let checkout =
             Checkout { now: self.request.now, platform: self.request.platform.clone(), lockfiles: self.lockfiles() };
         let place = format!("{}/{ENVELOPE}", self.place);
-        match judge_envelope(bytes, self.request.edge, &checkout, &place, self.limits) {
-            Ok(trusted) => Some(trusted),
-            Err(refusals) => {
-                self.refusals.append(refusals);
-                None
-            }
-        }
+        let mut trail = Trail::new(place, self.limits.refusals_max);
+        let trusted = judge_envelope(bytes, self.request.edge, &checkout, self.limits, &mut trail);
+        let (rules, refusals) = trail.into_parts();
+        self.rules = rules;
+        self.refusals.append(refusals);
+        trusted
     }
 
     /// The checkout's lockfiles, read only where the gate compares them.
@@ -264,7 +268,7 @@ impl<'a> Run<'a> {
             }
         }
         let signers = trusted.signers().iter().map(|(name, key)| (name.clone(), key.to_string())).collect();
-        Facts { statement: statement.clone(), signers, links_leaving }
+        Facts { statement: statement.clone(), signers, links_leaving, warnings: trusted.warnings().to_vec() }
     }
 
     fn sealed_as_absent(&mut self, sealed: &SealedRoot, state: Option<&RootState>) {

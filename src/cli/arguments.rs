@@ -40,7 +40,7 @@ pub(super) enum Command {
     Diff(DiffArguments),
     /// Write a seal in a form that other tools read
     Export(ExportArguments),
-    /// Pin the policy
+    /// Pin and check the policy
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Tamper with a copy in every way we know and show that each is refused
@@ -95,6 +95,44 @@ pub(super) enum KeyCommand {
     New(KeyNewArguments),
     /// Show a public key, its key id and what the policy lets it seal
     Show(KeyShowArguments),
+    /// Add a line to keys/revoked.toml: a key, a manifest, or what a signer sealed before a time
+    Revoke(KeyRevokeArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct KeyRevokeArguments {
+    #[command(flatten)]
+    pub(super) what: Revoked,
+    /// The end of what is recalled, in UTC, like 2026-11-22T12:00:00Z
+    #[arg(long, value_name = "TIME", requires = "signer", value_parser = parse_time)]
+    pub(super) before: Option<jiff::Timestamp>,
+    /// Why, for those who read the list
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Revoked {
+    /// A key, by its id
+    #[arg(long, value_name = "HEX", value_parser = parse_digest)]
+    pub(super) keyid: Option<Digest>,
+    /// A key, by its file
+    #[arg(long = "key", value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// One root of one seal, by the SHA-256 of its manifest
+    #[arg(long, value_name = "HEX", value_parser = parse_digest)]
+    pub(super) manifest: Option<Digest>,
+    /// What a signer sealed before --before
+    #[arg(long, value_name = "NAME", requires = "before")]
+    pub(super) signer: Option<String>,
+}
+
+fn parse_time(text: &str) -> Result<jiff::Timestamp, String> {
+    let time = text.parse().ok().filter(|_| text.ends_with('Z'));
+    time.ok_or_else(|| "expected a time in UTC like 2026-11-22T12:00:00Z".to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -125,10 +163,23 @@ pub(super) struct SealArguments {
     pub(super) cache: String,
     #[command(flatten)]
     pub(super) key: KeySource,
+    /// Sign a name and value of your own with the rest; a gate can demand them (can be repeated)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_binding)]
+    pub(super) bind: Vec<(String, String)>,
+    /// Add a signature to the seal that is there, after verifying it and the roots
+    #[arg(long, conflicts_with = "bind")]
+    pub(super) add_signature: bool,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
     #[command(flatten)]
     pub(super) walk: WalkArguments,
+}
+
+fn parse_binding(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -156,6 +207,12 @@ pub(super) struct VerifyArguments {
     /// Believe the policy only if `cacheseal policy digest` printed this of it
     #[arg(long, value_name = "HEX", value_parser = parse_digest)]
     pub(super) policy_sha256: Option<Digest>,
+    /// A list of revocations on top of keys/revoked.toml: an old tag carries an old list (can be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub(super) revocations: Vec<PathBuf>,
+    /// Show every rule, what it compared and the line of the policy that it came from
+    #[arg(long)]
+    pub(super) explain: bool,
     /// Exit with 0 when nothing was restored
     #[arg(long)]
     pub(super) allow_miss: bool,
@@ -233,6 +290,8 @@ pub(super) enum ExportForm {
 pub(super) enum PolicyCommand {
     /// Print what --policy-sha256 pins: the policy and every file it names
     Digest(PolicyArgument),
+    /// Look for what is allowed but unwise: exits with 20 if it finds something
+    Check(PolicyArgument),
 }
 
 #[derive(Debug, Args)]

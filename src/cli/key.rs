@@ -7,18 +7,21 @@ use serde_json::json;
 
 use super::arguments::{KeyCommand, KeyNewArguments, KeyShowArguments};
 use super::context::{Context, random_seed, shown, split};
-use super::failure::{Failure, key_failure};
+use super::failure::Failure;
+use super::key_file::read_public;
 use super::outcome::Outcome;
 use super::setup::{Setup, policy_directory};
+use super::unwritable::{exists, unwritable};
 use crate::base::{Code, Exit};
-use crate::identity::{KeyError, PublicKey, SecretKey};
+use crate::identity::SecretKey;
 use crate::policy::Signer;
-use crate::tree::{Directory, ReadError, read_named_file};
+use crate::tree::Directory;
 
 pub(super) fn run(command: &KeyCommand, context: &Context) -> Result<Outcome, Failure> {
     match command {
         KeyCommand::New(arguments) => new(arguments),
         KeyCommand::Show(arguments) => show(arguments, context),
+        KeyCommand::Revoke(arguments) => super::revoke::run(arguments, context),
     }
 }
 
@@ -76,19 +79,6 @@ pub(super) fn make(name: &str, out: &Path, policy_directory: &Directory) -> Resu
     Ok(NewKey { key, public_file })
 }
 
-fn exists(name: &str) -> Failure {
-    Failure::new(Code::FileExists, format!("{} exists and is never overwritten", shown(Path::new(name))))
-        .hint("choose another name, or move the old file away if nothing needs it")
-}
-
-/// A file that could not be made: because it is there, or for the system's reason.
-pub(super) fn unwritable(name: &str, error: &std::io::Error) -> Failure {
-    if error.kind() == std::io::ErrorKind::AlreadyExists {
-        return exists(name);
-    }
-    Failure::new(Code::Unwritable, format!("could not write {}: {error}", shown(Path::new(name))))
-}
-
 fn show(arguments: &KeyShowArguments, context: &Context) -> Result<Outcome, Failure> {
     let key = read_public(&arguments.file, context)?;
     let keyid = key.id();
@@ -124,20 +114,4 @@ fn scope(signer: &Signer) -> String {
         any(&signer.scope.refs),
         any(&signer.scope.jobs)
     )
-}
-
-/// The public half of a key file of either kind.
-fn read_public(path: &Path, context: &Context) -> Result<PublicKey, Failure> {
-    let place = shown(path);
-    let (bytes, _) = read_named_file(path, context.limits.setup_bytes_max).map_err(|error| match error {
-        ReadError::Absent => Failure::new(Code::NoKey, format!("expected a key at {place}, but it is not there")),
-        ReadError::Io(_) => Failure::new(Code::Unreadable, format!("{place}: {error}")),
-        _ => Failure::new(Code::MalformedKey, format!("expected a key at {place}, but it {error}")),
-    })?;
-    let bytes = zeroize::Zeroizing::new(bytes);
-    let public = |error: KeyError| key_failure(&place, &error);
-    if bytes.windows(11).any(|window| window == b"PRIVATE KEY") {
-        return SecretKey::from_pem(&bytes).map(|key| key.public()).map_err(public);
-    }
-    PublicKey::from_pem(&bytes).map_err(public)
 }

@@ -10,11 +10,14 @@ mod failure;
 mod init;
 mod inspect;
 mod key;
+mod key_file;
 mod outcome;
 mod policy;
+mod revoke;
 mod seal;
 mod sealed;
 mod setup;
+mod unwritable;
 mod verify;
 
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use super::failure::{Failure, key_failure};
 use super::outcome::Outcome;
 use super::setup::Setup;
 use crate::base::{Code, Escaped, Exit, Limits, plural};
-use crate::cache::{SealError, SealRequest, Sealed, seal};
+use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, cosign, seal};
 use crate::identity::SecretKey;
 use crate::report::{bytes_text, refusals_json, refusals_text};
 use crate::tree::{Options, ReadError, read_named_file};
@@ -17,6 +17,9 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
     let setup = Setup::load(&arguments.policy.policy, context)?;
     let cache = setup.policy.cache(&arguments.cache)?;
     let key = secret_key(&arguments.key, &context.limits)?;
+    if arguments.add_signature {
+        return add_signature(arguments, context, &setup, &key);
+    }
     let sealed = seal(&SealRequest {
         workspace: &setup.workspace,
         policy: &setup.policy,
@@ -26,21 +29,48 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         platform: Context::platform(),
         source: Context::source(),
         now: context.now,
+        bindings: arguments.bind.iter().cloned().collect(),
         version: env!("CARGO_PKG_VERSION"),
         options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
     });
     match sealed {
         Ok(sealed) => Ok(outcome(&arguments.cache, &key, &sealed)),
-        Err(SealError::Refused(refusals)) => {
-            let exit = refusals.exit();
-            let text = format!("refused: cache `{}` was not sealed\n{}", arguments.cache, refusals_text(&refusals));
-            let json = json!({
-                "version": 1, "command": "seal", "verdict": "refused", "exit": exit.number(),
-                "cache": arguments.cache, "refusals": refusals_json(&refusals),
-            });
-            Ok(Outcome { exit, output: text.into_bytes(), json })
-        }
-        Err(error) => Err(error.into()),
+        Err(error) => refused(&arguments.cache, error),
+    }
+}
+
+fn refused(cache: &str, error: SealError) -> Result<Outcome, Failure> {
+    let SealError::Refused(refusals) = error else { return Err(error.into()) };
+    let exit = refusals.exit();
+    let text = format!("refused: cache `{cache}` was not sealed\n{}", refusals_text(&refusals));
+    let json = json!({
+        "version": 1, "command": "seal", "verdict": "refused", "exit": exit.number(), "cache": cache,
+        "refusals": refusals_json(&refusals),
+    });
+    Ok(Outcome { exit, output: text.into_bytes(), json })
+}
+
+/// Adds a signature, after a verification of the job's own: of seal and roots, against its own checkout.
+fn add_signature(
+    arguments: &SealArguments,
+    context: &Context,
+    setup: &Setup,
+    key: &SecretKey,
+) -> Result<Outcome, Failure> {
+    let edge = setup.policy.edge_to_cosign(&arguments.cache)?;
+    let request = VerifyRequest {
+        workspace: &setup.workspace,
+        edge: &edge,
+        roots: setup.roots(&arguments.cache),
+        lockfiles_pinned: true,
+        now: context.now,
+        platform: Context::platform(),
+        options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
+    };
+    let signer = setup.policy.signer_of(&key.public().id()).map(|signer| signer.name.clone()).unwrap_or_default();
+    match cosign(&request, key) {
+        Ok(statement) => Ok(outcome(&arguments.cache, key, &Sealed { signer, statement })),
+        Err(error) => refused(&arguments.cache, error),
     }
 }
 

@@ -7,8 +7,8 @@ use super::context::{Context, shown, split};
 use super::failure::Failure;
 use crate::base::{Code, Digest, Refusal};
 use crate::cache::Workspace;
-use crate::policy::{Document, PlacedRoot, Policy, policy_digest};
-use crate::tree::ReadError;
+use crate::policy::{Document, PlacedRoot, Policy, REVOCATIONS, Revocations, policy_digest};
+use crate::tree::{ReadError, read_named_file};
 
 /// A policy, resolved and placed.
 pub(super) struct Setup {
@@ -47,6 +47,14 @@ impl Setup {
                 workspace.policy_directory().read_below(&components, max).map_err(|error| no_key(file, &error))?;
             files.insert(file.to_owned(), bytes);
         }
+        match workspace.policy_directory().read_below(&["keys", "revoked.toml"], max) {
+            Ok(list) => {
+                files.insert(REVOCATIONS.to_owned(), list);
+            }
+            // A list that is there and cannot be read is not the same as none.
+            Err(ReadError::Absent) => {}
+            Err(error) => return Err(no_list(Path::new(REVOCATIONS), &error)),
+        }
         let policy = document.resolve(&files)?;
         files.insert(name.clone(), text);
         let home = context.home_directory();
@@ -76,6 +84,17 @@ impl Setup {
     pub(super) fn roots(&self, cache: &str) -> &[PlacedRoot] {
         self.places.get(cache).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+/// A list of revocations that the command line names.
+pub(super) fn named_revocations(path: &Path, context: &Context) -> Result<Revocations, Failure> {
+    let (text, _) = read_named_file(path, context.limits.setup_bytes_max).map_err(|error| no_list(path, &error))?;
+    Ok(Revocations::parse(&path.to_string_lossy(), &text)?)
+}
+
+fn no_list(path: &Path, error: &ReadError) -> Failure {
+    let code = if let ReadError::Io(_) = error { Code::Unreadable } else { Code::MalformedPolicy };
+    Failure::new(code, format!("expected a list of revocations at {}, but it {error}", shown(path)))
 }
 
 fn open_workspace(directory: &Path, context: &Context) -> Result<Workspace, Failure> {

@@ -4,14 +4,14 @@ use super::arguments::{OnRefusal, VerifyArguments};
 use super::context::Context;
 use super::failure::Failure;
 use super::outcome::Outcome;
-use super::setup::{Setup, SetupError};
+use super::setup::{Setup, SetupError, named_revocations};
 use crate::base::{Code, Exit, Refusal, Refusals};
 use crate::cache::{Verification, VerifyRequest, verify};
 use crate::report::Report;
 use crate::tree::{Disposal, Options};
 
 pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outcome, Failure> {
-    let setup = match (arguments.policy_sha256, arguments.trust_checkout) {
+    let mut setup = match (arguments.policy_sha256, arguments.trust_checkout) {
         (Some(pin), _) => match Setup::load_pinned(&arguments.policy.policy, pin, context) {
             Ok(setup) => setup,
             Err(SetupError::Failure(failure)) => return Err(failure),
@@ -20,6 +20,9 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outc
         (None, true) => Setup::load(&arguments.policy.policy, context)?,
         (None, false) => return Err(unpinned()),
     };
+    for path in &arguments.revocations {
+        setup.policy.recall(named_revocations(path, context)?);
+    }
     let edge = setup.policy.edge(&arguments.cache, &arguments.gate)?;
     let verification = verify(&VerifyRequest {
         workspace: &setup.workspace,
@@ -49,7 +52,7 @@ fn unpinned() -> Failure {
 fn changed(arguments: &VerifyArguments, context: &Context, refusal: Refusal) -> Outcome {
     let mut refusals = Refusals::new(context.limits.refusals_max);
     refusals.push(refusal);
-    let verification = Verification { refusals, facts: None };
+    let verification = Verification { refusals, facts: None, rules: Vec::new() };
     let exit = verification.exit();
     let note = "roots and seal were left alone: the policy that names them is not the pinned one".to_owned();
     let disposal = if arguments.on_refusal == OnRefusal::Keep { Vec::new() } else { vec![note] };
@@ -63,6 +66,7 @@ fn outcome(arguments: &VerifyArguments, verification: &Verification, exit: Exit,
         exit,
         refusals: &verification.refusals,
         facts: verification.facts.as_ref(),
+        rules: arguments.explain.then_some(verification.rules.as_slice()),
         disposal,
     };
     let allowed = exit == Exit::Miss && arguments.allow_miss;

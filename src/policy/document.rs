@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::shape::{Named, PolicyShape, Table, Text};
 use super::signer::UnresolvedSigner;
 use super::source::{Source, quoted};
+use super::text::{check_version, from_toml, read_text};
 use super::{Cache, Gate, Policy, PolicyError, REVOCATIONS, Revocations};
 use crate::base::{Code, Escaped};
-
-/// The version of the policy's format that is read here.
-const VERSION: i64 = 1;
 
 /// Longest name of a cache, signer or gate, bytes: it becomes a directory and stands in every report.
 const NAME_BYTES_MAX: usize = 64;
@@ -75,7 +72,9 @@ impl Document {
     }
 
     fn key_files(&self) -> impl Iterator<Item = (&str, &Text)> {
-        self.signers.iter().flat_map(|(name, signer)| signer.key_files.iter().map(move |(file, _)| (name.as_str(), file)))
+        self.signers
+            .iter()
+            .flat_map(|(name, signer)| signer.key_files.iter().map(move |(file, _)| (name.as_str(), file)))
     }
 
     /// No key file stands twice, and none is the policy itself.
@@ -99,43 +98,6 @@ impl Document {
         }
         Ok(())
     }
-}
-
-pub(super) fn read_text(file_name: &str, text: &[u8]) -> Result<Source, PolicyError> {
-    let source = |text: &str| Source { file: file_name.to_owned(), text: text.to_owned() };
-    match std::str::from_utf8(text) {
-        Ok(text) => Ok(source(text)),
-        Err(error) => {
-            let readable = text.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-            let message = "expected UTF-8, found a byte that is not";
-            Err(source(readable).error_at(Code::MalformedPolicy, error.valid_up_to(), message))
-        }
-    }
-}
-
-/// The TOML reader's own words; they name the field, what was expected and what was found.
-pub(super) fn from_toml(source: &Source, error: &toml::de::Error) -> PolicyError {
-    let offset = error.span().map_or(source.text.len(), |span| span.start);
-    source.error_at(Code::MalformedPolicy, offset, Escaped(error.message().as_bytes()))
-}
-
-pub(super) fn check_version(source: &Source, version: Option<Spanned<DeValue<'_>>>) -> Result<(), PolicyError> {
-    let Some(version) = version else {
-        let message = format_args!("expected `version = {VERSION}`, found no version");
-        return Err(source.error_at(Code::MalformedPolicy, 0, message));
-    };
-    // An integer in any of TOML's spellings, and nothing that merely looks like one.
-    let number = match version.get_ref() {
-        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok(),
-        _ => None,
-    };
-    if number == Some(VERSION) {
-        return Ok(());
-    }
-    let found = source.text.get(version.span()).unwrap_or_default();
-    Err(source
-        .malformed(&version, format_args!("`version = {VERSION}`"), quoted(found))
-        .with_hint("a policy of another version needs another release of cacheseal"))
 }
 
 /// The project is compared with every seal's, so it must look like what it is.

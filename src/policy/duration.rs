@@ -35,6 +35,11 @@ pub enum MaxAgeError {
 impl MaxAge {
     const SECONDS_MAX: u64 = 3_650 * 86_400;
 
+    /// Ten years: as good as any age.
+    pub(super) fn longest() -> Self {
+        Self { count: 3_650, unit: Unit::Days }
+    }
+
     /// The span in seconds.
     #[must_use]
     pub fn seconds(self) -> u64 {

@@ -5,6 +5,7 @@
 //! [`Document::parse`] says which files are needed ([`Document::files`]), [`Document::resolve`] takes their bytes.
 
 mod cache;
+mod check;
 mod document;
 mod duration;
 mod error;
@@ -13,26 +14,30 @@ mod glob;
 mod path;
 mod pin;
 mod place;
-mod revocations;
 mod resolved;
+mod revocations;
 mod shape;
 mod signer;
 mod similar;
 mod source;
 mod starter;
-mod validity;
 #[cfg(test)]
 mod tests;
+mod text;
+mod validity;
 
-pub use cache::Cache;
+pub use cache::{Cache, CacheLines};
+pub use check::Lint;
 pub use document::Document;
 pub use duration::{MaxAge, MaxAgeError};
 pub use error::{PolicyError, Position};
-pub use gate::{Gate, LinkRule, LockfileRule};
+pub use gate::{Gate, GateLines, LinkRule, LockfileRule};
 pub use glob::{Glob, GlobError};
 pub use path::{RootBase, RootPath, SpellingError};
 pub use pin::policy_digest;
 pub use place::PlacedRoot;
 pub use resolved::{Edge, Policy};
-pub use signer::{Scope, Signer, SignerKey};
+pub use revocations::{REVOCATIONS, Revocation, Revocations, entry_text};
+pub use signer::{Scope, Signer, SignerKey, SignerLines};
 pub use starter::{StarterCache, starter};
+pub use validity::{Standing, Validity, WARNING};

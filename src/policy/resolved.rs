@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::source::{Source, did_you_mean, list, quoted};
 use super::shape::Text;
+use super::source::{Source, did_you_mean, list, quoted};
 use super::{Cache, Gate, LockfileRule, PolicyError, Revocations, Signer};
 use crate::base::Code;
 use crate::identity::KeyId;
@@ -123,7 +123,13 @@ impl Policy {
         let cache = self.cache(cache)?;
         let names = self.signers.keys().cloned().collect();
         let gate = Gate::to_cosign(names, !cache.lockfiles.is_empty());
-        Ok(Edge { policy: self, cache, gate: Cow::Owned(gate), signers: self.signers.values().collect(), others: Vec::new() })
+        Ok(Edge {
+            policy: self,
+            cache,
+            gate: Cow::Owned(gate),
+            signers: self.signers.values().collect(),
+            others: Vec::new(),
+        })
     }
 
     fn unknown<'n>(

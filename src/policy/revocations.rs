@@ -2,6 +2,7 @@
 //! they are recalled.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -9,9 +10,9 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::PolicyError;
-use super::document::{check_version, from_toml, read_text};
 use super::shape::{Table, Text};
 use super::source::{Source, quoted};
+use super::text::{check_version, from_toml, read_text};
 use crate::base::{Code, Digest};
 use crate::identity::KeyId;
 
@@ -156,9 +157,12 @@ fn not_hex(source: &Source, text: &Text, what: &str) -> PolicyError {
 /// The text of an entry, to be appended to a list.
 #[must_use]
 pub fn entry_text(kind: &[(&str, &str)], reason: &str) -> String {
-    let value = |text: &str| serde_json::Value::String(text.to_owned());
-    let fields = kind.iter().chain([&("reason", reason)]).map(|(name, text)| format!("{name} = {}\n", value(text)));
-    format!("\n[[revoked]]\n{}", fields.collect::<String>())
+    let mut text = "\n[[revoked]]\n".to_owned();
+    for (name, value) in kind.iter().chain(&[("reason", reason)]) {
+        // JSON strings are TOML strings too.
+        let _ = writeln!(text, "{name} = {}", serde_json::Value::String((*value).to_owned()));
+    }
+    text
 }
 
 #[cfg(test)]

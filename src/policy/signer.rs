@@ -115,7 +115,7 @@ impl UnresolvedSigner {
         for Table(key) in shape.keys.into_inner() {
             let file = &key.file;
             check_file(file.get_ref()).map_err(|error| source.error(Code::MalformedPolicy, file, error))?;
-            let validity = read_validity(source, key.valid_from, key.valid_until)?;
+            let validity = read_validity(source, key.valid_from.as_ref(), key.valid_until.as_ref())?;
             key_files.push((key.file, validity));
         }
         let scope = Scope {
@@ -168,17 +168,14 @@ impl UnresolvedSigner {
     }
 }
 
-fn read_validity(source: &Source, from: Option<Text>, until: Option<Text>) -> Result<Validity, PolicyError> {
+fn read_validity(source: &Source, from: Option<&Text>, until: Option<&Text>) -> Result<Validity, PolicyError> {
     let read = |day: &Text| {
         parse_day(day.get_ref()).ok_or_else(|| source.malformed(day, "a day like `2027-06-30`", quoted(day.get_ref())))
     };
-    let validity = Validity {
-        from: from.as_ref().map(read).transpose()?,
-        until: until.as_ref().map(read).transpose()?,
-    };
+    let validity = Validity { from: from.map(read).transpose()?, until: until.map(read).transpose()? };
     match (validity, until) {
         (Validity { from: Some(first), until: Some(last) }, Some(until)) if last < first => {
-            Err(source.malformed(&until, format_args!("a day not before `{first}`, the first"), quoted(until.get_ref())))
+            Err(source.malformed(until, format_args!("a day not before `{first}`, the first"), quoted(until.get_ref())))
         }
         _ => Ok(validity),
     }

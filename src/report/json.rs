@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Report, verdict};
 use crate::base::{Code, Exit, Refusals, escape_into};
 use crate::cache::Facts;
+use crate::verify::Rule;
 
 impl Report<'_> {
     /// The report as a JSON object.
@@ -20,9 +21,21 @@ impl Report<'_> {
             "refusals": refusals_json(self.refusals),
             "counts": counts(self.refusals),
             "seal": self.facts.map(facts),
+            "warnings": self.facts.map(|facts| facts.warnings.clone()).unwrap_or_default(),
+            "rules": self.rules.map(rules),
             "disposal": self.disposal,
         })
     }
+}
+
+fn rules(rules: &[Rule]) -> Value {
+    let one = |rule: &Rule| {
+        json!({
+            "code": rule.code.as_str(), "met": rule.met, "expected": rule.expected, "found": rule.found,
+            "origin": rule.origin,
+        })
+    };
+    Value::Array(rules.iter().map(one).collect())
 }
 
 fn facts(facts: &Facts) -> Value {

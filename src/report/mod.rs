@@ -8,6 +8,7 @@ pub use text::{bytes_text, refusals_text};
 
 use crate::base::{Exit, Refusals};
 use crate::cache::Facts;
+use crate::verify::Rule;
 
 /// The outcome of `verify`.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Report<'a> {
     pub refusals: &'a Refusals,
     /// What the seal says, if it was opened.
     pub facts: Option<&'a Facts>,
+    /// Every rule that was applied, where that is wanted.
+    pub rules: Option<&'a [Rule]>,
     /// What was done with a refused cache, in words; empty if nothing.
     pub disposal: Vec<String>,
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{Report, verdict};
 use crate::base::{Code, Escaped, Refusals, plural};
 use crate::cache::Facts;
+use crate::verify::Rule;
 
 /// Refusals shown in full; the counts cover all.
 const SHOWN_MAX: usize = 50;
@@ -17,6 +18,10 @@ impl Report<'_> {
         if let Some(facts) = self.facts {
             out.push_str(&facts_text(facts));
         }
+        for warning in self.facts.iter().flat_map(|facts| &facts.warnings) {
+            let _ = writeln!(out, "warning: {warning}");
+        }
+        out.push_str(&rules_text(self.rules.unwrap_or_default()));
         out.push_str(&refusals_text(self.refusals));
         for line in &self.disposal {
             let _ = writeln!(out, "note: {line}");
@@ -51,6 +56,16 @@ fn facts_text(facts: &Facts) -> String {
     );
     if facts.links_leaving > 0 {
         let _ = writeln!(out, "  {} out of their root", plural(facts.links_leaving, "symlink leads", "symlinks lead"));
+    }
+    out
+}
+
+/// One rule a line: whether it is met, what was compared, where it comes from.
+fn rules_text(rules: &[Rule]) -> String {
+    let mut out = String::new();
+    for rule in rules {
+        let mark = if rule.met { "met " } else { "not " };
+        let _ = writeln!(out, "  {mark} {:<19} {} | {} ({})", rule.code, rule.expected, rule.found, rule.origin);
     }
     out
 }

@@ -226,12 +226,27 @@ impl<'e> VerifiedPayload<'e> {
 #[must_use]
 pub fn sign(payload_type: &str, payload: &[u8], keys: &[&SecretKey]) -> Vec<u8> {
     let message = pae(payload_type, payload);
-    let signatures: Vec<_> = keys
-        .iter()
-        .map(|key| {
-            serde_json::json!({ "keyid": key.public().id().to_string(), "sig": STANDARD.encode(key.sign(&message)) })
-        })
-        .collect();
+    let signatures: Vec<_> = keys.iter().map(|key| signature_json(key, &message)).collect();
+    encode(payload_type, payload, &signatures)
+}
+
+/// The bytes of an envelope with one signature more. Those that it has are kept as they are, checked or not: no
+/// verifier takes one on trust.
+#[must_use]
+pub fn add_signature(envelope: &UnverifiedEnvelope, key: &SecretKey) -> Vec<u8> {
+    let UnverifiedEnvelope { payload_type, payload, signatures } = envelope;
+    let kept = signatures.iter().filter_map(|signature| {
+        Some(serde_json::json!({ "keyid": signature.keyid, "sig": STANDARD.encode(signature.bytes?) }))
+    });
+    let added = signature_json(key, &pae(payload_type, payload));
+    encode(payload_type, payload, &kept.chain([added]).collect::<Vec<_>>())
+}
+
+fn signature_json(key: &SecretKey, message: &[u8]) -> serde_json::Value {
+    serde_json::json!({ "keyid": key.public().id().to_string(), "sig": STANDARD.encode(key.sign(message)) })
+}
+
+fn encode(payload_type: &str, payload: &[u8], signatures: &[serde_json::Value]) -> Vec<u8> {
     let envelope = serde_json::json!({
         "payloadType": payload_type,
         "payload": STANDARD.encode(payload),

@@ -231,6 +231,18 @@ impl Directory {
         self.sync()
     }
 
+    /// Puts a file with `contents` in the place of `name` in one step, whether or not there was one.
+    pub fn replace_file(&self, name: &str, contents: &[u8]) -> io::Result<()> {
+        let temporary = format!(".{name}.new");
+        match rustix::fs::unlinkat(self.fd(), &temporary, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        write_new(self, &temporary, MODE_FILE, |out| out.write_all(contents))?;
+        rustix::fs::renameat(self.fd(), &temporary, self.fd(), name)?;
+        self.sync()
+    }
+
     /// Creates the directory `name` if nothing has that name, and opens it.
     pub fn create_directory(&self, name: &str) -> io::Result<Self> {
         match rustix::fs::mkdirat(self.fd(), name, MODE_DIRECTORY) {

@@ -3,6 +3,8 @@
 
 mod opened;
 mod rules;
+mod trail;
 
 pub use opened::{TrustedSeal, judge_envelope};
-pub use rules::{Checkout, Lockfiles, MAX_SKEW, scope};
+pub use rules::{Checkout, Lockfiles, MAX_SKEW, key_rules, scope};
+pub use trail::{Rule, Trail};

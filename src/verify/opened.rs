@@ -1,17 +1,19 @@
 //! Opening a seal: signature first, then the payload from the very bytes that verified, then the rules.
 
-use crate::base::{Code, Limits, Refusal, Refusals};
+use crate::base::{Code, Limits};
 use crate::identity::{KeyId, PublicKey};
-use crate::policy::Edge;
+use crate::policy::{Edge, Signer};
 use crate::seal::envelope::{Checked, UnverifiedEnvelope};
 use crate::seal::statement::Statement;
-use crate::verify::rules::{Checkout, check, scope};
+use crate::verify::rules::{Checkout, check, key_rules, scope};
+use crate::verify::trail::{Rule, Trail};
 
-/// A seal whose signature, signer and statement the gate accepts. Only [`judge_envelope`] makes one.
+/// A seal whose signatures, signers and statement the gate accepts. Only [`judge_envelope`] makes one.
 #[derive(Debug)]
 pub struct TrustedSeal {
     statement: Statement,
     signers: Vec<(String, KeyId)>,
+    warnings: Vec<String>,
 }
 
 impl TrustedSeal {
@@ -26,65 +28,130 @@ impl TrustedSeal {
     pub fn signers(&self) -> &[(String, KeyId)] {
         &self.signers
     }
+
+    /// What will soon be a reason to refuse: keys near their last day.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
 }
 
-/// Judges the bytes of a `seal.json`; `place` is what refusals call it.
+/// Judges the bytes of a `seal.json`. `None` if there is a refusal in the trail.
 pub fn judge_envelope(
     bytes: &[u8],
     edge: &Edge<'_>,
     checkout: &Checkout,
-    place: &str,
     limits: &Limits,
-) -> Result<TrustedSeal, Refusals> {
-    let one = |code, expected: &str, found: String| {
-        let mut refusals = Refusals::new(limits.refusals_max);
-        refusals.push(Refusal::new(code, place, expected, found));
-        refusals
+    trail: &mut Trail,
+) -> Option<TrustedSeal> {
+    let envelope = match UnverifiedEnvelope::parse(bytes, limits) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            trail.rule(error.code(), false, "a DSSE envelope in strict JSON", error.to_string(), "docs/FORMAT.md");
+            return None;
+        }
     };
-    let envelope = UnverifiedEnvelope::parse(bytes, limits)
-        .map_err(|error| one(error.code(), "a DSSE envelope in strict JSON", error.to_string()))?;
-    let keys: Vec<PublicKey> = edge.signers.iter().flat_map(|signer| &signer.keys).map(|key| key.key.clone()).collect();
+    let keys = keys_of(&edge.signers);
     let checked = envelope.verified_by(&keys);
-    let Some(payload) = checked.payload() else {
-        let (code, found) = unsigned(&envelope, &checked, edge);
-        return Err(one(code, &format!("a signature by {}", accepted(edge)), found));
-    };
-    if checked.verified_by_name().is_empty() {
-        let found = "a good signature that does not name its key".to_owned();
-        return Err(one(Code::UnknownSigner, &format!("a signature by {}", accepted(edge)), found));
-    }
-    let statement = Statement::parse(payload.payload_type(), payload.bytes(), limits)
-        .map_err(|error| one(error.code(), "a statement that this version reads", error.to_string()))?;
-    let (signers, scopes) = in_scope(&statement, edge, &checked, place, limits.refusals_max);
-    let mut refusals = check(&statement.predicate, edge, checkout, place, limits.refusals_max);
-    if signers.is_empty() {
-        refusals.append(scopes);
-    }
-    if refusals.is_empty() { Ok(TrustedSeal { statement, signers }) } else { Err(refusals) }
+    let statement = open_statement(&envelope, &checked, edge, limits, trail)?;
+    let counted = count_signers(&statement, edge, &checked, checkout, trail);
+    check(&statement, edge, checkout, trail);
+    let warnings = counted.iter().filter_map(|(signer, id)| warning(signer, *id, checkout)).collect();
+    let signers = counted.iter().map(|(signer, id)| (signer.name.clone(), *id)).collect();
+    trail.refusals().is_empty().then_some(TrustedSeal { statement, signers, warnings })
 }
 
-/// The signers whose keys verified and that may make this seal; and why the others may not.
-fn in_scope(
-    statement: &Statement,
-    edge: &Edge<'_>,
+fn keys_of(signers: &[&Signer]) -> Vec<PublicKey> {
+    signers.iter().flat_map(|signer| &signer.keys).map(|key| key.key.clone()).collect()
+}
+
+/// The statement, from the very bytes that a key of the gate signed.
+fn open_statement(
+    envelope: &UnverifiedEnvelope,
     checked: &Checked<'_>,
-    place: &str,
-    cap: usize,
-) -> (Vec<(String, KeyId)>, Refusals) {
-    let mut signers = Vec::new();
-    let mut refusals = Refusals::new(cap);
-    for signer in &edge.signers {
-        let Some(key) = signer.keys.iter().map(|key| key.key.id()).find(|id| checked.verified_by_name().contains(id))
-        else {
-            continue;
-        };
-        let scope = scope(&statement.predicate, signer, place, cap);
-        if scope.is_empty() {
-            signers.push((signer.name.clone(), key));
+    edge: &Edge<'_>,
+    limits: &Limits,
+    trail: &mut Trail,
+) -> Option<Statement> {
+    let names: Vec<_> = edge.signers.iter().map(|signer| format!("`{}`", signer.name)).collect();
+    let expected = format!("a signature by {}", names.join(" or "));
+    let origin = edge.policy.origin(edge.gate.lines.signers);
+    let payload = match checked.payload() {
+        Some(payload) if !checked.verified_by_name().is_empty() => payload,
+        payload => {
+            let (code, found) = match payload {
+                Some(_) => (Code::UnknownSigner, "a good signature that does not name its key".to_owned()),
+                None => unsigned(envelope, checked, edge),
+            };
+            trail.rule(code, false, expected, found, origin);
+            return None;
         }
-        refusals.append(scope);
+    };
+    match Statement::parse(payload.payload_type(), payload.bytes(), limits) {
+        Ok(statement) => Some(statement),
+        Err(error) => {
+            trail.rule(error.code(), false, "a statement that this version reads", error.to_string(), "docs/FORMAT.md");
+            None
+        }
     }
-    (signers, refusals)
+}
+
+/// The distinct signers that count: a good signature, with a key that is in use and not recalled, by a signer
+/// that may make this seal. Two keys of one signer count once.
+fn count_signers<'e>(
+    statement: &Statement,
+    edge: &Edge<'e>,
+    checked: &Checked<'_>,
+    checkout: &Checkout,
+    trail: &mut Trail,
+) -> Vec<(&'e Signer, KeyId)> {
+    let mut counted = Vec::new();
+    let mut failed: Vec<Rule> = Vec::new();
+    for signer in &edge.signers {
+        let mut of_signer = Vec::new();
+        let mut key_of_signer = None;
+        for key in signer.keys.iter().filter(|key| checked.verified_by_name().contains(&key.key.id())) {
+            let mut rules = key_rules(statement.predicate.sealed_at, checkout.now, edge.policy, signer, key);
+            rules.extend(scope(&statement.predicate, edge.policy, signer));
+            if rules.iter().all(|rule| rule.met) {
+                key_of_signer = Some(key.key.id());
+            } else {
+                of_signer.extend(rules.iter().filter(|rule| !rule.met).cloned());
+            }
+            for rule in rules {
+                trail.note(rule);
+            }
+        }
+        match key_of_signer {
+            Some(key) => counted.push((*signer, key)),
+            None => failed.append(&mut of_signer),
+        }
+    }
+    judge_count(&counted, &failed, edge, trail);
+    counted
+}
+
+/// Too few signers: for the reasons that kept others from counting, and if more than one is wanted, for that.
+fn judge_count(counted: &[(&Signer, KeyId)], failed: &[Rule], edge: &Edge<'_>, trail: &mut Trail) {
+    let threshold = edge.gate.threshold;
+    let names: Vec<_> = counted.iter().map(|(signer, _)| format!("`{}`", signer.name)).collect();
+    let found = if names.is_empty() { "none that counts".to_owned() } else { names.join(", ") };
+    let rule = Rule {
+        code: Code::ThresholdUnmet,
+        expected: format!("{threshold} of {} distinct signers", edge.gate.signers.len()),
+        found,
+        met: counted.len() >= threshold,
+        origin: edge.policy.origin(edge.gate.lines.threshold),
+    };
+    if !rule.met {
+        for rule in failed {
+            trail.refuse(rule);
+        }
+        if threshold > 1 || failed.is_empty() {
+            trail.refuse(&rule);
+        }
+    }
+    trail.note(rule);
 }
 
 /// Why no signature counts: none at all, a bad one, one by a signer of another gate, or a stranger's.
@@ -96,8 +163,7 @@ fn unsigned(envelope: &UnverifiedEnvelope, checked: &Checked<'_>, edge: &Edge<'_
         return (Code::SignatureMismatch, "a signature that names such a key but does not verify".to_owned());
     }
     for signer in &edge.others {
-        let keys: Vec<PublicKey> = signer.keys.iter().map(|key| key.key.clone()).collect();
-        if envelope.verified_by(&keys).payload().is_some() {
+        if envelope.verified_by(&keys_of(&[signer])).payload().is_some() {
             let found = format!("a signature by `{}`, which this gate does not accept", signer.name);
             return (Code::SignerNotAccepted, found);
         }
@@ -105,6 +171,13 @@ fn unsigned(envelope: &UnverifiedEnvelope, checked: &Checked<'_>, edge: &Edge<'_
     (Code::UnknownSigner, "only signatures by keys that the policy does not name".to_owned())
 }
 
-fn accepted(edge: &Edge<'_>) -> String {
-    edge.signers.iter().map(|signer| format!("`{}`", signer.name)).collect::<Vec<_>>().join(" or ")
+/// Says that a key's last day is near.
+fn warning(signer: &Signer, id: KeyId, checkout: &Checkout) -> Option<String> {
+    let key = signer.keys.iter().find(|key| key.key.id() == id)?;
+    let until = key.validity.until.filter(|_| key.validity.ends_soon(checkout.now))?;
+    Some(format!(
+        "key {} of `{}` is valid until {until}: add a new key to the signer and seal with it",
+        id.short(),
+        signer.name
+    ))
 }

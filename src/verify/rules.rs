@@ -2,9 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::base::{Code, Digest, Escaped, Refusal, Refusals};
-use crate::policy::{Edge, LockfileRule, Signer};
-use crate::seal::statement::{Platform, Predicate};
+use super::trail::{Rule, Trail};
+use crate::base::{Code, Digest, Escaped};
+use crate::policy::{Edge, LockfileRule, Policy, Signer, SignerKey, Standing};
+use crate::seal::statement::{Platform, Predicate, Statement};
 
 /// How far ahead of ours a sealing job's clock may be.
 pub const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -31,129 +32,192 @@ pub enum Lockfiles {
     Known(Vec<Option<Digest>>),
 }
 
-/// Holds a predicate against policy, gate and checkout. `place` is where refusals say the seal is.
-pub(super) fn check(predicate: &Predicate, edge: &Edge<'_>, checkout: &Checkout, place: &str, cap: usize) -> Refusals {
-    let mut rules = Rules { place, refusals: Refusals::new(cap) };
-    rules.identity(predicate, edge);
-    rules.roots(predicate, edge);
-    rules.lockfiles(predicate, edge, &checkout.lockfiles);
+/// Holds a statement against policy, gate and checkout; who signed it is judged elsewhere.
+pub(super) fn check(statement: &Statement, edge: &Edge<'_>, checkout: &Checkout, trail: &mut Trail) {
+    let mut rules = Rules { edge, trail };
+    let predicate = &statement.predicate;
+    rules.identity(predicate);
+    rules.roots(predicate);
+    rules.lockfiles(predicate, &checkout.lockfiles);
     rules.platform(&predicate.platform, &checkout.platform);
-    rules.age(predicate.sealed_at, edge, checkout.now);
-    rules.refusals
+    rules.bindings(predicate);
+    rules.age(predicate.sealed_at, checkout.now);
+    rules.recall(statement);
 }
 
-/// Why this signer may not make this seal; empty if it may.
+/// What a signer may seal, and whether this is it.
 #[must_use]
-pub fn scope(predicate: &Predicate, signer: &Signer, place: &str, cap: usize) -> Refusals {
-    let mut rules = Rules { place, refusals: Refusals::new(cap) };
+pub fn scope(predicate: &Predicate, policy: &Policy, signer: &Signer) -> Vec<Rule> {
     let name = &signer.name;
-    if !signer.scope.allows_cache(&predicate.cache) {
-        let expected = format!("a cache that signer `{name}` may seal");
-        rules.refuse(Code::WrongCache, expected, shown(&predicate.cache));
-    }
-    for (code, what, allowed, found) in [
-        (Code::WrongRef, "ref", signer.scope.allows_ref(predicate.source.ref_.as_deref()), &predicate.source.ref_),
-        (Code::WrongJob, "job", signer.scope.allows_job(predicate.source.job.as_deref()), &predicate.source.job),
-    ] {
-        if !allowed {
-            let found = found.as_deref().map_or_else(|| format!("no {what}"), shown);
-            rules.refuse(code, format!("a {what} that signer `{name}` may seal from"), found);
-        }
-    }
-    rules.refusals
+    let rule = |code, what: &str, met, found: Option<&str>, line| Rule {
+        code,
+        expected: format!("a {what} that signer `{name}` may seal{}", if what == "cache" { "" } else { " from" }),
+        found: found.map_or_else(|| format!("no {what}"), shown),
+        met,
+        origin: policy.origin(line),
+    };
+    let (cache, scope, lines) = (predicate.cache.as_str(), &signer.scope, &signer.lines);
+    let (ref_, job) = (predicate.source.ref_.as_deref(), predicate.source.job.as_deref());
+    vec![
+        rule(Code::WrongCache, "cache", scope.allows_cache(cache), Some(cache), lines.caches),
+        rule(Code::WrongRef, "ref", scope.allows_ref(ref_), ref_, lines.refs),
+        rule(Code::WrongJob, "job", scope.allows_job(job), job, lines.jobs),
+    ]
 }
 
-struct Rules<'a> {
-    place: &'a str,
-    refusals: Refusals,
+/// Whether a key could be used when the seal was made, and can be now; and whether it or its signer is recalled.
+#[must_use]
+pub fn key_rules(sealed_at: Timestamp, now: Timestamp, policy: &Policy, signer: &Signer, key: &SignerKey) -> Vec<Rule> {
+    let origin = policy.origin(key.line);
+    let name = &signer.name;
+    let mut rules = Vec::new();
+    for (when, instant) in [("sealed", sealed_at), ("verified", now)] {
+        let (code, met) = match key.validity.standing(instant) {
+            Standing::Valid => (Code::Expired, true),
+            Standing::NotYet => (Code::NotYetValid, false),
+            Standing::Expired => (Code::Expired, false),
+        };
+        let first = key.validity.from.map_or_else(String::new, |day| format!(" from {day}"));
+        let last = key.validity.until.map_or_else(String::new, |day| format!(" until {day}"));
+        let valid =
+            if first.is_empty() && last.is_empty() { " at any time".to_owned() } else { format!("{first}{last}") };
+        rules.push(Rule {
+            code,
+            expected: format!("{when} with a key of `{name}` valid{valid}"),
+            found: format!("{when} at {instant}"),
+            met,
+            origin: origin.clone(),
+        });
+    }
+    let id = key.key.id();
+    let recalled = policy.revocations().of_key(&id).or_else(|| policy.revocations().of_signer(name, sealed_at));
+    rules.push(Rule {
+        code: Code::Revoked,
+        expected: format!("a key and a signer `{name}` that are not revoked"),
+        found: recalled
+            .map_or_else(|| "not revoked".to_owned(), |entry| revoked(&format!("key {}", id.short()), &entry.reason)),
+        met: recalled.is_none(),
+        origin: recalled.map_or(origin, |entry| entry.origin.clone()),
+    });
+    rules
 }
 
-impl Rules<'_> {
-    fn refuse(&mut self, code: Code, expected: impl Into<String>, found: impl Into<String>) {
-        self.refusals.push(Refusal::new(code, self.place, expected, found));
+fn revoked(what: &str, reason: &str) -> String {
+    format!("{what} revoked: {}", Escaped(reason.as_bytes()))
+}
+
+struct Rules<'a, 'e> {
+    edge: &'a Edge<'e>,
+    trail: &'a mut Trail,
+}
+
+impl Rules<'_, '_> {
+    fn origin(&self, line: usize) -> String {
+        self.edge.policy.origin(line)
     }
 
-    fn equal(&mut self, code: Code, what: &str, expected: &str, found: &str) {
-        if expected != found {
-            self.refuse(code, format!("{what} {}", shown(expected)), format!("{what} {}", shown(found)));
-        }
+    fn equal(&mut self, code: Code, what: &str, expected: &str, found: &str, origin: String) {
+        self.trail.rule(
+            code,
+            expected == found,
+            format!("{what} {}", shown(expected)),
+            format!("{what} {}", shown(found)),
+            origin,
+        );
     }
 
     /// Compares item by item: no character that an item may hold can make two lists look the same.
-    fn same_list(&mut self, code: Code, what: &str, expected: &[&str], found: &[&str]) -> bool {
-        let same = expected == found;
-        if !same {
-            let text = |list: &[&str]| {
-                format!("{what} {}", list.iter().map(|item| shown(item)).collect::<Vec<_>>().join(", "))
-            };
-            self.refuse(code, text(expected), text(found));
-        }
-        same
+    fn same_list(&mut self, code: Code, what: &str, expected: &[&str], found: &[&str], line: usize) -> bool {
+        let text =
+            |list: &[&str]| format!("{what} {}", list.iter().map(|item| shown(item)).collect::<Vec<_>>().join(", "));
+        let origin = self.origin(line);
+        self.trail.rule(code, expected == found, text(expected), text(found), origin)
     }
 
-    fn identity(&mut self, predicate: &Predicate, edge: &Edge<'_>) {
-        self.equal(Code::WrongProject, "project", edge.project, &predicate.project);
-        self.equal(Code::WrongCache, "cache", &edge.cache.name, &predicate.cache);
+    fn identity(&mut self, predicate: &Predicate) {
+        let (project, cache) = (self.edge.policy.project(), &self.edge.cache.name);
+        let line = self.edge.policy.project_line();
+        self.equal(Code::WrongProject, "project", project, &predicate.project, self.origin(line));
+        self.equal(Code::WrongCache, "cache", cache, &predicate.cache, self.origin(self.edge.cache.lines.name));
     }
 
-    fn roots(&mut self, predicate: &Predicate, edge: &Edge<'_>) {
-        let expected: Vec<_> = edge.cache.roots.iter().map(|root| root.get_ref().spelling.as_str()).collect();
+    fn roots(&mut self, predicate: &Predicate) {
+        let cache = self.edge.cache;
+        let expected: Vec<_> = cache.roots.iter().map(|root| root.get_ref().spelling.as_str()).collect();
         let found: Vec<_> = predicate.roots.iter().map(|root| root.path.as_str()).collect();
-        self.same_list(Code::WrongRoot, "roots", &expected, &found);
-        for root in &predicate.roots {
-            if root.digest != edge.cache.digest {
-                self.equal(Code::WrongDigest, "digest", edge.cache.digest.as_str(), root.digest.as_str());
-                break;
-            }
-        }
+        self.same_list(Code::WrongRoot, "roots", &expected, &found, cache.lines.roots);
+        let other = predicate.roots.iter().map(|root| root.digest).find(|digest| *digest != cache.digest);
+        let found = other.unwrap_or(cache.digest);
+        self.equal(Code::WrongDigest, "digest", cache.digest.as_str(), found.as_str(), self.origin(cache.lines.digest));
     }
 
-    fn lockfiles(&mut self, predicate: &Predicate, edge: &Edge<'_>, checkout: &Lockfiles) {
-        let paths: Vec<_> = edge.cache.lockfiles.iter().map(String::as_str).collect();
+    fn lockfiles(&mut self, predicate: &Predicate, checkout: &Lockfiles) {
+        let cache = self.edge.cache;
+        let paths: Vec<_> = cache.lockfiles.iter().map(String::as_str).collect();
         let sealed: Vec<_> = predicate.lockfiles.iter().map(|lockfile| lockfile.path.as_str()).collect();
-        if !self.same_list(Code::WrongLockfile, "lockfiles", &paths, &sealed) || edge.gate.lockfile == LockfileRule::Any
-        {
+        let same = self.same_list(Code::WrongLockfile, "lockfiles", &paths, &sealed, cache.lines.lockfiles);
+        if !same || self.edge.gate.lockfile == LockfileRule::Any {
             return;
         }
+        let origin = self.origin(self.edge.gate.lines.lockfile);
         let digests = match checkout {
             Lockfiles::Known(digests) => digests,
             Lockfiles::Unreadable => return,
             Lockfiles::Unpinned => {
                 let found = "only the policy is pinned: the restore may have written the lockfiles too";
-                self.refuse(Code::UnpinnedLockfile, "lockfiles that something vouches for", found);
+                self.trail.rule(Code::UnpinnedLockfile, false, "lockfiles that something vouches for", found, origin);
                 return;
             }
         };
         for (at, sealed) in predicate.lockfiles.iter().enumerate() {
             let checkout = digests.get(at).copied().flatten();
-            if checkout != Some(sealed.sha256) {
-                let expected =
-                    checkout.map_or_else(|| "which is not there".to_owned(), |digest| format!("sha256 {digest}"));
-                let expected = format!("the checkout's `{}`, {expected}", Escaped(sealed.path.as_bytes()));
-                self.refuse(Code::StaleLockfile, expected, format!("sealed for sha256 {}", sealed.sha256));
-            }
+            let expected =
+                checkout.map_or_else(|| "which is not there".to_owned(), |digest| format!("sha256 {digest}"));
+            let expected = format!("the checkout's `{}`, {expected}", Escaped(sealed.path.as_bytes()));
+            let found = format!("sealed for sha256 {}", sealed.sha256);
+            self.trail.rule(Code::StaleLockfile, checkout == Some(sealed.sha256), expected, found, origin.clone());
         }
     }
 
     fn platform(&mut self, sealed: &Platform, here: &Platform) {
         let text = |platform: &Platform| format!("{}/{}", platform.os, platform.arch);
-        self.equal(Code::WrongPlatform, "platform", &text(here), &text(sealed));
+        self.equal(Code::WrongPlatform, "platform", &text(here), &text(sealed), "this system".to_owned());
     }
 
-    fn age(&mut self, sealed_at: Timestamp, edge: &Edge<'_>, now: Timestamp) {
-        let age = now.duration_since(sealed_at);
-        if age < -MAX_SKEW {
-            self.refuse(
-                Code::SealedInFuture,
-                format!("sealed at {now} at the latest"),
-                format!("sealed at {sealed_at}"),
+    fn bindings(&mut self, predicate: &Predicate) {
+        for (name, value) in &self.edge.gate.bindings {
+            let found = predicate.bindings.get(name);
+            let text = |value: &str| format!("binding {}", shown(&format!("{name}={value}")));
+            let met = found == Some(value);
+            let found = found.map_or_else(|| format!("no binding {}", shown(name)), |found| text(found));
+            self.trail.rule(
+                Code::WrongBinding,
+                met,
+                text(value),
+                found,
+                self.edge.policy.origin(self.edge.gate.lines.bindings),
             );
         }
-        let max_age = edge.gate.max_age;
+    }
+
+    fn age(&mut self, sealed_at: Timestamp, now: Timestamp) {
+        let age = now.duration_since(sealed_at);
+        let (expected, found) = (format!("sealed at {now} at the latest"), format!("sealed at {sealed_at}"));
+        self.trail.rule(Code::SealedInFuture, age >= -MAX_SKEW, expected, found, "the clock, 5 minutes allowed");
+        let max_age = self.edge.gate.max_age;
         // A maximum age is at most ten years of seconds.
-        if age > SignedDuration::from_secs(i64::try_from(max_age.seconds()).unwrap_or(i64::MAX)) {
-            let found = format!("sealed at {sealed_at}, {}", old(age));
-            self.refuse(Code::TooOld, format!("at most {max_age} old"), found);
+        let limit = SignedDuration::from_secs(i64::try_from(max_age.seconds()).unwrap_or(i64::MAX));
+        let found = format!("sealed at {sealed_at}, {}", old(age));
+        let origin = self.origin(self.edge.gate.lines.max_age);
+        self.trail.rule(Code::TooOld, age <= limit, format!("at most {max_age} old"), found, origin);
+    }
+
+    fn recall(&mut self, statement: &Statement) {
+        for subject in &statement.subjects {
+            if let Some(entry) = self.edge.policy.revocations().of_manifest(&subject.sha256) {
+                let found = revoked(&format!("manifest {}", subject.sha256), &entry.reason);
+                self.trail.rule(Code::Revoked, false, "manifests that are not revoked", found, entry.origin.as_str());
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A throw-away project, and the real binary run in it with a clean environment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -61,11 +61,12 @@ pub(crate) struct SealAs<'a> {
     pub(crate) now: Timestamp,
     pub(crate) platform: Platform,
     pub(crate) source: Source,
+    pub(crate) bindings: BTreeMap<String, String>,
 }
 
 impl Default for SealAs<'_> {
     fn default() -> Self {
-        Self { key: "job", now: now(), platform: platform(), source: Source::default() }
+        Self { key: "job", now: now(), platform: platform(), source: Source::default(), bindings: BTreeMap::new() }
     }
 }
 
@@ -187,6 +188,7 @@ impl Project {
             platform: said.platform,
             source: said.source,
             now: said.now,
+            bindings: said.bindings,
             version: "0.0.0-test",
             options: Options { threads: 2, limits: &Limits::STANDARD },
         })

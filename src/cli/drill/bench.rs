@@ -137,6 +137,7 @@ impl Bench {
             platform: job.platform.clone(),
             source: Source { ref_: Some(job.ref_.to_owned()), ..Source::default() },
             now: job.sealed_at,
+            bindings: BTreeMap::new(),
             version: env!("CARGO_PKG_VERSION"),
             options: self.options(),
         })?;

@@ -13,9 +13,10 @@ fn every_field_is_read() {
     assert_eq!(cargo.digest, Algorithm::Sha256);
 
     let main = policy.signers().next().unwrap();
-    let key = |file: &str| SignerKey { file: file.to_owned(), key: key(file) };
     assert_eq!(main.name, "main");
-    assert_eq!(main.keys, [key("keys/main-2026.pub"), key("keys/main-2027.pub")]);
+    let keys: Vec<_> = main.keys.iter().map(|key| (key.file.as_str(), key.key.clone(), key.line)).collect();
+    let expected = |file: &'static str| (file, key(file), 13);
+    assert_eq!(keys, [expected("keys/main-2026.pub"), expected("keys/main-2027.pub")]);
     let shown = |globs: &[Glob]| globs.iter().map(Glob::to_string).collect::<Vec<_>>();
     assert_eq!(shown(&main.scope.caches), ["cargo", "npm-*"]);
     assert_eq!(main.scope.refs.as_deref().map(shown), Some(vec!["refs/heads/main".to_owned()]));

@@ -1,3 +1,4 @@
+mod check;
 mod hostile;
 mod malformed;
 mod meaning;

@@ -1,0 +1,68 @@
+//! `key revoke`.
+
+use serde_json::json;
+
+use super::arguments::KeyRevokeArguments;
+use super::context::Context;
+use super::failure::Failure;
+use super::key_file::read_public;
+use super::outcome::Outcome;
+use super::setup::policy_directory;
+use super::unwritable::unwritable;
+use crate::base::{Code, Exit};
+use crate::policy::{REVOCATIONS, Revocations, entry_text};
+use crate::tree::{Directory, ReadError};
+
+const FILE: &str = "revoked.toml";
+
+const HEAD: &str =
+    "# What is no longer trusted. Append only: an entry that goes away trusts again what it recalled.\nversion = 1\n";
+
+/// Appends an entry. The list that was there must be readable: an entry in a broken list would recall nothing.
+pub(super) fn run(arguments: &KeyRevokeArguments, context: &Context) -> Result<Outcome, Failure> {
+    let directory = policy_directory(&arguments.policy.policy)?;
+    let directory = Directory::open(&directory).map_err(|error| unwritable(REVOCATIONS, &error))?;
+    let keys = directory.create_directory("keys").map_err(|error| unwritable("keys", &error))?;
+    let before = match keys.read_file(FILE.as_bytes(), context.limits.setup_bytes_max) {
+        Ok(text) => text,
+        Err(ReadError::Absent) => HEAD.as_bytes().to_vec(),
+        Err(error) => return Err(Failure::new(Code::Unreadable, format!("`{REVOCATIONS}` {error}"))),
+    };
+    Revocations::parse(REVOCATIONS, &before)?;
+    let (what, entry) = entry(arguments, context)?;
+    let gap: &[u8] = if before.ends_with(b"\n") { b"" } else { b"\n" };
+    let after = [&before, gap, entry.as_bytes()].concat();
+    // What is written is what is read later: nothing that does not parse goes into the list.
+    let count = Revocations::parse(REVOCATIONS, &after)?.len();
+    keys.replace_file(FILE, &after).map_err(|error| unwritable(REVOCATIONS, &error))?;
+    let text = format!(
+        "revoked: {what}, in `{REVOCATIONS}`\nhint: commit it, and give it with `--revocations` where older checkouts are built\n"
+    );
+    let json = json!({ "version": 1, "command": "key revoke", "exit": 0, "revoked": what, "entries": count });
+    Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json })
+}
+
+/// What is revoked, in words, and its entry.
+fn entry(arguments: &KeyRevokeArguments, context: &Context) -> Result<(String, String), Failure> {
+    let reason = arguments.reason.as_str();
+    if reason.trim().is_empty() {
+        return Err(Failure::new(Code::Usage, "expected `--reason` to say why, found nothing"));
+    }
+    if let (Some(signer), Some(before)) = (&arguments.what.signer, arguments.before) {
+        let before = before.to_string();
+        let text = entry_text(&[("signer", signer), ("before", &before)], reason);
+        return Ok((format!("what `{}` sealed before {before}", crate::base::Escaped(signer.as_bytes())), text));
+    }
+    if let Some(manifest) = arguments.what.manifest {
+        let digest = manifest.to_string();
+        return Ok((format!("manifest {digest}"), entry_text(&[("manifest", &digest)], reason)));
+    }
+    let keyid = match (&arguments.what.file, arguments.what.keyid) {
+        (Some(file), _) => read_public(file, context)?.id().to_string(),
+        (None, Some(keyid)) => keyid.to_string(),
+        (None, None) => {
+            return Err(Failure::new(Code::Usage, "expected `--keyid`, `--key`, `--manifest` or `--signer`"));
+        }
+    };
+    Ok((format!("key {keyid}"), entry_text(&[("keyid", &keyid)], reason)))
+}

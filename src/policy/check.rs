@@ -1,0 +1,106 @@
+//! Lints: what a policy may say, and is unwise to say.
+
+use jiff::Timestamp;
+
+use super::{Gate, Policy, Signer, Standing};
+use crate::base::Code;
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lint {
+    /// The stable code.
+    pub code: Code,
+    /// File and line.
+    pub origin: String,
+    /// What was found and what to do.
+    pub message: String,
+}
+
+/// How long `CircleCI` keeps a cache, in seconds: an older seal can only be a replay.
+const CIRCLECI_RETENTION: u64 = 15 * 86_400;
+
+/// Words in the names of gates that guard something, and of signers that seal for pull requests.
+const GUARDING: [&str; 6] = ["release", "deploy", "publish", "prod", "production", "main"];
+const PULL_REQUESTS: [&str; 6] = ["pr", "prs", "pull", "pulls", "fork", "forks"];
+
+/// A ref of a pull request, as a seal says it.
+const PULL_REQUEST_REF: &str = "refs/pull/1/head";
+
+impl Policy {
+    /// What is unwise in this policy, worst first, then in the order of its names. `now` decides about keys.
+    #[must_use]
+    pub fn lints(&self, now: Timestamp) -> Vec<Lint> {
+        let mut lints = Vec::new();
+        for gate in self.gates() {
+            self.lint_gate(gate, &mut lints);
+        }
+        for signer in self.signers() {
+            self.lint_signer(signer, now, &mut lints);
+        }
+        lints.sort_by_key(|lint| lint.code);
+        lints
+    }
+
+    fn lint(&self, lints: &mut Vec<Lint>, code: Code, line: usize, message: String) {
+        lints.push(Lint { code, origin: self.origin(line), message });
+    }
+
+    fn lint_gate(&self, gate: &Gate, lints: &mut Vec<Lint>) {
+        let name = gate.name.get_ref();
+        if gate.max_age.seconds() > CIRCLECI_RETENTION {
+            let message = format!(
+                "gate `{name}` takes seals up to {} old, but CircleCI keeps caches for 15 days: write `max_age = \"15d\"` or less",
+                gate.max_age
+            );
+            self.lint(lints, Code::LongMaxAge, gate.lines.max_age, message);
+        }
+        if !has_word(name, &GUARDING) {
+            return;
+        }
+        for signer in self.signers().filter(|signer| gate.signers.contains(&signer.name)) {
+            if seals_pull_requests(signer) {
+                let message = format!(
+                    "gate `{name}` accepts `{}`, which may seal from pull requests: accept only signers whose code was reviewed",
+                    signer.name
+                );
+                self.lint(lints, Code::PullRequestSigner, gate.lines.signers, message);
+            }
+        }
+    }
+
+    fn lint_signer(&self, signer: &Signer, now: Timestamp, lints: &mut Vec<Lint>) {
+        let name = &signer.name;
+        if !self.gates().any(|gate| gate.signers.contains(name)) {
+            let message = format!("no gate accepts signer `{name}`: name it in a gate, or remove it");
+            self.lint(lints, Code::UnusedSigner, signer.lines.keys, message);
+        }
+        if !self.caches().any(|cache| signer.scope.allows_cache(&cache.name)) {
+            let message = format!("signer `{name}` may seal none of the caches: mend its `caches`, or remove it");
+            self.lint(lints, Code::IdleSigner, signer.lines.caches, message);
+        }
+        for key in &signer.keys {
+            let until = key.validity.until.map_or_else(String::new, |day| day.to_string());
+            if self.revocations().of_key(&key.key.id()).is_some() {
+                let message = format!("`{}` of `{name}` is revoked: remove it from the signer", key.file);
+                self.lint(lints, Code::RevokedKey, key.line, message);
+            } else if key.validity.standing(now) == Standing::Expired {
+                let message = format!("`{}` of `{name}` was valid until {until}: remove it from the signer", key.file);
+                self.lint(lints, Code::ExpiredKey, key.line, message);
+            } else if key.validity.ends_soon(now) {
+                let message = format!("`{}` of `{name}` is valid until {until}: add a new key beside it now", key.file);
+                self.lint(lints, Code::ExpiringKey, key.line, message);
+            }
+        }
+    }
+}
+
+/// Whether a name has one of the words between its dashes.
+fn has_word(name: &str, words: &[&str]) -> bool {
+    name.split('-').any(|part| words.contains(&part))
+}
+
+/// Whether a signer is named for pull requests, or says that it may seal from them.
+fn seals_pull_requests(signer: &Signer) -> bool {
+    let says_so = signer.scope.refs.is_some() && signer.scope.allows_ref(Some(PULL_REQUEST_REF));
+    says_so || has_word(&signer.name, &PULL_REQUESTS)
+}

@@ -1,0 +1,59 @@
+use jiff::Timestamp;
+
+use super::*;
+use crate::base::Code;
+
+/// A policy with one thing to find, put into its signer, its key or its gate.
+fn lints(key: &str, signer: &str, gate: &str, gate_name: &str, rest: &str) -> Vec<(Code, String)> {
+    let text = format!(
+        "version = 1\nproject = 'p'\n[cache.npm]\nroots = ['x']\n[signer.job]\n\
+         keys = [{{ file = 'keys/a.pub'{key} }}]\n{signer}\n[gate.{gate_name}]\nrequire = ['signature']\n\
+         signers = ['job']\n{gate}\nlockfile = 'any'\n{rest}"
+    );
+    let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+    policy(&text).lints(now).into_iter().map(|lint| (lint.code, lint.origin)).collect()
+}
+
+#[test]
+fn each_lint_finds_its_fault_and_nothing_else() {
+    let week = "max_age = '7d'";
+    let second = "[signer.two]\nkeys = [{ file = 'keys/b.pub' }]\n";
+    for (key, signer, gate, name, rest, expected) in [
+        ("", "", week, "release", "", None),
+        ("", "refs = ['refs/heads/*']", "max_age = '15d'", "release", "", None),
+        (", valid_until = '2027-11-22'", "", week, "release", "", None),
+        (", valid_until = '2026-11-21'", "", week, "release", "", Some((Code::ExpiredKey, 6))),
+        (", valid_until = '2026-11-22'", "", week, "release", "", Some((Code::ExpiringKey, 6))),
+        ("", "", "max_age = '16d'", "ci", "", Some((Code::LongMaxAge, 11))),
+        ("", "refs = ['refs/**']", week, "release", "", Some((Code::PullRequestSigner, 10))),
+        ("", "refs = ['refs/pull/*/head']", week, "deploy-eu", "", Some((Code::PullRequestSigner, 10))),
+        ("", "refs = ['refs/**']", week, "ci", "", None),
+        ("", "caches = ['cargo']", week, "ci", "", Some((Code::IdleSigner, 7))),
+        ("", "", week, "ci", second, Some((Code::UnusedSigner, 14))),
+    ] {
+        let expected: Vec<_> =
+            expected.into_iter().map(|(code, line)| (code, format!("cacheseal.toml:{line}"))).collect();
+        assert_eq!(lints(key, signer, gate, name, rest), expected, "{key} {signer} {gate} {name} {rest}");
+    }
+}
+
+#[test]
+fn a_signer_named_for_pull_requests_is_found_at_a_release_gate() {
+    let text = "version = 1\nproject = 'p'\n[cache.npm]\nroots = ['x']\n[signer.deps-pr]\n\
+                keys = [{ file = 'keys/a.pub' }]\n[gate.publish]\nrequire = ['signature']\nsigners = ['deps-pr']\n\
+                max_age = '7d'\nlockfile = 'any'\n";
+    let codes: Vec<_> = policy(text).lints(Timestamp::UNIX_EPOCH).into_iter().map(|lint| lint.code).collect();
+    assert_eq!(codes, [Code::PullRequestSigner]);
+}
+
+#[test]
+fn a_revoked_key_is_found() {
+    let document = parse(GOOD).unwrap();
+    let mut files = key_files(&document);
+    let id = key("keys/main-2026.pub").id().to_string();
+    let list = format!("version = 1\n{}", entry_text(&[("keyid", &id)], "leaked"));
+    files.insert(REVOCATIONS.to_owned(), list.into_bytes());
+    let codes: Vec<_> =
+        document.resolve(&files).unwrap().lints(Timestamp::UNIX_EPOCH).into_iter().map(|lint| lint.code).collect();
+    assert_eq!(codes, [Code::RevokedKey]);
+}
