@@ -1,7 +1,7 @@
 //! Verifying a restored cache.
 
 use super::place::{RootState, Workspace};
-use crate::base::{Code, Digest, Escaped, Exit, Limits, Refusal, Refusals};
+use crate::base::{Code, Digest, Escaped, Exit, Limits, Refusal, Refusals, plural};
 use crate::policy::{Edge, LinkRule, LockfileRule, PlacedRoot};
 use crate::seal::manifest::{Manifest, Totals};
 use crate::seal::statement::{SealedRoot, Statement, Subject};
@@ -253,22 +253,53 @@ impl<'a> Run<'a> {
                 (None, state) => self.sealed_as_absent(sealed, state.as_ref()),
                 (Some((name, subject)), Some(state)) => {
                     let Some(manifest) = self.open_manifest(directory, name, subject, sealed) else { continue };
+                    let before = self.refusals.total();
                     if let Some(comparison) = self.compare_root(sealed, &manifest, state) {
                         links_leaving += comparison.links_leaving;
                         hardlinks.append(comparison.hardlinks);
                         self.refusals.append(comparison.refusals);
                     }
+                    self.explain_root(sealed, self.refusals.total() - before);
                 }
                 (Some(_), None) => {}
             }
         }
-        if self.request.edge.gate.hardlinks == LinkRule::Inside {
-            for refusal in hardlinks.outside() {
-                self.refusals.push(refusal);
-            }
-        }
+        self.hardlinks(hardlinks);
         let signers = trusted.signers().iter().map(|(name, key)| (name.clone(), key.to_string())).collect();
         Facts { statement: statement.clone(), signers, links_leaving, warnings: trusted.warnings().to_vec() }
+    }
+
+    /// Notes how a root compared, for those who ask.
+    fn explain_root(&mut self, sealed: &SealedRoot, differences: u64) {
+        let edge = self.request.edge;
+        let root = Escaped(sealed.path.as_bytes());
+        self.rules.push(Rule {
+            code: Code::DigestMismatch,
+            expected: format!("the {} of `{root}` as sealed", plural(sealed.entries, "entry", "entries")),
+            found: plural(differences, "difference", "differences"),
+            met: differences == 0,
+            origin: edge.policy.origin(edge.cache.lines.roots),
+        });
+    }
+
+    /// Files that can be changed through a name outside the roots.
+    fn hardlinks(&mut self, hardlinks: HardLinks) {
+        let edge = self.request.edge;
+        if edge.gate.hardlinks == LinkRule::Any {
+            return;
+        }
+        let before = self.refusals.total();
+        for refusal in hardlinks.outside() {
+            self.refusals.push(refusal);
+        }
+        let outside = self.refusals.total() - before;
+        self.rules.push(Rule {
+            code: Code::HardlinkOutside,
+            expected: "no file with a name outside the roots".to_owned(),
+            found: plural(outside, "name of such a file", "names of such files"),
+            met: outside == 0,
+            origin: edge.policy.origin(edge.gate.lines.hardlinks),
+        });
     }
 
     fn sealed_as_absent(&mut self, sealed: &SealedRoot, state: Option<&RootState>) {

@@ -9,6 +9,7 @@ use crate::base::{Code, Exit, Refusal, Refusals};
 use crate::cache::{Verification, VerifyRequest, verify};
 use crate::report::Report;
 use crate::tree::{Disposal, Options};
+use crate::verify::Rule;
 
 pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outcome, Failure> {
     let mut setup = match (arguments.policy_sha256, arguments.trust_checkout) {
@@ -24,7 +25,7 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outc
         setup.policy.recall(named_revocations(path, context)?);
     }
     let edge = setup.policy.edge(&arguments.cache, &arguments.gate)?;
-    let verification = verify(&VerifyRequest {
+    let mut verification = verify(&VerifyRequest {
         workspace: &setup.workspace,
         edge: &edge,
         roots: setup.roots(&arguments.cache),
@@ -33,10 +34,21 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outc
         platform: Context::platform(),
         options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
     });
+    verification.rules.insert(0, believed(arguments, &setup));
     // From here on nothing changes the verdict.
     let exit = verification.exit();
     let disposal = if exit.is_refusal() { dispose(arguments, &setup) } else { Vec::new() };
     Ok(outcome(arguments, &verification, exit, disposal))
+}
+
+/// Why the policy was believed, as the first of the rules.
+fn believed(arguments: &VerifyArguments, setup: &Setup) -> Rule {
+    let (expected, origin) = match arguments.policy_sha256 {
+        Some(pin) => (format!("policy and the files it names of sha256 {pin}"), "--policy-sha256"),
+        None => ("a checkout that nothing has written to".to_owned(), "--trust-checkout"),
+    };
+    let found = format!("sha256 {}", setup.digest);
+    Rule { code: Code::PolicyChanged, expected, found, met: true, origin: origin.to_owned() }
 }
 
 fn unpinned() -> Failure {

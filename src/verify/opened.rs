@@ -87,6 +87,8 @@ fn open_statement(
             return None;
         }
     };
+    let by: Vec<_> = checked.verified_by_name().iter().map(|id| format!("key {}", id.short())).collect();
+    trail.rule(Code::SignatureMismatch, true, expected, by.join(", "), origin);
     match Statement::parse(payload.payload_type(), payload.bytes(), limits) {
         Ok(statement) => Some(statement),
         Err(error) => {
