@@ -5,6 +5,9 @@
 mod architecture;
 mod dsse;
 mod ed25519;
+mod forge;
 mod harness;
 mod keys;
+mod roots;
 mod tree;
+mod types;
