@@ -5,9 +5,14 @@
 mod architecture;
 mod dsse;
 mod ed25519;
+mod flips;
 mod forge;
 mod harness;
 mod keys;
+mod manifests;
+mod policy_use;
 mod roots;
+mod seal;
+mod statement;
 mod tree;
 mod types;
