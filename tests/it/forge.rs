@@ -2,10 +2,11 @@
 //! in this process, for attacks by the thousand.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::{fs, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -100,24 +101,25 @@ impl Project {
     /// Runs the binary as one who is not root: root may read whatever the modes say.
     pub(crate) fn run_unprivileged(&self, arguments: &[&str]) -> Run {
         let mut command = self.command();
-        if rustix::process::geteuid().is_root() {
-            // The directory that the build writes to may be closed to others.
-            let binary = self.outside("cacheseal");
-            if !binary.exists() {
-                fs::copy(command.get_program(), &binary).unwrap();
-            }
-            chown_all(self.home().parent().unwrap(), NOBODY);
-            command = self.command_of(&binary);
-            std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
-            std::os::unix::process::CommandExt::gid(&mut command, NOBODY);
+        if !rustix::process::geteuid().is_root() {
+            return Run::of(command.args(arguments).args(["--format", "json"]).output().unwrap());
         }
-        Run::of(command.args(arguments).args(["--format", "json"]).output().unwrap())
+        chown_all(self.home().parent().unwrap(), NOBODY);
+        let binary = PathBuf::from(command.get_program());
+        let output = self.output_of_nobody(&binary, arguments).or_else(|_| {
+            // The directory that the build writes to is closed to others. A program of its own makes the copy: a
+            // handle of this one would leak into other tests' children, and what is open for writing does not run.
+            let copy = self.outside("cacheseal");
+            assert!(Command::new("cp").arg(&binary).arg(&copy).status().unwrap().success());
+            self.output_of_nobody(&copy, arguments)
+        });
+        Run::of(output.unwrap())
     }
 
-    fn command_of(&self, binary: &Path) -> Command {
+    fn output_of_nobody(&self, binary: &Path, arguments: &[&str]) -> io::Result<Output> {
         let mut command = Command::new(binary);
-        command.current_dir(self.root()).env_clear().env("HOME", self.home());
-        command
+        command.current_dir(self.root()).env_clear().env("HOME", self.home()).uid(NOBODY).gid(NOBODY);
+        command.args(arguments).args(["--format", "json"]).output()
     }
 
     /// The verifier in this process.

@@ -3,12 +3,15 @@
 #![expect(clippy::disallowed_methods, reason = "tests read the repository and write to throw-away directories")]
 
 mod architecture;
+mod disposal;
 mod dsse;
 mod ed25519;
 mod flips;
 mod forge;
 mod harness;
+mod init;
 mod keys;
+mod keys_cli;
 mod manifests;
 mod policy_use;
 mod roots;
