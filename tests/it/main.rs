@@ -13,6 +13,7 @@ mod init;
 mod keys;
 mod keys_cli;
 mod manifests;
+mod output;
 mod policy_use;
 mod roots;
 mod seal;
