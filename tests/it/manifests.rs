@@ -1,7 +1,7 @@
 //! Manifests that the job's own key has signed, rows 47 to 49: what is not in the one canonical form is refused, and
 //! nothing of it is used.
 
-use crate::harness::Project;
+use crate::harness::{Project, SealAs};
 
 const HEAD: &str = "#mtree v2.0\n. type=dir mode=0755\n";
 const DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -11,9 +11,14 @@ fn file(path: &str) -> String {
     format!("{path} type=file mode=0644 size=0 blake3digest={DIGEST}\n")
 }
 
-fn verify(text: &[u8], entries: u64, bytes: u64) -> (u8, Vec<&'static str>) {
+fn sealed() -> Project {
     let project = Project::new();
-    project.seal_as(crate::harness::SealAs::default());
+    project.seal_as(SealAs::default());
+    project
+}
+
+/// The verdict on the first root's manifest.
+fn verify(project: &Project, text: &[u8], entries: u64, bytes: u64) -> (u8, Vec<&'static str>) {
     project.resign_manifest(text, entries, bytes);
     let (exit, codes) = project.judge().verdict();
     (exit, codes.into_iter().collect())
@@ -21,6 +26,7 @@ fn verify(text: &[u8], entries: u64, bytes: u64) -> (u8, Vec<&'static str>) {
 
 #[test]
 fn a_signed_manifest_that_is_not_canonical_is_refused() {
+    let project = sealed();
     let directory = "./d type=dir mode=0755\n";
     let cases: Vec<(&str, String)> = vec![
         ("row 47: above the root", file("./..")),
@@ -78,13 +84,14 @@ fn a_signed_manifest_that_is_not_canonical_is_refused() {
     ];
     for (what, lines) in cases {
         let entries = 1 + lines.lines().count() as u64;
-        let found = verify(format!("{HEAD}{lines}").as_bytes(), entries, 0);
+        let found = verify(&project, format!("{HEAD}{lines}").as_bytes(), entries, 0);
         assert_eq!(found, (10, vec!["malformed-manifest"]), "{what}");
     }
 }
 
 #[test]
 fn a_signed_manifest_begins_with_its_two_lines() {
+    let project = sealed();
     for (what, text) in [
         ("row 49: nothing", String::new()),
         ("row 49: the first line alone", "#mtree v2.0\n".to_owned()),
@@ -96,16 +103,17 @@ fn a_signed_manifest_begins_with_its_two_lines() {
         ("a root of another mode", HEAD.replace("0755", "0777")),
         ("a root that is a file", HEAD.replace("dir", "file")),
     ] {
-        assert_eq!(verify(text.as_bytes(), 1, 0), (10, vec!["malformed-manifest"]), "{what}");
+        assert_eq!(verify(&project, text.as_bytes(), 1, 0), (10, vec!["malformed-manifest"]), "{what}");
     }
 }
 
 /// The totals that people see were signed too.
 #[test]
 fn a_manifest_has_the_entries_and_bytes_that_the_statement_says() {
+    let project = sealed();
     let text = format!("{HEAD}{}", file("./x"));
     for (entries, bytes) in [(1, 0), (3, 0), (2, 1), (0, 0), (u64::MAX, u64::MAX)] {
-        let found = verify(text.as_bytes(), entries, bytes);
+        let found = verify(&project, text.as_bytes(), entries, bytes);
         assert_eq!(found, (10, vec!["malformed-manifest"]), "{entries} {bytes}");
     }
 }
@@ -113,30 +121,33 @@ fn a_manifest_has_the_entries_and_bytes_that_the_statement_says() {
 /// Row 49: a canonical manifest of nothing names nothing, so everything is too much.
 #[test]
 fn an_empty_manifest_trusts_nothing() {
-    assert_eq!(verify(HEAD.as_bytes(), 1, 0), (11, vec!["extra-entry"]));
+    let project = sealed();
+    assert_eq!(verify(&project, HEAD.as_bytes(), 1, 0), (11, vec!["extra-entry"]));
 }
 
 /// Row 43.
 #[test]
 fn a_signed_manifest_beyond_the_limits_is_refused() {
+    let project = sealed();
     let long = file(&format!("./{}", "n".repeat(65_536)));
-    assert_eq!(verify(format!("{HEAD}{long}").as_bytes(), 2, 0), (13, vec!["path-too-long"]));
+    assert_eq!(verify(&project, format!("{HEAD}{long}").as_bytes(), 2, 0), (13, vec!["path-too-long"]));
     let link = format!("./x type=link link={}\n", "t".repeat(4_097));
-    assert_eq!(verify(format!("{HEAD}{link}").as_bytes(), 2, 0), (13, vec!["path-too-long"]));
+    assert_eq!(verify(&project, format!("{HEAD}{link}").as_bytes(), 2, 0), (13, vec!["path-too-long"]));
     let mut path = String::from(".");
     let mut deep = String::from(HEAD);
     for _ in 0..4_098 {
         path.push_str("/d");
         deep.push_str(&format!("{path} type=dir mode=0755\n"));
     }
-    assert_eq!(verify(deep.as_bytes(), 4_099, 0), (13, vec!["too-deep"]));
+    assert_eq!(verify(&project, deep.as_bytes(), 4_099, 0), (13, vec!["too-deep"]));
 }
 
 /// Rows 47 and 51: a name that only looks like a path, or like a line, is one name.
 #[test]
 fn canonical_spellings_of_awkward_names_are_read() {
+    let project = sealed();
     for path in ["./\\012.", "./...", "./C:\\134x", "./\\134056", "./\\377", "./..x"] {
-        let (exit, codes) = verify(format!("{HEAD}{}", file(path)).as_bytes(), 2, 0);
+        let (exit, codes) = verify(&project, format!("{HEAD}{}", file(path)).as_bytes(), 2, 0);
         // It is not in the tree, and the tree is not in it.
         assert_eq!((exit, codes), (11, vec!["extra-entry", "missing-entry"]), "{path}");
     }
