@@ -52,10 +52,9 @@ fn what_is_done_with_a_refused_cache_does_not_change_the_verdict() {
             let project = Project::new();
             project.seal();
             tamper(&project);
-            eprintln!("{what}: {action}");
-            project.verify_with(&["--on-refusal", action]).expect(*exit, codes);
+            project.verify_with(&["--on-refusal", action]).expect_of(format_args!("{what}: {action}"), *exit, codes);
             match action {
-                "keep" => project.verify("any").expect(*exit, codes),
+                "keep" => project.verify("any").expect_of(format_args!("{what}: {action}"), *exit, codes),
                 _ => expect_gone(&project),
             }
             assert_eq!(quarantines(&project).is_empty(), action != "quarantine", "{what}: {action}");
@@ -148,8 +147,7 @@ fn no_link_is_followed() {
                 project.write(&format!("../precious/{name}"), "x");
             }
             tamper(&project, &target);
-            eprintln!("{what}: {action}");
-            project.verify_with(&["--on-refusal", action]).expect(*exit, codes);
+            project.verify_with(&["--on-refusal", action]).expect_of(format_args!("{what}: {action}"), *exit, codes);
             for name in ["file", "deps/seal.json", "bundle/file"] {
                 assert_eq!(fs::read(target.join(name)).unwrap(), b"x", "{what}: {action}: {name}");
             }

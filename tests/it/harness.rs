@@ -1,6 +1,7 @@
 //! A throw-away project, and the real binary run in it with a clean environment.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -264,16 +265,28 @@ impl Verdict {
     /// Asserts the exit status and that exactly these codes were given.
     #[track_caller]
     pub(crate) fn expect(&self, exit: i32, codes: &[&str]) {
+        self.expect_of("", exit, codes);
+    }
+
+    /// The same for one row of a table.
+    #[track_caller]
+    pub(crate) fn expect_of(&self, row: impl Display, exit: i32, codes: &[&str]) {
         let expected: BTreeSet<String> = codes.iter().map(|code| (*code).to_owned()).collect();
-        assert_eq!((self.code, self.codes()), (Some(exit), expected), "{:#}", self.json);
-        assert_eq!(self.json["exit"], exit, "{:#}", self.json);
+        assert_eq!((self.code, self.codes()), (Some(exit), expected), "{row}: {:#}", self.json);
+        assert_eq!(self.json["exit"], exit, "{row}: {:#}", self.json);
     }
 
     /// Asserts the exit status and the code of an error that ended the command before a verdict.
     #[track_caller]
     pub(crate) fn expect_error(&self, exit: i32, code: &str) {
-        assert_eq!(self.code, Some(exit), "{:#}", self.json);
-        assert_eq!(self.json["error"]["code"], code, "{:#}", self.json);
+        self.expect_error_of("", exit, code);
+    }
+
+    /// The same for one row of a table.
+    #[track_caller]
+    pub(crate) fn expect_error_of(&self, row: impl Display, exit: i32, code: &str) {
+        assert_eq!(self.code, Some(exit), "{row}: {:#}", self.json);
+        assert_eq!(self.json["error"]["code"], code, "{row}: {:#}", self.json);
     }
 }
 

@@ -18,9 +18,9 @@ fn new(project: &Project, name: &str, out: &Path) -> Run {
 
 /// The error that `seal` ends with when its key is at this path.
 #[track_caller]
-fn expect_no_seal(project: &Project, path: &Path, exit: i32, code: &str) {
-    project.json(&["seal", "deps", "--key", path.to_str().unwrap()]).expect_error(exit, code);
-    assert!(!project.path(".cacheseal").exists(), "{code}");
+fn expect_no_seal(what: &str, project: &Project, path: &Path, exit: i32, code: &str) {
+    project.json(&["seal", "deps", "--key", path.to_str().unwrap()]).expect_error_of(what, exit, code);
+    assert!(!project.path(".cacheseal").exists(), "{what}");
 }
 
 #[test]
@@ -129,9 +129,8 @@ fn a_variable_that_holds_no_key_is_an_error_that_does_not_show_it() {
         ("a PEM in one line", &key("job").to_pem().replace('\n', " "), "malformed-key"),
     ] {
         let run = seal_with_variable(&project, value);
-        eprintln!("{what}");
-        run.verdict().expect_error(5, code);
-        assert!(!run.stdout.contains(&line[24..]) && !run.stderr.contains(&line[24..]), "{what}");
+        run.verdict().expect_error_of(what, 5, code);
+        assert!(!run.stdout.contains(&line[24..32]) && !run.stderr.contains(&line[24..32]), "{what}");
     }
     project.json(&["seal", "deps", "--key-env", "NOT_SET"]).expect_error(5, "no-key");
 }
@@ -142,7 +141,7 @@ fn a_private_key_that_others_can_read_is_not_used() {
     let path = project.private_key("job");
     for mode in [0o640, 0o604, 0o620, 0o660, 0o644, 0o610] {
         chmod(&path, mode);
-        expect_no_seal(&project, &path, 5, "exposed-key");
+        expect_no_seal("mode", &project, &path, 5, "exposed-key");
     }
     for mode in [0o600, 0o400, 0o700] {
         chmod(&path, mode);
@@ -168,8 +167,7 @@ fn what_is_no_private_key_file_is_an_error_and_never_blocks() {
         ("the policy", project.path("cacheseal.toml"), 5, "malformed-key"),
     ];
     for (what, path, exit, code) in cases {
-        eprintln!("{what}");
-        expect_no_seal(&project, path, *exit, code);
+        expect_no_seal(what, &project, path, *exit, code);
     }
 }
 
@@ -204,8 +202,7 @@ fn a_private_key_in_another_form_is_an_error() {
         let path = project.outside("x.key");
         fs::write(&path, pem(label, &der)).unwrap();
         chmod(&path, 0o600);
-        eprintln!("{what}");
-        expect_no_seal(&project, &path, 5, code);
+        expect_no_seal(what, &project, &path, 5, code);
     }
     // The form itself is right: only what was changed above was wrong.
     assert!(SecretKey::from_pem(pem("PRIVATE KEY", &pkcs8).as_bytes()).is_ok());

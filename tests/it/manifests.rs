@@ -137,7 +137,7 @@ fn a_signed_manifest_beyond_the_limits_is_refused() {
     let mut deep = String::from(HEAD);
     for _ in 0..4_098 {
         path.push_str("/d");
-        deep.push_str(&format!("{path} type=dir mode=0755\n"));
+        deep.extend([&path, " type=dir mode=0755\n"]);
     }
     assert_eq!(verify(&project, deep.as_bytes(), 4_099, 0), (13, vec!["too-deep"]));
 }

@@ -46,21 +46,21 @@ fn a_changed_policy_or_key_is_refused_whatever_it_says() {
         ("an empty policy", |p| p.write("cacheseal.toml", "")),
         ("a link to the same policy", |p| {
             p.rename("cacheseal.toml", "other.toml");
-            p.relink("cacheseal.toml", "other.toml")
+            p.relink("cacheseal.toml", "other.toml");
         }),
         ("a fifo for a policy", |p| fifo(&p.path("cacheseal.toml"))),
         ("a directory for a policy", |p| {
             remove(&p.path("cacheseal.toml"));
-            p.write("cacheseal.toml/x", "")
+            p.write("cacheseal.toml/x", "");
         }),
         ("another key", |p| {
             let key = fs::read(p.path("keys/other.pub")).unwrap();
-            p.write("keys/job.pub", key)
+            p.write("keys/job.pub", key);
         }),
         ("the key of a stranger", |p| p.write("keys/job.pub", crate::harness::key("stranger").public().to_pem())),
         ("the same key in other bytes", |p| {
             let key = fs::read_to_string(p.path("keys/job.pub")).unwrap();
-            p.write("keys/job.pub", key.replace('\n', "\r\n"))
+            p.write("keys/job.pub", key.replace('\n', "\r\n"));
         }),
         ("no key", |p| remove(&p.path("keys/job.pub"))),
         ("no keys", |p| remove(&p.path("keys"))),
@@ -69,7 +69,7 @@ fn a_changed_policy_or_key_is_refused_whatever_it_says() {
         ("a fifo for a key", |p| fifo(&p.path("keys/job.pub"))),
         ("a link to the same keys", |p| {
             p.rename("keys", "keys2");
-            p.relink("keys", "keys2")
+            p.relink("keys", "keys2");
         }),
     ];
     for (what, tamper) in cases {
@@ -77,10 +77,9 @@ fn a_changed_policy_or_key_is_refused_whatever_it_says() {
         project.seal();
         let pin = digest(&project);
         tamper(&project);
-        eprintln!("{what}");
         for gate in ["any", "exact", "nosuch"] {
             let verify = ["verify", "deps", "--gate", gate, "--policy-sha256", &pin];
-            project.json(&verify).expect(15, &["policy-changed"]);
+            project.json(&verify).expect_of(what, 15, &["policy-changed"]);
         }
     }
 }
@@ -169,11 +168,10 @@ fn a_policy_that_means_nothing_is_an_error_with_its_place() {
         assert!(POLICY.contains(from), "{what}");
         project.write("cacheseal.toml", POLICY.replacen(from, to, 1));
         let verdict = project.verify("any");
-        eprintln!("{what}");
-        verdict.expect_error(5, code);
+        verdict.expect_error_of(what, 5, code);
         let message = verdict.json["error"]["message"].as_str().unwrap();
         assert!(message.contains(place), "{what}: {message}");
-        project.try_seal().expect_error(5, code);
+        project.try_seal().expect_error_of(what, 5, code);
     }
 }
 
@@ -196,10 +194,9 @@ fn a_key_that_proves_nothing_is_an_error() {
         let project = Project::new();
         project.seal();
         project.write("keys/job.pub", bytes);
-        eprintln!("{what}");
-        project.verify("any").expect_error(5, code);
-        project.try_seal().expect_error(5, code);
-        project.json(&["policy", "digest"]).expect_error(5, code);
+        project.verify("any").expect_error_of(what, 5, code);
+        project.try_seal().expect_error_of(what, 5, code);
+        project.json(&["policy", "digest"]).expect_error_of(what, 5, code);
     }
 }
 
@@ -242,7 +239,10 @@ fn home_is_an_absolute_path_or_none() {
         if let Some(home) = home {
             command.env("HOME", home);
         }
-        eprintln!("{home:?}");
-        crate::harness::Run::of(command.output().unwrap()).verdict().expect_error(5, "no-home");
+        crate::harness::Run::of(command.output().unwrap()).verdict().expect_error_of(
+            format_args!("{home:?}"),
+            5,
+            "no-home",
+        );
     }
 }

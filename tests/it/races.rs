@@ -112,7 +112,7 @@ fn a_file_exchanged_with_a_link_or_a_fifo_is_never_followed() {
     project.relink("link", project.outside("good"));
     fifo(&project.path("fifo"));
     let (link, pipe) = (project.path("link"), project.path("fifo"));
-    let turn = |round: usize| exchange(&inside, if round % 2 == 0 { &link } else { &pipe });
+    let turn = |round: usize| exchange(&inside, if round.is_multiple_of(2) { &link } else { &pipe });
     let codes = ["digest-mismatch", "type-mismatch", "special-file", "changed-while-read"];
     never_trusted(&root, &manifest, turn, &codes);
 }

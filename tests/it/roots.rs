@@ -44,11 +44,11 @@ fn every_component_of_a_root_is_a_real_directory() {
         ("a root is a link to itself", |p| p.relink("vendor/bundle", "bundle")),
         ("a root is a file", |p| {
             remove(&p.path("vendor/bundle"));
-            p.write("vendor/bundle", "a")
+            p.write("vendor/bundle", "a");
         }),
         ("a directory above a root is a file", |p| {
             remove(&p.path("vendor"));
-            p.write("vendor", "a")
+            p.write("vendor", "a");
         }),
         ("a root is a fifo", |p| fifo(&p.path("vendor/bundle"))),
         ("a root in home is a link", |p| link_away(p, "../home/.tool/store")),
@@ -59,11 +59,10 @@ fn every_component_of_a_root_is_a_real_directory() {
         project.seal();
         project.verify("any").expect(0, &[]);
         tamper(&project);
-        eprintln!("{what}");
-        project.verify("any").expect(11, &["unsafe-root"]);
-        project.try_seal().expect(11, &["unsafe-root"]);
+        project.verify("any").expect_of(what, 11, &["unsafe-root"]);
+        project.try_seal().expect_of(what, 11, &["unsafe-root"]);
         remove(&project.seal_path());
-        project.verify("any").expect(10, &["no-seal", "unsafe-root"]);
+        project.verify("any").expect_of(what, 10, &["no-seal", "unsafe-root"]);
     }
 }
 
@@ -90,7 +89,7 @@ fn a_miss_is_only_where_there_is_nothing_at_all() {
             "a link in a root",
             |p| {
                 make(p, "vendor/bundle");
-                p.relink("vendor/bundle/x", "y")
+                p.relink("vendor/bundle/x", "y");
             },
             10,
             &["no-seal"],
@@ -100,7 +99,7 @@ fn a_miss_is_only_where_there_is_nothing_at_all() {
             "a root that is a link",
             |p| {
                 make(p, "vendor");
-                p.relink("vendor/bundle", "y")
+                p.relink("vendor/bundle", "y");
             },
             10,
             &["no-seal", "unsafe-root"],
@@ -113,7 +112,7 @@ fn a_miss_is_only_where_there_is_nothing_at_all() {
             "a dangling link in place of the seal",
             |p| {
                 make(p, ".cacheseal");
-                p.relink(".cacheseal/deps", "y")
+                p.relink(".cacheseal/deps", "y");
             },
             10,
             &["malformed-seal"],
@@ -122,8 +121,7 @@ fn a_miss_is_only_where_there_is_nothing_at_all() {
     for (what, restore, exit, codes) in cases {
         let project = Project::empty(DEEP);
         restore(&project);
-        eprintln!("{what}");
-        project.verify("any").expect(*exit, codes);
+        project.verify("any").expect_of(what, *exit, codes);
         // A miss may be allowed; nothing else may.
         let allowed = project.verify_with(&["--allow-miss"]);
         let exit = if *exit == 3 { 0 } else { *exit };

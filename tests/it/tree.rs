@@ -15,8 +15,7 @@ pub(crate) fn each_is_refused(cases: &[(&str, Tamper, &[&str])]) {
         let project = Project::new();
         project.seal();
         tamper(&project);
-        eprintln!("{what}");
-        project.verify("any").expect(11, codes);
+        project.verify("any").expect_of(what, 11, codes);
     }
 }
 
@@ -78,7 +77,7 @@ fn removals_and_renames_are_refused() {
             "row 9: all roots",
             |p| {
                 remove(&p.path("deps"));
-                remove(&p.home().join("store"))
+                remove(&p.home().join("store"));
             },
             &["missing-entry"],
         ),
@@ -172,7 +171,7 @@ fn what_cannot_be_read_is_not_trusted() {
             "a changed file beside it",
             |p| {
                 p.chmod("deps/pkg", 0);
-                p.write("deps/tool", "x")
+                p.write("deps/tool", "x");
             },
             11,
             &["digest-mismatch", "unreadable"],
@@ -184,8 +183,7 @@ fn what_cannot_be_read_is_not_trusted() {
         let verify = ["verify", "deps", "--gate", "any", "--trust-checkout"];
         project.run_unprivileged(&verify).verdict().expect(0, &[]);
         tamper(&project);
-        eprintln!("{what}");
-        project.run_unprivileged(&verify).verdict().expect(*exit, codes);
+        project.run_unprivileged(&verify).verdict().expect_of(what, *exit, codes);
     }
 }
 
