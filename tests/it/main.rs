@@ -6,6 +6,7 @@ mod architecture;
 mod disposal;
 mod dsse;
 mod ed25519;
+mod faults;
 mod flips;
 mod forge;
 mod harness;
