@@ -25,6 +25,13 @@ pub struct Checkout {
 pub enum Lockfiles {
     /// Nothing vouches for them: a restore may have written them.
     Unpinned,
+    /// One of them could not be read, so nothing is known of any: an I/O error, never a seal for another lockfile.
+    Unreadable {
+        /// Its path in the policy.
+        path: String,
+        /// Why.
+        found: String,
+    },
     /// Their SHA-256 in the order of the policy; `None` for one that is not there.
     Known(Vec<Option<Digest>>),
 }
@@ -104,10 +111,17 @@ impl Rules<'_> {
         if edge.gate.lockfile == LockfileRule::Any {
             return;
         }
-        let Lockfiles::Known(digests) = checkout else {
-            let found = "only the policy is pinned: the restore may have written the lockfiles too";
-            self.refuse(Code::UnpinnedLockfile, "lockfiles that something vouches for", found);
-            return;
+        let digests = match checkout {
+            Lockfiles::Known(digests) => digests,
+            Lockfiles::Unreadable { path, found } => {
+                self.refuse(Code::Unreadable, format!("the checkout's {}", shown(path)), found.as_str());
+                return;
+            }
+            Lockfiles::Unpinned => {
+                let found = "only the policy is pinned: the restore may have written the lockfiles too";
+                self.refuse(Code::UnpinnedLockfile, "lockfiles that something vouches for", found);
+                return;
+            }
         };
         for (at, sealed) in predicate.lockfiles.iter().enumerate() {
             let checkout = digests.get(at).copied().flatten();

@@ -7,4 +7,5 @@ mod dsse;
 mod ed25519;
 mod harness;
 mod keys;
+mod lockfiles;
 mod tree;
