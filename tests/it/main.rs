@@ -6,6 +6,8 @@ mod architecture;
 mod dsse;
 mod ed25519;
 mod harness;
+#[cfg(feature = "judges")]
+mod judges;
 mod keys;
 mod lockfiles;
 mod tree;
