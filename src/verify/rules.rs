@@ -25,8 +25,13 @@ pub struct Checkout {
 pub enum Lockfiles {
     /// Nothing vouches for them: a restore may have written them.
     Unpinned,
-    /// At least one could not be read, and is refused for that.
-    Unreadable,
+    /// One of them could not be read, so nothing is known of any: an I/O error, never a seal for another lockfile.
+    Unreadable {
+        /// Its path in the policy.
+        path: String,
+        /// Why.
+        found: String,
+    },
     /// Their SHA-256 in the order of the policy; `None` for one that is not there.
     Known(Vec<Option<Digest>>),
 }
@@ -117,7 +122,10 @@ impl Rules<'_> {
         }
         let digests = match checkout {
             Lockfiles::Known(digests) => digests,
-            Lockfiles::Unreadable => return,
+            Lockfiles::Unreadable { path, found } => {
+                self.refuse(Code::Unreadable, format!("the checkout's {}", shown(path)), found.as_str());
+                return;
+            }
             Lockfiles::Unpinned => {
                 let found = "only the policy is pinned: the restore may have written the lockfiles too";
                 self.refuse(Code::UnpinnedLockfile, "lockfiles that something vouches for", found);

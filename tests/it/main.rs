@@ -12,8 +12,11 @@ mod flips;
 mod forge;
 mod harness;
 mod init;
+#[cfg(feature = "judges")]
+mod judges;
 mod keys;
 mod keys_cli;
+mod lockfiles;
 mod manifests;
 mod output;
 mod policy_use;
