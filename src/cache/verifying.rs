@@ -201,9 +201,13 @@ impl<'a> Run<'a> {
         for path in &self.request.edge.cache.lockfiles {
             match self.request.workspace.lockfile(path, self.limits.lockfile_bytes_max) {
                 Ok(digest) => digests.push(digest),
+                Err(ReadError::Io(error)) => {
+                    return Lockfiles::Unreadable { path: path.clone(), found: error.to_string() };
+                }
+                // Something stands in its place.
                 Err(error) => {
                     self.refuse(Code::Unreadable, path, "a lockfile", format!("it {error}"));
-                    return Lockfiles::Unreadable;
+                    digests.push(None);
                 }
             }
         }

@@ -20,6 +20,7 @@ mod setup;
 mod unwritable;
 mod verify;
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -30,7 +31,7 @@ use context::Context;
 use failure::Failure;
 use outcome::Outcome;
 
-use crate::base::Exit;
+use crate::base::{Code, Exit};
 use crate::report::error_json;
 
 /// Runs the program. The exit status is fixed before anything is written, so a closed pipe does not change it.
@@ -38,12 +39,7 @@ use crate::report::error_json;
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version go to stdout with 0, mistakes to stderr with 2.
-            let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.number());
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(error) => return no_command(&error),
     };
     let name = cli.command.name();
     let (exit, shown) = match dispatch(cli.command, &Context::of_process()) {
@@ -62,15 +58,46 @@ pub fn run() -> ExitCode {
     ExitCode::from(exit.number())
 }
 
+/// Help and version go to stdout with 0, mistakes to stderr with 2; as JSON, if that is what was asked for.
+fn no_command(error: &clap::Error) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(Exit::Usage.number());
+    if error.use_stderr() && asks_for_json() {
+        let text = error.to_string();
+        let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+        context::to_stdout(&json_line(&error_json("cacheseal", Code::Usage, Exit::Usage, message, &[])));
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(code)
+}
+
+/// Whether `--format json` is among arguments that could not be parsed.
+fn asks_for_json() -> bool {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    arguments.iter().any(|one| one == "--format=json")
+        || arguments.windows(2).any(|pair| matches!(pair, [name, value] if name == "--format" && value == "json"))
+}
+
 enum Shown {
     Outcome(Outcome),
     Failure(Failure),
 }
 
+/// One line of printable ASCII. Much that JSON lets stand as it is could still move a cursor or reorder text.
 fn json_line(value: &Value) -> Vec<u8> {
-    let mut text = value.to_string().into_bytes();
-    text.push(b'\n');
-    text
+    let mut line = String::new();
+    for character in value.to_string().chars() {
+        if matches!(character, ' '..='~') {
+            line.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(line, "\\u{unit:04x}");
+            }
+        }
+    }
+    line.push('\n');
+    line.into_bytes()
 }
 
 fn dispatch(command: Command, context: &Context) -> Result<Outcome, Failure> {

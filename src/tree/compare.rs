@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::Options;
 use super::entry::{code_of, forbidden_bits, kind_of, place};
-use super::handle::{Directory, Kind, mode_of};
+use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::hardlinks::HardLinks;
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
@@ -275,7 +275,7 @@ impl Visit for CompareVisit<'_> {
             }
             return;
         };
-        match rustix::fs::fstat(at.fd) {
+        match stat_of(at.fd) {
             Ok(stat) => {
                 if let Some(found) = forbidden_bits(mode_of(&stat), false) {
                     let expected = "not writable by others".to_owned();

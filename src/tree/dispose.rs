@@ -2,8 +2,12 @@
 //! half removed in its place.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::AsRawFd as _;
+use std::os::fd::BorrowedFd;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use rustix::fs::OFlags;
 use rustix::fs::{AtFlags, Mode, RenameFlags};
 use rustix::io::Errno;
 
@@ -47,34 +51,36 @@ impl Directory {
     /// Moves the entry at `components` below this directory into a new directory beside it; what stands in
     /// place of one of the directories on the way is moved instead, and never entered. `None` if nothing is there.
     pub fn quarantine(&self, components: &[&str]) -> Result<Option<Quarantine>, DisposalError> {
+        Ok(self.move_away(components)?.map(|(_, quarantine)| quarantine))
+    }
+
+    /// Moves the entry away as [`Directory::quarantine`] does, then deletes it without following links.
+    pub fn purge(&self, components: &[&str]) -> Result<bool, DisposalError> {
+        let Some((parent, quarantine)) = self.move_away(components)? else { return Ok(false) };
+        remove_tree(&parent, quarantine.directory.as_bytes()).map_err(doing("delete it after it was moved"))?;
+        Ok(true)
+    }
+
+    /// Moves the entry away; also gives the directory that holds the new one.
+    fn move_away(&self, components: &[&str]) -> Result<Option<(Self, Quarantine)>, DisposalError> {
         let Some((parent, name)) = self.parent_of(components).map_err(doing("reach it"))? else { return Ok(None) };
         if parent.kind_of(name).map_err(doing("look at it"))?.is_none() {
             return Ok(None);
         }
         let (directory, inside) = parent.new_quarantine().map_err(doing("create a directory beside it"))?;
-        let moved = rustix::fs::renameat_with(parent.fd(), name, inside.fd(), name, RenameFlags::NOREPLACE);
-        let moved = moved.or_else(|errno| match errno {
-            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => {
-                rustix::fs::renameat(parent.fd(), name, inside.fd(), name)
-            }
+        let moved = move_into(&parent, name, &inside).or_else(|errno| match errno {
+            // A directory that its owner may not write cannot be moved out of its parent.
+            Errno::ACCESS if open_to_owner(&parent, name.as_bytes()).is_ok() => move_into(&parent, name, &inside),
             errno => Err(errno),
         });
         match moved {
-            Ok(()) => Ok(Some(Quarantine { directory, name: name.to_owned() })),
+            Ok(()) => Ok(Some((parent, Quarantine { directory, name: name.to_owned() }))),
             Err(errno) => {
                 // An empty directory of ours is no use to anyone.
                 let _: Result<(), Errno> = rustix::fs::unlinkat(parent.fd(), &directory, AtFlags::REMOVEDIR);
                 Err(doing("move it")(errno))
             }
         }
-    }
-
-    /// Moves the entry away as [`Directory::quarantine`] does, then deletes it without following links.
-    pub fn purge(&self, components: &[&str]) -> Result<bool, DisposalError> {
-        let Some(quarantine) = self.quarantine(components)? else { return Ok(false) };
-        let Some((parent, _)) = self.parent_of(components).map_err(doing("reach it"))? else { return Ok(true) };
-        remove_tree(&parent, quarantine.directory.as_bytes()).map_err(doing("delete it after it was moved"))?;
-        Ok(true)
     }
 
     /// Deletes the entry `name` and all below it, without following links. No error if nothing is there.
@@ -114,6 +120,45 @@ impl Directory {
     }
 }
 
+/// Moves `name` from one directory to another that has none of that name.
+fn move_into(from: &Directory, name: &str, to: &Directory) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(from.fd(), name, to.fd(), name, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rustix::fs::renameat(from.fd(), name, to.fd(), name),
+        moved => moved,
+    }
+}
+
+/// Opens the directory `name` after giving its owner every right to it: whoever may delete it may do so whatever
+/// its mode says.
+fn open_to_owner(parent: &Directory, name: &[u8]) -> io::Result<Found<Directory>> {
+    let found = match parent.child(name) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            unlock(parent.fd(), name)?;
+            parent.child(name)?
+        }
+        found => found?,
+    };
+    if let Found::There(directory) = &found {
+        rustix::fs::fchmod(directory.fd(), Mode::RWXU)?;
+    }
+    Ok(found)
+}
+
+/// Changes the mode of a directory that cannot be opened, without following a symlink: by the path of a handle
+/// that allows nothing else, because before Linux 6.6 no call takes a name and does not follow it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn unlock(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    rustix::fs::chmod(format!("/proc/self/fd/{}", handle.as_raw_fd()), Mode::RWXU)
+}
+
+/// Changes the mode of a directory that cannot be opened, without following a symlink.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn unlock(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+    rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::SYMLINK_NOFOLLOW)
+}
+
 fn doing<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> DisposalError {
     move |error| DisposalError { doing, source: error.into() }
 }
@@ -122,14 +167,14 @@ fn doing<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> DisposalE
 ///
 /// Directories below it are first moved up beside one another, so that two handles are enough at any depth.
 pub(super) fn remove_tree(parent: &Directory, name: &[u8]) -> io::Result<()> {
-    match parent.child(name)? {
+    match open_to_owner(parent, name)? {
         Found::Absent => return Ok(()),
         Found::Unsafe { .. } => return Ok(rustix::fs::unlinkat(parent.fd(), name, AtFlags::empty())?),
         Found::There(top) => {
             let mut moved_up = Flattened { top: &top, count: 0, waiting: Vec::new() };
             moved_up.clear(&top)?;
             while let Some(name) = moved_up.waiting.pop() {
-                if let Found::There(directory) = top.child(&name)? {
+                if let Found::There(directory) = open_to_owner(&top, &name)? {
                     moved_up.clear(&directory)?;
                 }
                 rustix::fs::unlinkat(top.fd(), &*name, AtFlags::REMOVEDIR)?;
@@ -149,8 +194,6 @@ struct Flattened<'a> {
 impl Flattened<'_> {
     /// Empties `directory`: deletes what is no directory, moves directories up to `top`.
     fn clear(&mut self, directory: &Directory) -> io::Result<()> {
-        // What is read-only to its owner can still be deleted by them.
-        rustix::fs::fchmod(directory.fd(), Mode::RWXU)?;
         let mut names = Names::default();
         names.read(directory.fd())?;
         let in_top = std::ptr::eq(directory, self.top);
@@ -164,20 +207,20 @@ impl Flattened<'_> {
             } else if in_top {
                 self.waiting.push(name.to_vec());
             } else {
-                let up = self.move_up(directory.fd(), name)?;
+                let up = self.move_up(directory, name)?;
                 self.waiting.push(up);
             }
         }
         Ok(())
     }
 
-    fn move_up(&mut self, directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Vec<u8>> {
+    fn move_up(&mut self, directory: &Directory, name: &[u8]) -> io::Result<Vec<u8>> {
         // A directory that its owner may not write cannot be moved out of its parent.
-        rustix::fs::fchmod(super::handle::open_directory(directory, name)?, Mode::RWXU)?;
+        open_to_owner(directory, name)?;
         loop {
             self.count += 1;
             let up = format!(".cacheseal-{}", self.count).into_bytes();
-            match rustix::fs::renameat_with(directory, name, self.top.fd().as_fd(), &*up, RenameFlags::NOREPLACE) {
+            match rustix::fs::renameat_with(directory.fd(), name, self.top.fd(), &*up, RenameFlags::NOREPLACE) {
                 Ok(()) => return Ok(up),
                 Err(Errno::EXIST | Errno::NOTEMPTY) => {}
                 Err(errno) => return Err(errno.into()),

@@ -137,6 +137,11 @@ pub(super) fn mode_of(stat: &Stat) -> u32 {
     u32::from(stat.st_mode)
 }
 
+/// The stat of an open file. Network file systems let signals interrupt even this.
+pub(super) fn stat_of(fd: BorrowedFd<'_>) -> Result<Stat, Errno> {
+    retry_on_intr(|| rustix::fs::fstat(fd))
+}
+
 /// Opens the directory `name` in `parent`, never through a symlink.
 pub(super) fn open_directory(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
     retry_on_intr(|| rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()))

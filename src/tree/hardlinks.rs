@@ -1,6 +1,6 @@
 //! Hard links: a file whose other names lie outside the roots can be changed through them after it was verified.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use rustix::fs::Stat;
 
@@ -34,7 +34,7 @@ impl HardLinks {
 
     /// A refusal for every name of a file that has more names than were met. Ask only when all roots have been walked.
     pub fn outside(self) -> impl Iterator<Item = Refusal> {
-        let mut met: HashMap<(u64, u64), u64> = HashMap::new();
+        let mut met: BTreeMap<(u64, u64), u64> = BTreeMap::new();
         for link in &self.0 {
             *met.entry((link.device, link.inode)).or_default() += 1;
         }

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 use zeroize::Zeroize as _;
 
-use super::handle::{Directory, Kind, mode_of};
+use super::handle::{Directory, Kind, mode_of, stat_of};
 use crate::base::{Algorithm, Digest, Hasher};
 
 /// Why a file could not be read as a whole.
@@ -83,7 +83,7 @@ pub(super) fn open_file(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OpenFi
         Err(errno @ (Errno::LOOP | Errno::NXIO | Errno::NODEV)) => return Err(not_regular(directory, name, errno)),
         Err(errno) => return Err(errno.into()),
     };
-    let stat = rustix::fs::fstat(&fd)?;
+    let stat = stat_of(fd.as_fd())?;
     match Kind::of_stat(&stat) {
         Kind::File => Ok(OpenFile { fd, stat }),
         kind => Err(ReadError::NotRegular(kind)),
@@ -118,7 +118,7 @@ impl OpenFile {
             take(piece.get(..read).unwrap_or_default());
             left = left.saturating_sub(read as u64);
         }
-        if same_file_state(&self.stat, &rustix::fs::fstat(&self.fd)?) { Ok(()) } else { Err(ReadError::Changed) }
+        if same_file_state(&self.stat, &stat_of(self.fd.as_fd())?) { Ok(()) } else { Err(ReadError::Changed) }
     }
 
     /// The digest of its bytes.
@@ -211,7 +211,7 @@ pub fn read_named_file(path: &std::path::Path, max: u64) -> Result<(Vec<u8>, u32
         Err(Errno::NOENT) => return Err(ReadError::Absent),
         Err(errno) => return Err(errno.into()),
     };
-    let stat = rustix::fs::fstat(fd.as_fd())?;
+    let stat = stat_of(fd.as_fd())?;
     match Kind::of_stat(&stat) {
         Kind::File => {
             let file = OpenFile { fd, stat };

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::Options;
 use super::entry::{code_of, forbidden_bits, kind_of, place};
-use super::handle::{Directory, Kind, mode_of};
+use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
 use super::walk::{At, Trail, Visit, Worker, walk};
@@ -139,7 +139,7 @@ impl Visit for SnapshotVisit<'_> {
         if !self.limits(at, names, worker) {
             return;
         }
-        match rustix::fs::fstat(at.fd) {
+        match stat_of(at.fd) {
             Ok(stat) => {
                 if let Some(found) = forbidden_bits(mode_of(&stat), false) {
                     let path = at.trail.path(b"");

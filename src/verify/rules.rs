@@ -26,8 +26,13 @@ pub struct Checkout {
 pub enum Lockfiles {
     /// Nothing vouches for them: a restore may have written them.
     Unpinned,
-    /// At least one could not be read, and is refused for that.
-    Unreadable,
+    /// One of them could not be read, so nothing is known of any: an I/O error, never a seal for another lockfile.
+    Unreadable {
+        /// Its path in the policy.
+        path: String,
+        /// Why.
+        found: String,
+    },
     /// Their SHA-256 in the order of the policy; `None` for one that is not there.
     Known(Vec<Option<Digest>>),
 }
@@ -162,7 +167,11 @@ impl Rules<'_, '_> {
         let origin = self.origin(self.edge.gate.lines.lockfile);
         let digests = match checkout {
             Lockfiles::Known(digests) => digests,
-            Lockfiles::Unreadable => return,
+            Lockfiles::Unreadable { path, found } => {
+                let expected = format!("the checkout's {}", shown(path));
+                self.trail.rule(Code::Unreadable, false, expected, found.as_str(), origin);
+                return;
+            }
             Lockfiles::Unpinned => {
                 let found = "only the policy is pinned: the restore may have written the lockfiles too";
                 self.trail.rule(Code::UnpinnedLockfile, false, "lockfiles that something vouches for", found, origin);

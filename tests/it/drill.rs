@@ -27,7 +27,9 @@ fn state(path: &Path, out: &mut BTreeSet<String>) {
     let times = (stat.mtime(), stat.mtime_nsec(), stat.ctime(), stat.ctime_nsec());
     out.insert(format!("{} {} {} {:o} {times:?}", path.display(), stat.ino(), stat.len(), stat.mode()));
     if stat.is_dir() {
-        fs::read_dir(path).unwrap().for_each(|entry| state(&entry.unwrap().path(), out));
+        for entry in fs::read_dir(path).unwrap() {
+            state(&entry.unwrap().path(), out);
+        }
     }
 }
 

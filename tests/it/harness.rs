@@ -1,6 +1,7 @@
 //! A throw-away project, and the real binary run in it with a clean environment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -170,8 +171,12 @@ impl Project {
 
     /// Seals with the binary and the key `job`; must work.
     pub(crate) fn seal(&self) {
-        let run = self.run(&["seal", "deps", "--key", self.private_key("job").to_str().unwrap()]);
-        assert_eq!(run.code, Some(0), "{}{}", run.stdout, run.stderr);
+        self.try_seal().expect(0, &[]);
+    }
+
+    /// Seals with the binary and the key `job`, as JSON.
+    pub(crate) fn try_seal(&self) -> Verdict {
+        self.json(&["seal", "deps", "--key", self.private_key("job").to_str().unwrap()])
     }
 
     /// Seals in this process, so that clock, platform, key and source can be chosen.
@@ -195,7 +200,7 @@ impl Project {
         .unwrap();
     }
 
-    fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> Policy {
         let text = fs::read(self.path("cacheseal.toml")).unwrap();
         let document = Document::parse("cacheseal.toml", &text).unwrap();
         let files = document.files().into_iter().map(|file| (file.to_owned(), fs::read(self.path(file)).unwrap()));
@@ -203,24 +208,27 @@ impl Project {
         document.resolve(&files).unwrap()
     }
 
-    fn canonical_root(&self) -> PathBuf {
+    pub(crate) fn canonical_root(&self) -> PathBuf {
         fs::canonicalize(self.root()).unwrap()
     }
 
-    fn canonical_home(&self) -> PathBuf {
+    pub(crate) fn canonical_home(&self) -> PathBuf {
         fs::canonicalize(self.home()).unwrap()
     }
 
     /// `verify deps` at a gate, the checkout trusted, as JSON.
     pub(crate) fn verify(&self, gate: &str) -> Verdict {
-        self.verify_with(&["verify", "deps", "--gate", gate, "--trust-checkout"])
+        self.json(&["verify", "deps", "--gate", gate, "--trust-checkout"])
     }
 
-    /// Any `verify` command, as JSON.
-    pub(crate) fn verify_with(&self, arguments: &[&str]) -> Verdict {
-        let run = self.run(&[arguments, &["--format", "json"]].concat());
-        let json = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{}{}", run.stdout, run.stderr));
-        Verdict { code: run.code, json }
+    /// `verify deps` at the gate `any`, the checkout trusted, with more arguments, as JSON.
+    pub(crate) fn verify_with(&self, more: &[&str]) -> Verdict {
+        self.json(&[&["verify", "deps", "--gate", "any", "--trust-checkout"], more].concat())
+    }
+
+    /// Any command, as JSON.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Verdict {
+        self.run(&[arguments, &["--format", "json"]].concat()).verdict()
     }
 }
 
@@ -228,6 +236,13 @@ impl Run {
     pub(crate) fn of(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Its output as JSON: one object and nothing else on stdout.
+    #[track_caller]
+    pub(crate) fn verdict(&self) -> Verdict {
+        let json = serde_json::from_str(&self.stdout).unwrap_or_else(|_| panic!("{}{}", self.stdout, self.stderr));
+        Verdict { code: self.code, json }
     }
 }
 
@@ -240,22 +255,40 @@ pub(crate) struct Verdict {
 impl Verdict {
     /// The codes of all refusals, each once.
     pub(crate) fn codes(&self) -> BTreeSet<String> {
-        self.json["counts"].as_object().map(|counts| counts.keys().cloned().collect()).unwrap_or_default()
+        let listed = self.json["refusals"].as_array().into_iter().flatten();
+        let listed: BTreeSet<_> = listed.map(|refusal| refusal["code"].as_str().unwrap().to_owned()).collect();
+        // `verify` counts them too, and what it counts it lists.
+        if let Some(counts) = self.json["counts"].as_object() {
+            assert_eq!(counts.keys().cloned().collect::<BTreeSet<_>>(), listed, "{:#}", self.json);
+        }
+        listed
     }
 
     /// Asserts the exit status and that exactly these codes were given.
     #[track_caller]
     pub(crate) fn expect(&self, exit: i32, codes: &[&str]) {
+        self.expect_of("", exit, codes);
+    }
+
+    /// The same for one row of a table.
+    #[track_caller]
+    pub(crate) fn expect_of(&self, row: impl Display, exit: i32, codes: &[&str]) {
         let expected: BTreeSet<String> = codes.iter().map(|code| (*code).to_owned()).collect();
-        assert_eq!((self.code, self.codes()), (Some(exit), expected), "{:#}", self.json);
-        assert_eq!(self.json["exit"], exit, "{:#}", self.json);
+        assert_eq!((self.code, self.codes()), (Some(exit), expected), "{row}: {:#}", self.json);
+        assert_eq!(self.json["exit"], exit, "{row}: {:#}", self.json);
     }
 
     /// Asserts the exit status and the code of an error that ended the command before a verdict.
     #[track_caller]
     pub(crate) fn expect_error(&self, exit: i32, code: &str) {
-        assert_eq!(self.code, Some(exit), "{:#}", self.json);
-        assert_eq!(self.json["error"]["code"], code, "{:#}", self.json);
+        self.expect_error_of("", exit, code);
+    }
+
+    /// The same for one row of a table.
+    #[track_caller]
+    pub(crate) fn expect_error_of(&self, row: impl Display, exit: i32, code: &str) {
+        assert_eq!(self.code, Some(exit), "{row}: {:#}", self.json);
+        assert_eq!(self.json["error"]["code"], code, "{row}: {:#}", self.json);
     }
 }
 

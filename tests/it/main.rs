@@ -3,11 +3,30 @@
 #![expect(clippy::disallowed_methods, reason = "tests read the repository and write to throw-away directories")]
 
 mod architecture;
+mod disposal;
 mod drill;
 mod dsse;
 mod ed25519;
+mod faults;
+mod flips;
+mod forge;
 mod harness;
+mod init;
+#[cfg(feature = "judges")]
+mod judges;
 mod keys;
+mod keys_cli;
+mod lockfiles;
+mod manifests;
+mod output;
+mod policy_use;
+mod properties;
+mod races;
 mod readme;
+mod roots;
+mod scale;
+mod seal;
+mod statement;
 mod statement_lists;
 mod tree;
+mod types;

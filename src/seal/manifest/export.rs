@@ -3,8 +3,8 @@
 use super::{Entry, Manifest, Node, SIGNATURE};
 use crate::base::Algorithm;
 
-/// mtree(5) as NetBSD's `mtree -p ROOT -f FILE` checks it: names with glob characters escaped too, since it
-/// would match them as patterns, and BLAKE3 digests left out, since it does not know them.
+/// mtree(5) as NetBSD's `mtree -p ROOT -f FILE` checks it: BLAKE3 digests left out, since it does not know them, and
+/// names that it would match as patterns written so that they match themselves alone.
 #[must_use]
 pub fn mtree(manifest: &Manifest) -> Vec<u8> {
     let mut out = SIGNATURE.as_bytes().to_vec();
@@ -32,11 +32,19 @@ pub fn mtree(manifest: &Manifest) -> Vec<u8> {
     out
 }
 
-fn escape_globs(out: &mut Vec<u8>, name: &[u8]) {
-    for byte in name {
-        match byte {
-            b'*' | b'?' | b'[' => out.extend_from_slice(format!("\\{byte:03o}").as_bytes()),
-            byte => crate::base::escape_into(out, std::slice::from_ref(byte)),
+/// mtree decodes a name, then takes it for a pattern if it holds a glob character, where a backslash makes the next
+/// character stand for itself. Other names are compared as they are.
+fn escape_globs(out: &mut Vec<u8>, path: &[u8]) {
+    for (number, name) in path.split(|byte| *byte == b'/').enumerate() {
+        if number > 0 {
+            out.push(b'/');
+        }
+        let is_pattern = name.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['));
+        for byte in name {
+            if is_pattern && matches!(byte, b'*' | b'?' | b'[' | b'\\') {
+                crate::base::escape_into(out, b"\\");
+            }
+            crate::base::escape_into(out, std::slice::from_ref(byte));
         }
     }
 }

@@ -1,0 +1,120 @@
+//! `init`: what it writes works as it is, and nothing is overwritten.
+
+use std::fs;
+
+use crate::forge::remove;
+use crate::harness::Project;
+
+/// A project without a policy.
+fn bare(lockfiles: &[&str]) -> Project {
+    let project = Project::empty("");
+    for name in ["cacheseal.toml", "keys", "deps.lock"] {
+        remove(&project.path(name));
+    }
+    for name in lockfiles {
+        project.write(name, "x\n");
+    }
+    project
+}
+
+#[test]
+fn without_a_lockfile_there_is_nothing_to_begin_with() {
+    let project = bare(&[]);
+    project.json(&["init"]).expect_error(5, "no-lockfile");
+    assert_eq!(fs::read_dir(project.root()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(project.home()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_init_writes_seals_and_verifies() {
+    let caches = [("Cargo.lock", "cargo"), ("package-lock.json", "npm"), ("go.sum", "go"), ("Gemfile.lock", "bundler")];
+    for (lockfile, cache) in caches {
+        let project = bare(&[lockfile]);
+        let init = project.json(&["init", "--project", "github.com/acme/app"]);
+        assert_eq!(init.code, Some(0), "{:#}", init.json);
+        let private = init.json["private"].as_str().unwrap();
+        assert!(private.starts_with(fs::canonicalize(project.home()).unwrap().to_str().unwrap()), "{private}");
+        fill(&project, cache);
+        project.json(&["seal", cache, "--key", private]).expect(0, &[]);
+        project.json(&["verify", cache, "--gate", "ci", "--trust-checkout"]).expect(0, &[]);
+        let pin = project.run(&["policy", "digest"]).stdout;
+        project.json(&["verify", cache, "--gate", "ci", "--policy-sha256", pin.trim_end()]).expect(0, &[]);
+        assert!(fs::read_to_string(project.path(".gitignore")).unwrap().lines().any(|line| line == ".cacheseal/"));
+    }
+}
+
+fn fill(project: &Project, cache: &str) {
+    let root = match cache {
+        "cargo" => "../home/.cargo/registry",
+        "npm" => "node_modules",
+        "go" => "../home/go/pkg/mod",
+        _ => "vendor/bundle",
+    };
+    project.write(&format!("{root}/a/b"), "x");
+}
+
+#[test]
+fn a_second_init_changes_nothing() {
+    let project = bare(&["Cargo.lock", "package-lock.json"]);
+    assert_eq!(project.run(&["init"]).code, Some(0));
+    let state = || {
+        let names = ["cacheseal.toml", "keys/deps-main.pub", ".gitignore"];
+        names.map(|name| fs::read(project.path(name)).unwrap())
+    };
+    let before = state();
+    project.json(&["init"]).expect_error(5, "file-exists");
+    assert_eq!(state(), before);
+    // Nor is a key overwritten when the policy is gone.
+    remove(&project.path("cacheseal.toml"));
+    project.json(&["init"]).expect_error(5, "file-exists");
+    assert!(!project.path("cacheseal.toml").exists());
+    remove(&project.path("keys"));
+    project.json(&["init"]).expect_error(5, "file-exists");
+    assert!(!project.path("cacheseal.toml").exists());
+    // A link that leads nowhere is something too.
+    project.relink("cacheseal.toml", "nowhere");
+    project.json(&["init"]).expect_error(5, "file-exists");
+    assert!(!project.path("nowhere").exists());
+}
+
+#[test]
+fn lines_are_added_to_gitignore_and_none_is_lost() {
+    let ours = ".cacheseal/\n.cacheseal-refused-*/\n";
+    for (before, after) in [
+        ("", ours.to_owned()),
+        ("target", format!("target\n{ours}")),
+        ("target\n", format!("target\n{ours}")),
+        (".cacheseal/\n", ".cacheseal/\n.cacheseal-refused-*/\n".to_owned()),
+        (".cacheseal-refused-*/\n.cacheseal/", ".cacheseal-refused-*/\n.cacheseal/".to_owned()),
+    ] {
+        let project = bare(&["Cargo.lock"]);
+        project.write(".gitignore", before);
+        assert_eq!(project.run(&["init"]).code, Some(0));
+        assert_eq!(fs::read_to_string(project.path(".gitignore")).unwrap(), after, "{before:?}");
+    }
+}
+
+#[test]
+fn the_private_key_goes_where_it_was_said() {
+    let project = bare(&["Cargo.lock"]);
+    let run = project.run(&["init", "--key-out", "-"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let line = run.stdout.lines().next().unwrap();
+    assert!(cacheseal::identity::SecretKey::from_line(line).is_ok());
+    assert_eq!(fs::read_dir(project.home()).unwrap().count(), 0);
+
+    let project = bare(&["Cargo.lock"]);
+    let out = project.outside("mine.key");
+    assert_eq!(project.run(&["init", "--key-out", out.to_str().unwrap()]).code, Some(0));
+    project.write("../home/.cargo/registry/a", "x");
+    project.json(&["seal", "cargo", "--key", out.to_str().unwrap()]).expect(0, &[]);
+}
+
+#[test]
+fn a_project_name_cannot_write_into_the_policy() {
+    for name in ["a\"\n[gate.evil]\nrequire = []", "a\u{1b}[2J", ""] {
+        let project = bare(&["Cargo.lock"]);
+        project.json(&["init", "--project", name]).expect_error(5, "malformed-policy");
+        assert!(!project.path("cacheseal.toml").exists() && !project.path("keys").exists(), "{name:?}");
+    }
+}

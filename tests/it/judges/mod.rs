@@ -1,0 +1,82 @@
+//! Tests whose judges are other programs: what openssl, mtree, strace and the rest say of our files, and what our
+//! files and runs are worth after them. A judge that is not installed fails its tests: it never skips them.
+#![expect(clippy::print_stdout, reason = "the figures of a sweep, for who runs it with `--nocapture`")]
+
+mod exports;
+mod faults;
+mod kills;
+mod openssl;
+mod points;
+mod realtrees;
+mod reference;
+mod restores;
+#[cfg(target_arch = "x86_64")]
+mod short_reads;
+mod tampering;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::harness::{Project, Run};
+
+/// Where another program is, which must be installed.
+pub(crate) fn judge_path(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("the judge `{program}` is not installed; `.ci/run` installs all of them"))
+}
+
+/// A command of another program.
+pub(crate) fn judge(program: &str) -> Command {
+    let mut command = Command::new(judge_path(program));
+    // Messages and escapes are compared: no translation, no guess at encodings.
+    command.env("LC_ALL", "C").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command that must work, and gives its output.
+#[track_caller]
+pub(crate) fn must(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}\n{}", told(&output));
+    output.stdout
+}
+
+/// Runs a command with `input` on its stdin.
+pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A judge that has seen enough may close its end.
+    let _: std::io::Result<()> = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+/// What a program said, for messages.
+pub(crate) fn told(output: &Output) -> String {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+/// A path as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Whether tests run as root, who alone may become others and mount.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Asserts that a run ended with `exit` and the error `code`.
+#[track_caller]
+pub(crate) fn assert_error(run: &Run, exit: i32, code: &str) {
+    let expected = format!("error[{code}]");
+    assert!(run.code == Some(exit) && run.stderr.starts_with(&expected), "{:?} {}{}", run.code, run.stdout, run.stderr);
+}
+
+impl Project {
+    /// Seals cache `deps` with the key `job`.
+    pub(crate) fn run_seal(&self) -> Run {
+        self.run(&["seal", "deps", "--threads", "1", "--key", text(&self.private_key("job"))])
+    }
+}

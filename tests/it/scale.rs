@@ -1,0 +1,97 @@
+//! Large, long and deep trees, row 74: sealed and verified as they are, and one change among all is found. Real sizes
+//! are for the benches; these are past the limits that careless code has.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+
+use crate::harness::Project;
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+fn open(path: &Path) -> OwnedFd {
+    openat(CWD, path, DIRECTORY, Mode::empty()).unwrap()
+}
+
+/// Makes directories one in the other, each by its parent's handle: the path is too long for the kernel.
+fn nest(mut at: OwnedFd, name: &str, levels: usize) -> OwnedFd {
+    for _ in 0..levels {
+        mkdirat(&at, name, Mode::RWXU).unwrap();
+        at = openat(&at, name, DIRECTORY, Mode::empty()).unwrap();
+    }
+    at
+}
+
+fn write(directory: &OwnedFd, name: &str, contents: &[u8]) {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+    let file = openat(directory, name, flags, Mode::RUSR | Mode::WUSR).unwrap();
+    assert_eq!(rustix::io::write(&file, contents).unwrap(), contents.len());
+}
+
+/// Deletes the cache by the product's own means: those of the standard library take a handle for each level.
+#[track_caller]
+fn purge(project: &Project, exit: i32, codes: &[&str]) {
+    let verdict = project.verify_with(&["--on-refusal", "purge"]);
+    verdict.expect(exit, codes);
+    assert_eq!(verdict.json["disposal"], serde_json::json!(["roots and seal were deleted"]));
+    let left: Vec<_> = fs::read_dir(project.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_str().unwrap().starts_with(".cacheseal-")), "{left:?}");
+    assert!(!project.path("deps").exists());
+}
+
+#[test]
+fn three_thousand_levels_are_verified_to_the_bottom_and_deleted() {
+    let project = Project::new();
+    let bottom = nest(open(&project.path("deps")), "d", 3_000);
+    write(&bottom, "file", b"good");
+    project.seal();
+    project.verify("any").expect(0, &[]);
+    write(&bottom, "file", b"evil");
+    write(&bottom, "extra", b"");
+    purge(&project, 11, &["digest-mismatch", "extra-entry"]);
+}
+
+#[test]
+fn paths_longer_than_the_kernel_takes_are_verified() {
+    let project = Project::new();
+    let long = "n".repeat(255);
+    let bottom = nest(open(&project.path("deps")), &long, 40);
+    write(&bottom, &long, b"good");
+    project.seal();
+    project.verify("any").expect(0, &[]);
+    write(&bottom, &long, b"evil");
+    purge(&project, 11, &["digest-mismatch"]);
+}
+
+#[test]
+fn beyond_the_limits_nothing_is_sealed_and_additions_are_refused() {
+    for (name, levels, code) in [("d".to_owned(), 4_097, "too-deep"), ("n".repeat(255), 260, "path-too-long")] {
+        let project = Project::new();
+        project.seal();
+        let bottom = nest(open(&project.path("deps")), &name, levels);
+        write(&bottom, "file", b"x");
+        project.try_seal().expect(13, &[code]);
+        purge(&project, 11, &["extra-entry"]);
+    }
+}
+
+#[test]
+fn one_change_among_twenty_thousand_files_is_found() {
+    let project = Project::new();
+    for directory in 0..100 {
+        let path = project.path(&format!("deps/{directory}"));
+        fs::create_dir(&path).unwrap();
+        for file in 0..200 {
+            fs::write(path.join(format!("{file:0>255}")), format!("{directory} {file}")).unwrap();
+        }
+    }
+    project.seal();
+    project.verify("any").expect(0, &[]);
+    let path = project.path("deps/63").join(format!("{:0>255}", 117));
+    fs::write(&path, "64 117").unwrap();
+    let verdict = project.verify("any");
+    verdict.expect(11, &["digest-mismatch"]);
+    assert_eq!(verdict.json["counts"]["digest-mismatch"], 1);
+}
