@@ -243,7 +243,7 @@ impl<W: Write> Write for Tee<'_, W> {
 fn verify_own(written: &SealDirectory, statement: &Statement, request: &SealRequest<'_>) -> Result<(), SealError> {
     let limits = request.options.limits;
     let fault = |what: &dyn std::fmt::Display| SealError::NotAsWritten(what.to_string());
-    let bytes = written.file(ENVELOPE, limits.envelope_bytes_max).map_err(|error| fault(&error))?;
+    let bytes = read_back(written, ENVELOPE, limits.envelope_bytes_max)?;
     let envelope = UnverifiedEnvelope::parse(&bytes, limits).map_err(|error| fault(&error))?;
     let keys = [request.key.public()];
     let checked = envelope.verified_by(&keys);
@@ -259,6 +259,20 @@ fn verify_own(written: &SealDirectory, statement: &Statement, request: &SealRequ
     Ok(())
 }
 
+fn read_back(written: &SealDirectory, name: &str, max: u64) -> Result<Vec<u8>, SealError> {
+    written.file(name, max).map_err(|error| match error {
+        ReadError::Io(source) => StoreError::Io { doing: "read the seal back", source }.into(),
+        // No verifier would read it: the tree is too large to seal.
+        ReadError::TooLarge { .. } => {
+            let mut refusals = Refusals::new(1);
+            let expected = "a manifest that a verifier reads";
+            refusals.push(Refusal::new(Code::ManifestTooLarge, name, expected, format!("it {error}")));
+            SealError::Refused(refusals)
+        }
+        error => SealError::NotAsWritten(format!("`{name}` {error}")),
+    })
+}
+
 fn verify_own_manifest(
     written: &SealDirectory,
     name: &str,
@@ -267,7 +281,7 @@ fn verify_own_manifest(
     limits: &Limits,
 ) -> Result<(), SealError> {
     let fault = |what: String| SealError::NotAsWritten(format!("`{name}`: {what}"));
-    let bytes = written.file(name, limits.manifest_bytes_max).map_err(|error| fault(error.to_string()))?;
+    let bytes = read_back(written, name, limits.manifest_bytes_max)?;
     if Digest::sha256(&bytes) != sha256 {
         return Err(fault("its digest".to_owned()));
     }

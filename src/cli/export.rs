@@ -18,8 +18,7 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<Outcome, Failure> {
         form => listing(&seal, form, arguments.root.as_deref(), &limits)?,
     };
     to_stderr("note: exported without verifying the seal\n");
-    let json =
-        json!({ "version": 1, "command": "export", "verified": false, "content": String::from_utf8_lossy(&bytes) });
+    let json = json!({ "version": 1, "command": "export", "exit": 0, "verified": false, "content": String::from_utf8_lossy(&bytes) });
     Ok(Outcome { exit: Exit::Ok, output: bytes, json })
 }
 

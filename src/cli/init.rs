@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
     }
     output.extend_from_slice(next_steps(&caches, first, &shown_key).as_bytes());
     let json = json!({
-        "version": 1, "command": "init", "policy": POLICY, "project": project, "signer": SIGNER,
+        "version": 1, "command": "init", "exit": 0, "policy": POLICY, "project": project, "signer": SIGNER,
         "keyid": made.key.public().id().to_string(), "caches": caches.iter().map(|cache| &cache.name).collect::<Vec<_>>(),
         "private": if key_out == Path::new("-") { made.key.to_line().to_string() } else { key_out.to_string_lossy().into_owned() },
     });

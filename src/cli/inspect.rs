@@ -19,7 +19,7 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<Outcome, Failure> {
     let manifests = seal.manifests(&limits);
     let text = text(&seal, &keyids, manifests.as_ref().err());
     let json = json!({
-        "version": 1, "command": "inspect", "verified": false, "keyids": keyids, "statement": payload,
+        "version": 1, "command": "inspect", "exit": 0, "verified": false, "keyids": keyids, "statement": payload,
         "manifestsAsNamed": manifests.is_ok(),
     });
     Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json })

@@ -45,7 +45,7 @@ fn new(arguments: &KeyNewArguments) -> Result<Outcome, Failure> {
         text = format!("{}\n", *made.key.to_line());
     }
     let json = json!({
-        "version": 1, "command": "key new", "name": arguments.name, "keyid": keyid.to_string(), "public": made.public_file,
+        "version": 1, "command": "key new", "exit": 0, "name": arguments.name, "keyid": keyid.to_string(), "public": made.public_file,
         "private": if to_stdout { made.key.to_line().to_string() } else { arguments.out.to_string_lossy().into_owned() },
     });
     Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json })
@@ -97,7 +97,7 @@ fn show(arguments: &KeyShowArguments, context: &Context) -> Result<Outcome, Fail
         (Some(_), Some(signer)) => text.push_str(&scope(signer)),
     }
     let json = json!({
-        "version": 1, "command": "key show", "keyid": keyid.to_string(), "public": key.to_pem(),
+        "version": 1, "command": "key show", "exit": 0, "keyid": keyid.to_string(), "public": key.to_pem(),
         "signer": signer.map(|signer| signer.name.clone()),
     });
     Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json })

@@ -10,7 +10,7 @@ use super::setup::Setup;
 use crate::base::{Code, Escaped, Exit, Limits, plural};
 use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, cosign, seal};
 use crate::identity::SecretKey;
-use crate::report::{bytes_text, refusals_json, refusals_text};
+use crate::report::{bytes_text, counts_json, refusals_json, refusals_text};
 use crate::tree::{Options, ReadError, read_named_file};
 
 pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -45,7 +45,7 @@ fn refused(cache: &str, error: SealError) -> Result<Outcome, Failure> {
     let text = format!("refused: cache `{cache}` was not sealed\n{}", refusals_text(&refusals));
     let json = json!({
         "version": 1, "command": "seal", "verdict": "refused", "exit": exit.number(), "cache": cache,
-        "refusals": refusals_json(&refusals),
+        "refusals": refusals_json(&refusals), "counts": counts_json(&refusals),
     });
     Ok(Outcome { exit, output: text.into_bytes(), json })
 }

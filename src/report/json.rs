@@ -19,7 +19,7 @@ impl Report<'_> {
             "cache": self.cache,
             "gate": self.gate,
             "refusals": refusals_json(self.refusals),
-            "counts": counts(self.refusals),
+            "counts": counts_json(self.refusals),
             "seal": self.facts.map(facts),
             "warnings": self.facts.map(|facts| facts.warnings.clone()).unwrap_or_default(),
             "rules": self.rules.map(rules),
@@ -72,7 +72,9 @@ pub fn refusals_json(refusals: &Refusals) -> Value {
     Value::Array(refusals.iter().map(one).collect())
 }
 
-pub(crate) fn counts(refusals: &Refusals) -> Value {
+/// How many refusals there are of each code.
+#[must_use]
+pub fn counts_json(refusals: &Refusals) -> Value {
     Value::Object(refusals.counts().map(|(code, count)| (code.as_str().to_owned(), count.into())).collect())
 }
 

@@ -3,7 +3,7 @@
 mod json;
 mod text;
 
-pub use json::{error_json, refusals_json};
+pub use json::{counts_json, error_json, refusals_json};
 pub use text::{bytes_text, refusals_text};
 
 use crate::base::{Exit, Refusals};
