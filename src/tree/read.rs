@@ -92,8 +92,10 @@ pub(super) fn open_file(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OpenFi
 
 fn not_regular(directory: BorrowedFd<'_>, name: &[u8], errno: Errno) -> ReadError {
     match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| Kind::of_stat(&stat)) {
-        Ok(Kind::File) | Err(_) => errno.into(),
+        // It is not what it was when it was opened.
+        Ok(Kind::File) | Err(Errno::NOENT) => ReadError::Changed,
         Ok(kind) => ReadError::NotRegular(kind),
+        Err(_) => errno.into(),
     }
 }
 
