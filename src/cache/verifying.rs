@@ -167,13 +167,7 @@ impl<'a> Run<'a> {
         match directory.file(ENVELOPE, self.limits.envelope_bytes_max) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
-                let code = match error {
-                    ReadError::Absent => Code::NoSeal,
-                    ReadError::NotRegular(_) => Code::MalformedSeal,
-                    ReadError::TooLarge { .. } => Code::SealTooLarge,
-                    ReadError::Changed => Code::ChangedWhileRead,
-                    ReadError::Io(_) => Code::Unreadable,
-                };
+                let code = code_of(&error, Code::NoSeal, Code::SealTooLarge);
                 self.refuse(code, &place, "a regular file that stays as it is", format!("it {error}"));
                 None
             }
@@ -329,13 +323,7 @@ impl<'a> Run<'a> {
         let bytes = match directory.file(name, self.limits.manifest_bytes_max) {
             Ok(bytes) => bytes,
             Err(error) => {
-                let code = match error {
-                    ReadError::Absent => Code::ManifestMismatch,
-                    ReadError::NotRegular(_) => Code::MalformedSeal,
-                    ReadError::TooLarge { .. } => Code::ManifestTooLarge,
-                    ReadError::Changed => Code::ChangedWhileRead,
-                    ReadError::Io(_) => Code::Unreadable,
-                };
+                let code = code_of(&error, Code::ManifestMismatch, Code::ManifestTooLarge);
                 self.refuse(code, &place, "the manifest that was signed", format!("it {error}"));
                 return None;
             }
@@ -375,6 +363,17 @@ impl<'a> Run<'a> {
         let links_inside = self.request.edge.gate.links == LinkRule::Inside;
         let expected = Expectation { spelling: &sealed.path, manifest, links_inside };
         Some(compare(root, &expected, &self.request.options))
+    }
+}
+
+/// The code for a file of the seal that could not be read.
+fn code_of(error: &ReadError, absent: Code, too_large: Code) -> Code {
+    match error {
+        ReadError::Absent => absent,
+        ReadError::TooLarge { .. } => too_large,
+        ReadError::NotRegular(_) => Code::MalformedSeal,
+        ReadError::Changed => Code::ChangedWhileRead,
+        ReadError::Io(_) => Code::Unreadable,
     }
 }
 
