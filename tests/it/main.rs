@@ -23,6 +23,7 @@ mod policy_use;
 mod properties;
 mod races;
 mod readme;
+mod recipes;
 mod roots;
 mod scale;
 mod seal;
