@@ -253,7 +253,7 @@ codes! {
     UnusedSigner = "unused-signer", Findings;
     /// Lint: a signer that may seal none of the caches.
     IdleSigner = "idle-signer", Findings;
-    /// Lint: the last day of a key is less than 30 days away.
+    /// Lint: the last day of a key is at most 30 days away, and no other key of its signer outlives it.
     ExpiringKey = "expiring-key", Findings;
     /// A tampering was not refused as it must be.
     DrillFailed = "drill-failed", Internal;

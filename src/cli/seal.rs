@@ -1,5 +1,7 @@
 //! `seal`.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::arguments::{KeySource, SealArguments};
@@ -17,6 +19,13 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
     let setup = Setup::load(&arguments.policy.policy, context)?;
     let cache = setup.policy.cache(&arguments.cache)?;
     let key = secret_key(&arguments.key, &context.limits)?;
+    let mut bindings = BTreeMap::new();
+    for (name, value) in &arguments.bind {
+        if bindings.insert(name.clone(), value.clone()).is_some() {
+            let name = Escaped(name.as_bytes());
+            return Err(Failure::new(Code::Usage, format!("expected `--bind {name}=…` once, found it twice")));
+        }
+    }
     if arguments.add_signature {
         return add_signature(arguments, context, &setup, &key);
     }
@@ -29,7 +38,7 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         platform: Context::platform(),
         source: Context::source(),
         now: context.now,
-        bindings: arguments.bind.iter().cloned().collect(),
+        bindings,
         version: env!("CARGO_PKG_VERSION"),
         options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
     });

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Gate, Policy, Signer, Standing};
+use super::{Gate, Policy, Signer, SignerKey, Standing};
 use crate::base::Code;
 
 /// One finding.
@@ -68,6 +68,18 @@ impl Policy {
         }
     }
 
+    /// Whether another key of the signer, not recalled, can be used for longer.
+    fn is_replaced(&self, key: &SignerKey, signer: &Signer) -> bool {
+        signer.keys.iter().any(|other| {
+            let outlives = match (other.validity.end(), key.validity.end()) {
+                (None, _) => true,
+                (Some(end), Some(own)) => end > own,
+                (Some(_), None) => false,
+            };
+            other != key && outlives && self.revocations().of_key(&other.key.id()).is_none()
+        })
+    }
+
     fn lint_signer(&self, signer: &Signer, now: Timestamp, lints: &mut Vec<Lint>) {
         let name = &signer.name;
         if !self.gates().any(|gate| gate.signers.contains(name)) {
@@ -86,7 +98,7 @@ impl Policy {
             } else if key.validity.standing(now) == Standing::Expired {
                 let message = format!("`{}` of `{name}` was valid until {until}: remove it from the signer", key.file);
                 self.lint(lints, Code::ExpiredKey, key.line, message);
-            } else if key.validity.ends_soon(now) {
+            } else if key.validity.ends_soon(now) && !self.is_replaced(key, signer) {
                 let message = format!("`{}` of `{name}` is valid until {until}: add a new key beside it now", key.file);
                 self.lint(lints, Code::ExpiringKey, key.line, message);
             }

@@ -20,6 +20,7 @@ pub struct StarterCache {
 const HEAD: &str = "\
 # What cacheseal accepts, and from whom. Commit this file together with keys/. Unknown fields are errors.
 # Nothing here is a secret, and every change to it deserves a review: it decides which caches are trusted.
+# What is no longer trusted stands in keys/revoked.toml: see `cacheseal key revoke`.
 ";
 
 const CACHES: &str = "
@@ -39,7 +40,8 @@ const EXAMPLE_CACHE: &str = "
 
 const SIGNERS: &str = "
 # Signers: jobs that may seal, each with keys that are its alone.
-#   keys    public keys (Ed25519, PEM), at most 16; list the new and the old one while you rotate.
+#   keys    public keys (Ed25519, PEM), at most 16; list the new and the old one while you rotate. Each can have
+#           a first and a last day: { file = \"…\", valid_from = \"2026-01-01\", valid_until = \"2026-12-31\" }.
 #   caches  what the signer may seal: `*` is any run of characters but /, `**` any run at all.
 #   refs    branches and tags it may seal from, in the same patterns. Left out: any.
 #   jobs    CI jobs it may seal from, in the same patterns. Left out: any.
@@ -49,6 +51,8 @@ const GATES: &str = "
 # Gates: what a job demands before it uses a cache: `cacheseal verify CACHE --gate GATE`.
 #   require    the proofs that are needed. Never empty.
 #   signers    whose seals are accepted.
+#   threshold  how many of them must have signed. Left out: one.
+#   bindings   { name = \"value\" }: what a seal must say, as given to `cacheseal seal --bind`. Left out: nothing.
 #   max_age    how old a seal may be, in days (d), hours (h) or minutes (m).
 #   lockfile   \"exact\": sealed with the lockfiles of this checkout. \"any\": not compared, the cache may be stale.
 #   links      \"any\": symbolic links may lead out of the roots. \"inside\": they may not.
@@ -56,7 +60,8 @@ const GATES: &str = "
 ";
 
 const RELEASE: &str = "
-# For jobs that hold secrets or publish: sealed with the lockfiles of this very checkout, and lately.
+# For jobs that hold secrets or publish: sealed with the lockfiles of this very checkout, and lately. Lockfiles are
+# only compared where something vouches for them: a policy that is merely pinned does not (see docs/POLICY.md).
 [gate.release]
 ";
 

@@ -95,14 +95,18 @@ pub fn key_rules(sealed_at: Timestamp, now: Timestamp, policy: &Policy, signer: 
         });
     }
     let id = key.key.id();
-    let recalled = policy.revocations().of_key(&id).or_else(|| policy.revocations().of_signer(name, sealed_at));
+    let of_key = policy.revocations().of_key(&id).map(|entry| (entry, format!("key {}", id.short())));
+    let of_signer = || {
+        let entry = policy.revocations().of_signer(name, sealed_at)?;
+        Some((entry, format!("what `{name}` sealed at {sealed_at}")))
+    };
+    let recalled = of_key.or_else(of_signer);
     rules.push(Rule {
         code: Code::Revoked,
         expected: format!("a key and a signer `{name}` that are not revoked"),
-        found: recalled
-            .map_or_else(|| "not revoked".to_owned(), |entry| revoked(&format!("key {}", id.short()), &entry.reason)),
+        found: recalled.as_ref().map_or_else(|| "not revoked".to_owned(), |(entry, what)| revoked(what, &entry.reason)),
         met: recalled.is_none(),
-        origin: recalled.map_or(origin, |entry| entry.origin.clone()),
+        origin: recalled.map_or(origin, |(entry, _)| entry.origin.clone()),
     });
     rules
 }

@@ -19,20 +19,28 @@ fn each_lint_finds_its_fault_and_nothing_else() {
     let week = "max_age = '7d'";
     let second = "[signer.two]\nkeys = [{ file = 'keys/b.pub' }]\n";
     for (key, signer, gate, name, rest, expected) in [
-        ("", "", week, "release", "", None),
-        ("", "refs = ['refs/heads/*']", "max_age = '15d'", "release", "", None),
-        (", valid_until = '2027-11-22'", "", week, "release", "", None),
-        (", valid_until = '2026-11-21'", "", week, "release", "", Some((Code::ExpiredKey, 6))),
-        (", valid_until = '2026-11-22'", "", week, "release", "", Some((Code::ExpiringKey, 6))),
-        ("", "", "max_age = '16d'", "ci", "", Some((Code::LongMaxAge, 11))),
-        ("", "refs = ['refs/**']", week, "release", "", Some((Code::PullRequestSigner, 10))),
-        ("", "refs = ['refs/pull/*/head']", week, "deploy-eu", "", Some((Code::PullRequestSigner, 10))),
-        ("", "refs = ['refs/**']", week, "ci", "", None),
-        ("", "caches = ['cargo']", week, "ci", "", Some((Code::IdleSigner, 7))),
-        ("", "", week, "ci", second, Some((Code::UnusedSigner, 14))),
+        ("", "", week, "release", "", &[][..]),
+        ("", "refs = ['refs/heads/*']", "max_age = '15d'", "release", "", &[][..]),
+        (", valid_until = '2027-11-22'", "", week, "release", "", &[][..]),
+        (", valid_until = '2026-11-21'", "", week, "release", "", &[(Code::ExpiredKey, 6)][..]),
+        (", valid_until = '2026-11-22'", "", week, "release", "", &[(Code::ExpiringKey, 6)][..]),
+        (", valid_until = '2026-11-22' }, { file = 'keys/b.pub'", "", week, "release", "", &[][..]),
+        (
+            ", valid_until = '2026-11-22' }, { file = 'keys/b.pub', valid_until = '2026-11-21'",
+            "",
+            week,
+            "release",
+            "",
+            &[(Code::ExpiredKey, 6), (Code::ExpiringKey, 6)][..],
+        ),
+        ("", "", "max_age = '16d'", "ci", "", &[(Code::LongMaxAge, 11)][..]),
+        ("", "refs = ['refs/**']", week, "release", "", &[(Code::PullRequestSigner, 10)][..]),
+        ("", "refs = ['refs/pull/*/head']", week, "deploy-eu", "", &[(Code::PullRequestSigner, 10)][..]),
+        ("", "refs = ['refs/**']", week, "ci", "", &[][..]),
+        ("", "caches = ['cargo']", week, "ci", "", &[(Code::IdleSigner, 7)][..]),
+        ("", "", week, "ci", second, &[(Code::UnusedSigner, 14)][..]),
     ] {
-        let expected: Vec<_> =
-            expected.into_iter().map(|(code, line)| (code, format!("cacheseal.toml:{line}"))).collect();
+        let expected: Vec<_> = expected.iter().map(|(code, line)| (*code, format!("cacheseal.toml:{line}"))).collect();
         assert_eq!(lints(key, signer, gate, name, rest), expected, "{key} {signer} {gate} {name} {rest}");
     }
 }
