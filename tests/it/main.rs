@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests read the repository and write to throw-away directories")]
 
 mod architecture;
+mod demand;
 mod disposal;
 mod drill;
 mod dsse;
@@ -19,6 +20,8 @@ mod keys_cli;
 mod lockfiles;
 mod manifests;
 mod output;
+mod policy_pairs;
+mod policy_table;
 mod policy_use;
 mod properties;
 mod races;
