@@ -23,6 +23,7 @@ mod output;
 mod policy_pairs;
 mod policy_table;
 mod policy_use;
+mod policy_vectors;
 mod properties;
 mod races;
 mod readme;

@@ -29,7 +29,7 @@ const BROKEN: &[Broken] = &[
     broken("valid=valid_from = \"{+2}\"", "", "not-yet-valid"),
     broken("valid=valid_until = \"{-2}\"", "", "expired"),
     broken("revoke=key job", "", "revoked"),
-    broken("list=before +24 job", "", "revoked"),
+    broken("list=before +48 job", "", "revoked"),
     broken("list=manifest", "", "revoked"),
     broken("signers=[\"job\", \"second\"]; threshold=2", "", "threshold-unmet"),
     broken("max_age=\"2d\"", "age=72", "too-old"),
@@ -48,7 +48,7 @@ const BROKEN: &[Broken] = &[
 const MET: (&str, &str) = (
     "caches=[\"deps\"]; refs=[\"refs/heads/main\"]; jobs=[\"seal\"]; bindings={ image = \"b\" }; max_age=\"3d\"; \
      lockfile=\"exact\"; signers=[\"job\", \"second\"]; threshold=2; revoke=key other; list=key third; \
-     valid=valid_from = \"{-2}\", valid_until = \"{+2}\"",
+     valid=valid_from = \"{-5}\", valid_until = \"{+2}\"",
     "ref=main; job=seal; bind=image=b; by=job,second",
 );
 

@@ -233,10 +233,12 @@ fn a_seal_that_no_gate_would_take_is_not_made() {
         let exit = if codes.is_empty() { 0 } else { 10 };
         seal_by_binary(&project, &said, by, &[]).verdict().expect_of(what, exit, &codes);
         assert_eq!(project.seal_path().exists(), codes.is_empty(), "{what}");
-        assert!(project.path(".cacheseal").read_dir().is_ok_and(|mut seals| seals.all(|seal| {
-            // Nothing half made stays behind.
-            seal.unwrap().file_name() == "deps"
-        })) || !project.path(".cacheseal").exists());
+        assert!(
+            project.path(".cacheseal").read_dir().is_ok_and(|mut seals| seals.all(|seal| {
+                // Nothing half made stays behind.
+                seal.unwrap().file_name() == "deps"
+            })) || !project.path(".cacheseal").exists()
+        );
     }
     let project = project();
     seal_by_binary(&project, &Words::new(), "stranger", &[]).verdict().expect_error(10, "unknown-signer");
