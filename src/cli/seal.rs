@@ -1,5 +1,7 @@
 //! `seal`.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::arguments::{KeySource, SealArguments};
@@ -29,7 +31,7 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         platform: Context::platform(),
         source: Context::source(),
         now: context.now,
-        bindings: arguments.bind.iter().cloned().collect(),
+        bindings: bindings(&arguments.bind)?,
         version: env!("CARGO_PKG_VERSION"),
         options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
     });
@@ -37,6 +39,18 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         Ok(sealed) => Ok(outcome(&arguments.cache, &key, &sealed)),
         Err(error) => refused(&arguments.cache, error),
     }
+}
+
+/// The pairs of `--bind`. A name that is said twice has no value that anyone could rely on.
+fn bindings(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut bindings = BTreeMap::new();
+    for (name, value) in pairs {
+        if bindings.insert(name.clone(), value.clone()).is_some() {
+            let message = format!("expected each name of `--bind` once, found `{}` twice", Escaped(name.as_bytes()));
+            return Err(Failure::new(Code::Usage, message));
+        }
+    }
+    Ok(bindings)
 }
 
 fn refused(cache: &str, error: SealError) -> Result<Outcome, Failure> {

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests read the repository and write to throw-away directories")]
 
 mod architecture;
+mod cosign;
 mod demand;
 mod disposal;
 mod drill;
@@ -27,6 +28,7 @@ mod policy_vectors;
 mod properties;
 mod races;
 mod readme;
+mod recall;
 mod roots;
 mod scale;
 mod seal;

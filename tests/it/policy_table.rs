@@ -1,7 +1,8 @@
 //! Each rule of a policy, met and not met: a seal, a gate, the exact codes. Scopes of refs and jobs, platforms, ages and
 //! foreign roots have more rows in `statement.rs`.
 
-use crate::demand::{Words, expect, policy, project, revocation, seal_by_binary, words};
+use crate::demand::{Words, expect, policy, project, revocation, seal_by_binary, verdict, words};
+use crate::forge::remove;
 
 /// What, what the policy demands, what the seal says, the codes.
 type Row = (&'static str, &'static str, &'static str, &'static str);
@@ -241,6 +242,13 @@ fn a_seal_that_no_gate_would_take_is_not_made() {
         );
     }
     let project = project();
-    seal_by_binary(&project, &Words::new(), "stranger", &[]).verdict().expect_error(10, "unknown-signer");
+    let seal_by = |name: &str| seal_by_binary(&project, &Words::new(), name, &[]).verdict();
+    seal_by("stranger").expect_error(10, "unknown-signer");
     assert!(!project.seal_path().exists());
+    // The same tree once more: the seal that is there stays.
+    seal_by("job").expect(0, &[]);
+    project.write("keys/revoked.toml", revocation(&project, "manifest"));
+    seal_by("second").expect(10, &["revoked"]);
+    remove(&project.path("keys/revoked.toml"));
+    verdict(&project, &Words::new()).expect(0, &[]);
 }
