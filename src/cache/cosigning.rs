@@ -36,10 +36,10 @@ pub fn cosign(request: &VerifyRequest<'_>, key: &SecretKey) -> Result<Statement,
         }
         staging.write(name, |file| file.write_all(&manifest))?;
     }
-    let signed = add_signature(&envelope, key);
+    let bytes = add_signature(&envelope, key);
     // One signature too many would make a good seal one that nobody reads.
-    UnverifiedEnvelope::parse(&signed, limits)?;
-    staging.write(ENVELOPE, |file| file.write_all(&signed))?;
+    UnverifiedEnvelope::parse(&bytes, limits)?;
+    staging.write(ENVELOPE, |file| file.write_all(&bytes))?;
     staging.publish()?;
     Ok(statement)
 }

@@ -2,6 +2,7 @@
 //! binary. Both are lists of `name=value`, separated by `; `.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 
 use cacheseal::base::{Digest, Limits};
@@ -36,15 +37,12 @@ fn with_days(text: &str) -> String {
     let (mut out, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
-        match after.split_once('}').and_then(|(days, after)| Some((days.parse().ok()?, after))) {
-            Some((days, after)) => {
-                out.push_str(&day(days).to_string());
-                rest = after;
-            }
-            None => {
-                out.push('{');
-                rest = after;
-            }
+        if let Some((days, after)) = after.split_once('}').and_then(|(days, after)| Some((days.parse().ok()?, after))) {
+            out.push_str(&day(days).to_string());
+            rest = after;
+        } else {
+            out.push('{');
+            rest = after;
         }
     }
     out + rest
@@ -70,7 +68,8 @@ pub(crate) fn policy(demands: &Words) -> String {
         or("lockfiles", "[\"deps.lock\"]"),
         fields("", &["digest"]),
     );
-    text += &format!(
+    let _ = write!(
+        text,
         "[signer.job]\nkeys = [{{ file = \"keys/job.pub\"{} }}, {{ file = \"keys/job-new.pub\" }}]\n{}\n",
         valid("valid"),
         fields("", &scope)
@@ -78,9 +77,10 @@ pub(crate) fn policy(demands: &Words) -> String {
     for name in OTHERS {
         let fields = fields(&format!("{name}."), &scope);
         let valid = valid(&format!("{name}.valid"));
-        text += &format!("[signer.{name}]\nkeys = [{{ file = \"keys/{name}.pub\"{valid} }}]\n{fields}\n");
+        let _ = write!(text, "[signer.{name}]\nkeys = [{{ file = \"keys/{name}.pub\"{valid} }}]\n{fields}\n");
     }
-    text += &format!(
+    let _ = write!(
+        text,
         "[gate.g]\nrequire = [\"signature\"]\nsigners = {}\nmax_age = {}\nlockfile = {}\n{}",
         or("signers", "[\"job\"]"),
         or("max_age", "\"7d\""),

@@ -9,6 +9,7 @@ mod disposal;
 mod drill;
 mod dsse;
 mod ed25519;
+mod evidence;
 mod explain;
 mod faults;
 mod flips;

@@ -27,7 +27,7 @@ impl Vector {
             line.filter(|value| !value.trim().is_empty()).unwrap_or_else(|| panic!("{name}: no `{field}`")).to_owned()
         };
         let (code, at, says) = (field("# expect: "), field("# at: "), field("# says: "));
-        Self { code, at, says, name, text }
+        Self { name, text, code, at, says }
     }
 }
 
