@@ -111,7 +111,10 @@ fn what_is_recalled_is_refused() {
         ("what another signer sealed before", "revoke=before +24 second", "", ""),
         ("the signer, with its other key", "revoke=before +24 job", "by=job-new", "revoked"),
         ("the signer, and one that is not", "signers=[\"job\", \"second\"]; list=before +24 job", "by=job,second", ""),
-        ("an older list adds to a newer", "revoke=key job; list=another manifest", "", "revoked"),
+        ("a newer list takes no key back", "revoke=key job; list=key second", "", "revoked"),
+        ("a newer list takes no manifest back", "revoke=manifest; list=another manifest", "", "revoked"),
+        ("a newer list takes no signer back", "revoke=before +24 job; list=before +24 second", "", "revoked"),
+        ("a newer list brings no earlier end", "revoke=before +24 job; list=before -24 job", "", "revoked"),
     ]);
 }
 
