@@ -5,7 +5,7 @@ use std::io::Write as _;
 use super::sealing::{SealError, check_signer};
 use super::verifying::{Facts, Verification, VerifyRequest, verify};
 use crate::base::{Digest, Limits};
-use crate::identity::{KeyId, SecretKey};
+use crate::identity::{PublicKey, SecretKey};
 use crate::seal::ENVELOPE;
 use crate::seal::envelope::{UnverifiedEnvelope, add_signature};
 use crate::seal::statement::Statement;
@@ -26,7 +26,7 @@ pub fn cosign(request: &VerifyRequest<'_>, key: &SecretKey) -> Result<Statement,
     let Ok(Found::There(verified)) = SealDirectory::open(request.workspace.policy_directory(), cache) else {
         return Err(changed("it is gone"));
     };
-    let envelope = reread_envelope(&verified, &statement, keyid, limits)?;
+    let envelope = reread_envelope(&verified, &statement, &key.public(), limits)?;
     let staging = Staging::begin(request.workspace.policy_directory(), cache)?;
     let manifests = statement.predicate.roots.iter().filter_map(|root| root.manifest.as_deref());
     for (name, subject) in manifests.zip(&statement.subjects) {
@@ -36,7 +36,10 @@ pub fn cosign(request: &VerifyRequest<'_>, key: &SecretKey) -> Result<Statement,
         }
         staging.write(name, |file| file.write_all(&manifest))?;
     }
-    staging.write(ENVELOPE, |file| file.write_all(&add_signature(&envelope, key)))?;
+    let bytes = add_signature(&envelope, key);
+    // One signature too many would make a good seal one that nobody reads.
+    UnverifiedEnvelope::parse(&bytes, limits)?;
+    staging.write(ENVELOPE, |file| file.write_all(&bytes))?;
     staging.publish()?;
     Ok(statement)
 }
@@ -45,7 +48,7 @@ pub fn cosign(request: &VerifyRequest<'_>, key: &SecretKey) -> Result<Statement,
 fn reread_envelope(
     verified: &SealDirectory,
     statement: &Statement,
-    keyid: KeyId,
+    key: &PublicKey,
     limits: &Limits,
 ) -> Result<UnverifiedEnvelope, SealError> {
     let bytes = read(verified, ENVELOPE, limits.envelope_bytes_max)?;
@@ -54,8 +57,9 @@ fn reread_envelope(
     if Statement::parse(payload_type, payload, limits).ok().as_ref() != Some(statement) {
         return Err(changed(ENVELOPE));
     }
-    if envelope.unverified_keyids().any(|named| KeyId::parse(named) == Some(keyid)) {
-        return Err(SealError::AlreadySigned(keyid));
+    // Only a good signature counts: anybody can put a bad one under this key's id, and it must not keep the job out.
+    if envelope.verified_by(std::slice::from_ref(key)).verified_by_name().contains(&key.id()) {
+        return Err(SealError::AlreadySigned(key.id()));
     }
     Ok(envelope)
 }

@@ -11,13 +11,13 @@ use crate::base::{Algorithm, Code, Digest, Escaped, Limits, Refusal, Refusals};
 use crate::identity::{KeyId, SecretKey};
 use crate::policy::{Cache, PlacedRoot, Policy, Signer};
 use crate::seal::ENVELOPE;
-use crate::seal::envelope::{UnverifiedEnvelope, sign};
+use crate::seal::envelope::{EnvelopeError, UnverifiedEnvelope, sign};
 use crate::seal::manifest::{Listing, Manifest, Totals};
 use crate::seal::statement::{
     PAYLOAD_TYPE, Platform, Predicate, SealedLockfile, SealedRoot, Source, Statement, Subject, Tool,
 };
 use crate::tree::{Options, ReadError, SealDirectory, Staging, StoreError, snapshot};
-use crate::verify::{Trail, key_rules, scope};
+use crate::verify::{Trail, key_rules, recalled_manifests, scope};
 
 /// What to seal, and what to say of it.
 pub struct SealRequest<'a> {
@@ -78,6 +78,9 @@ pub enum SealError {
         /// Why it could not be read.
         source: ReadError,
     },
+    /// With this signature, the envelope would be one that no verifier reads.
+    #[error("the seal takes no further signature: {0}")]
+    Full(#[from] EnvelopeError),
     /// The seal could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -97,6 +100,7 @@ impl SealError {
             Self::Refused(refusals) => refusals.iter().next().map_or(Code::Internal, |refusal| refusal.code),
             Self::Lockfile { source: ReadError::Absent, .. } => Code::NoLockfile,
             Self::Lockfile { .. } => Code::Unreadable,
+            Self::Full(error) => error.code(),
             Self::Store(_) => Code::Unwritable,
             Self::NotAsWritten(_) => Code::Internal,
         }
@@ -140,7 +144,7 @@ pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
     Ok(Sealed { signer: signer.name.clone(), statement })
 }
 
-/// Refuses what no gate would take: a seal outside the signer's scope, or a key that is not in use.
+/// Refuses what no gate would take: a seal outside the signer's scope, a key that is not in use, a recalled manifest.
 pub(super) fn check_signer(
     statement: &Statement,
     policy: &Policy,
@@ -154,7 +158,8 @@ pub(super) fn check_signer(
     let named = signer.keys.iter().find(|named| named.key == public);
     let rules = named.map(|named| key_rules(statement.predicate.sealed_at, now, policy, signer, named));
     let scope = scope(&statement.predicate, policy, signer);
-    for rule in rules.iter().flatten().chain(&scope).filter(|rule| !rule.met) {
+    let recalled = recalled_manifests(statement, policy);
+    for rule in rules.iter().flatten().chain(&scope).chain(&recalled).filter(|rule| !rule.met) {
         trail.refuse(rule);
     }
     let (_, refusals) = trail.into_parts();

@@ -251,17 +251,18 @@ impl<'a> Run<'a> {
                 (None, state) => self.sealed_as_absent(sealed, state.as_ref()),
                 (Some((name, subject)), Some(state)) => {
                     let Some(manifest) = self.open_manifest(directory, name, subject, sealed) else { continue };
-                    let before = self.refusals.total();
+                    let before = self.differences();
                     if let Some(comparison) = self.compare_root(sealed, &manifest, state) {
                         links_leaving += comparison.links_leaving;
                         hardlinks.append(comparison.hardlinks);
                         self.refusals.append(comparison.refusals);
                     }
-                    self.explain_root(sealed, self.refusals.total() - before);
+                    self.explain_root(sealed, self.differences() - before);
                 }
                 (Some(_), None) => {}
             }
         }
+        self.explain_links();
         self.hardlinks(hardlinks);
         let signers = trusted.signers().iter().map(|(name, key)| (name.clone(), key.to_string())).collect();
         Facts { statement: statement.clone(), signers, links_leaving, warnings: trusted.warnings().to_vec() }
@@ -277,6 +278,31 @@ impl<'a> Run<'a> {
             found: plural(differences, "difference", "differences"),
             met: differences == 0,
             origin: edge.policy.origin(edge.cache.lines.roots),
+        });
+    }
+
+    /// Refusals so far, but for links that are as sealed and that the gate does not want.
+    fn differences(&self) -> u64 {
+        self.refusals.total() - self.links_escaping()
+    }
+
+    fn links_escaping(&self) -> u64 {
+        self.refusals.counts().find(|(code, _)| *code == Code::LinkEscapes).map_or(0, |(_, count)| count)
+    }
+
+    /// Notes where symlinks lead, at a gate that wants them inside.
+    fn explain_links(&mut self) {
+        let edge = self.request.edge;
+        if edge.gate.links == LinkRule::Any {
+            return;
+        }
+        let escaping = self.links_escaping();
+        self.rules.push(Rule {
+            code: Code::LinkEscapes,
+            expected: "no symlink that leads out of its root".to_owned(),
+            found: plural(escaping, "such symlink", "such symlinks"),
+            met: escaping == 0,
+            origin: edge.policy.origin(edge.gate.lines.links),
         });
     }
 

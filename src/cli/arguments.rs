@@ -104,7 +104,8 @@ pub(super) struct KeyRevokeArguments {
     #[command(flatten)]
     pub(super) what: Revoked,
     /// The end of what is recalled, in UTC, like 2026-11-22T12:00:00Z
-    #[arg(long, value_name = "TIME", requires = "signer", value_parser = parse_time)]
+    // clap drops `requires` where the group already excludes the signer, so say what it goes with by what it does not.
+    #[arg(long, value_name = "TIME", requires = "signer", conflicts_with_all = ["keyid", "file", "manifest"], value_parser = parse_time)]
     pub(super) before: Option<jiff::Timestamp>,
     /// Why, for those who read the list
     #[arg(long, value_name = "TEXT")]

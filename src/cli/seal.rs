@@ -19,13 +19,6 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
     let setup = Setup::load(&arguments.policy.policy, context)?;
     let cache = setup.policy.cache(&arguments.cache)?;
     let key = secret_key(&arguments.key, &context.limits)?;
-    let mut bindings = BTreeMap::new();
-    for (name, value) in &arguments.bind {
-        if bindings.insert(name.clone(), value.clone()).is_some() {
-            let name = Escaped(name.as_bytes());
-            return Err(Failure::new(Code::Usage, format!("expected `--bind {name}=…` once, found it twice")));
-        }
-    }
     if arguments.add_signature {
         return add_signature(arguments, context, &setup, &key);
     }
@@ -38,7 +31,7 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         platform: Context::platform(),
         source: Context::source(),
         now: context.now,
-        bindings,
+        bindings: bindings(&arguments.bind)?,
         version: env!("CARGO_PKG_VERSION"),
         options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
     });
@@ -46,6 +39,18 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         Ok(sealed) => Ok(outcome(&arguments.cache, &key, &sealed)),
         Err(error) => refused(&arguments.cache, error),
     }
+}
+
+/// The pairs of `--bind`. A name that is said twice has no value that anyone could rely on.
+fn bindings(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut bindings = BTreeMap::new();
+    for (name, value) in pairs {
+        if bindings.insert(name.clone(), value.clone()).is_some() {
+            let message = format!("expected each name of `--bind` once, found `{}` twice", Escaped(name.as_bytes()));
+            return Err(Failure::new(Code::Usage, message));
+        }
+    }
+    Ok(bindings)
 }
 
 fn refused(cache: &str, error: SealError) -> Result<Outcome, Failure> {

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
 
 use super::source::quoted;
-use super::{Policy, PolicyError, RootBase, RootPath};
+use super::{Policy, PolicyError, REVOCATIONS, RootBase, RootPath};
 use crate::base::Code;
 
 /// A root with its place on this machine.
@@ -112,7 +112,9 @@ impl Policy {
         // contains the directory.
         let directory = (policy_dir.to_owned(), "the policy's directory".to_owned());
         let whole = iter::once(directory).chain(home);
-        let files = iter::once(below(policy_file, "the policy")).chain(keys).chain(lockfiles);
+        // Protected before it is there too: a restore must not be able to bring one, nor to take it away.
+        let list = below(REVOCATIONS, "the list of revocations");
+        let files = iter::once(below(policy_file, "the policy")).chain(keys).chain(lockfiles).chain([list]);
 
         for (path, what) in whole.chain(files) {
             if let Some(Named { root, .. }) = path.ancestors().find_map(|above| roots.get(above)) {

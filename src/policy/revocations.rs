@@ -203,29 +203,6 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_an_error_with_its_line() {
-        for (entries, line) in [
-            ("[[revoked]]\nkeyid = 'KEY'\n", 2),
-            ("[[revoked]]\nkeyid = 'KEY'\nreason = ' '\n", 4),
-            ("[[revoked]]\nreason = 'x'\n", 2),
-            ("[[revoked]]\nkeyid = 'KEY'\nmanifest = 'KEY'\nreason = 'x'\n", 2),
-            ("[[revoked]]\nsigner = 'job'\nreason = 'x'\n", 2),
-            ("[[revoked]]\nbefore = '2026-11-22T12:00:00Z'\nreason = 'x'\n", 2),
-            ("[[revoked]]\nkeyid = 'key'\nreason = 'x'\n", 3),
-            ("[[revoked]]\nmanifest = 'sha256:KEY'\nreason = 'x'\n", 3),
-            ("[[revoked]]\nsigner = 'job'\nbefore = 'yesterday'\nreason = 'x'\n", 4),
-            ("[[revoked]]\nsigner = 'job'\nbefore = '2026-11-22T12:00:00+01:00'\nreason = 'x'\n", 4),
-            ("[[revoked]]\ncache = 'x'\nreason = 'x'\n", 3),
-            ("[[unrevoked]]\nkeyid = 'KEY'\n", 2),
-        ] {
-            let error = parse(entries).unwrap_err();
-            assert_eq!(error.code(), Code::MalformedPolicy, "{entries}");
-            assert_eq!(error.position.map(|position| position.line), Some(line), "{entries}: {error}");
-        }
-        assert_eq!(Revocations::parse("x", b"").unwrap_err().code(), Code::MalformedPolicy);
-    }
-
-    #[test]
     fn what_is_appended_is_read() {
         let text = entry_text(&[("signer", "job"), ("before", "2026-11-22T12:00:00Z")], "a \"quoted\"\nreason");
         let list = parse(&text).unwrap();

@@ -230,8 +230,8 @@ pub fn sign(payload_type: &str, payload: &[u8], keys: &[&SecretKey]) -> Vec<u8> 
     encode(payload_type, payload, &signatures)
 }
 
-/// The bytes of an envelope with one signature more. Those that it has are kept as they are, checked or not: no
-/// verifier takes one on trust.
+/// The bytes of an envelope with one signature more. Those that it has are kept, checked or not: no verifier takes
+/// one on trust. One that is not 64 bytes long can never verify, and is left out.
 #[must_use]
 pub fn add_signature(envelope: &UnverifiedEnvelope, key: &SecretKey) -> Vec<u8> {
     let UnverifiedEnvelope { payload_type, payload, signatures } = envelope;

@@ -6,5 +6,5 @@ mod rules;
 mod trail;
 
 pub use opened::{TrustedSeal, judge_envelope};
-pub use rules::{Checkout, Lockfiles, MAX_SKEW, key_rules, scope};
+pub use rules::{Checkout, Lockfiles, MAX_SKEW, key_rules, recalled_manifests, scope};
 pub use trail::{Rule, Trail};

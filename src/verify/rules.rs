@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::trail::{Rule, Trail};
 use crate::base::{Code, Digest, Escaped};
-use crate::policy::{Edge, LockfileRule, Policy, Signer, SignerKey, Standing};
+use crate::policy::{Edge, LockfileRule, Policy, Revocation, Signer, SignerKey, Standing};
 use crate::seal::statement::{Platform, Predicate, Statement};
 
 /// How far ahead of ours a sealing job's clock may be.
@@ -47,7 +47,10 @@ pub(super) fn check(statement: &Statement, edge: &Edge<'_>, checkout: &Checkout,
     rules.platform(&predicate.platform, &checkout.platform);
     rules.bindings(predicate);
     rules.age(predicate.sealed_at, checkout.now);
-    rules.recall(statement);
+    for rule in recalled_manifests(statement, edge.policy) {
+        trail.refuse(&rule);
+        trail.note(rule);
+    }
 }
 
 /// What a signer may seal, and whether this is it.
@@ -109,6 +112,21 @@ pub fn key_rules(sealed_at: Timestamp, now: Timestamp, policy: &Policy, signer: 
         origin: recalled.map_or(origin, |(entry, _)| entry.origin.clone()),
     });
     rules
+}
+
+/// The manifests of a seal that are recalled: a rule that is not met for each.
+#[must_use]
+pub fn recalled_manifests(statement: &Statement, policy: &Policy) -> Vec<Rule> {
+    let recalled = |sha256| policy.revocations().of_manifest(sha256).map(|entry| (sha256, entry));
+    let recalled = statement.subjects.iter().filter_map(|subject| recalled(&subject.sha256));
+    let rule = |(sha256, entry): (&Digest, &Revocation)| Rule {
+        code: Code::Revoked,
+        expected: "manifests that are not revoked".to_owned(),
+        found: revoked(&format!("manifest {sha256}"), &entry.reason),
+        met: false,
+        origin: entry.origin.clone(),
+    };
+    recalled.map(rule).collect()
 }
 
 fn revoked(what: &str, reason: &str) -> String {
@@ -223,15 +241,6 @@ impl Rules<'_, '_> {
         let found = format!("sealed at {sealed_at}, {}", old(age));
         let origin = self.origin(self.edge.gate.lines.max_age);
         self.trail.rule(Code::TooOld, age <= limit, format!("at most {max_age} old"), found, origin);
-    }
-
-    fn recall(&mut self, statement: &Statement) {
-        for subject in &statement.subjects {
-            if let Some(entry) = self.edge.policy.revocations().of_manifest(&subject.sha256) {
-                let found = revoked(&format!("manifest {}", subject.sha256), &entry.reason);
-                self.trail.rule(Code::Revoked, false, "manifests that are not revoked", found, entry.origin.as_str());
-            }
-        }
     }
 }
 

@@ -108,7 +108,7 @@ impl Project {
     }
 
     /// Outside the project, as a CI secret would be.
-    fn write_private_key(&self, name: &str) {
+    pub(crate) fn write_private_key(&self, name: &str) {
         let path = self.private_key(name);
         fs::write(&path, key(name).to_pem().as_bytes()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();

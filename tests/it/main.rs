@@ -3,10 +3,14 @@
 #![expect(clippy::disallowed_methods, reason = "tests read the repository and write to throw-away directories")]
 
 mod architecture;
+mod cosign;
+mod demand;
 mod disposal;
 mod drill;
 mod dsse;
 mod ed25519;
+mod evidence;
+mod explain;
 mod faults;
 mod flips;
 mod forge;
@@ -19,10 +23,14 @@ mod keys_cli;
 mod lockfiles;
 mod manifests;
 mod output;
+mod policy_pairs;
+mod policy_table;
 mod policy_use;
+mod policy_vectors;
 mod properties;
 mod races;
 mod readme;
+mod recall;
 mod recipes;
 mod roots;
 mod scale;
