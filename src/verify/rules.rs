@@ -155,8 +155,10 @@ impl Rules<'_, '_> {
 
     /// Compares item by item: no character that an item may hold can make two lists look the same.
     fn same_list(&mut self, code: Code, what: &str, expected: &[&str], found: &[&str], line: usize) -> bool {
-        let text =
-            |list: &[&str]| format!("{what} {}", list.iter().map(|item| shown(item)).collect::<Vec<_>>().join(", "));
+        let text = |list: &[&str]| {
+            let items: Vec<_> = list.iter().map(|item| shown(item)).collect();
+            format!("{what} {}", if items.is_empty() { "none".to_owned() } else { items.join(", ") })
+        };
         let origin = self.origin(line);
         self.trail.rule(code, expected == found, text(expected), text(found), origin)
     }
