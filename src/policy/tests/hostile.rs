@@ -21,7 +21,7 @@ fn exercise(text: &[u8]) -> Result<(), TestCaseError> {
     prop_assert_eq!(files.len(), document.files().len());
     let policy = document.resolve(&files).expect("every named file is there");
     let home = Path::new("/home/u");
-    let placed = policy.place(Some(home), Path::new("/work/app"), "cacheseal.toml");
+    let placed = policy.place(Some(home), Path::new("/srv/app"), "cacheseal.toml");
     for root in placed.iter().flat_map(BTreeMap::values).flatten() {
         let base = match root.root.base {
             RootBase::Home => "~/",

@@ -86,14 +86,14 @@ fn roots_that_hold_what_decides_are_refused() {
 #[test]
 fn home_is_no_root_wherever_the_policy_lies() {
     for root in ["/home/u", "/home"] {
-        let error = roots(&["x"], &[root]).place(Some(Path::new(HOME)), Path::new("/work"), "p.toml").unwrap_err();
+        let error = roots(&["x"], &[root]).place(Some(Path::new(HOME)), Path::new("/srv"), "p.toml").unwrap_err();
         assert_eq!((error.code(), error.position.map(|at| at.line)), (Code::ForbiddenRoot, Some(7)), "{root}");
         assert!(error.message.contains("apart from home"), "{error}");
     }
     // With no key and no lockfile, the policy's own directory still counts.
-    let bare = policy("version = 1\nproject = 'p'\n[cache.a]\nroots = ['/work']\n");
-    assert_eq!(bare.place(None, Path::new("/work/app"), "p.toml").unwrap_err().code(), Code::ForbiddenRoot);
-    assert!(bare.place(None, Path::new("/workshop"), "p.toml").is_ok());
+    let bare = policy("version = 1\nproject = 'p'\n[cache.a]\nroots = ['/srv']\n");
+    assert_eq!(bare.place(None, Path::new("/srv/app"), "p.toml").unwrap_err().code(), Code::ForbiddenRoot);
+    assert!(bare.place(None, Path::new("/srv-shop"), "p.toml").is_ok());
 }
 
 #[test]
