@@ -71,18 +71,19 @@ fn changed(arguments: &VerifyArguments, context: &Context, refusal: Refusal) -> 
     outcome(arguments, &verification, exit, disposal)
 }
 
-fn outcome(arguments: &VerifyArguments, verification: &Verification, exit: Exit, disposal: Vec<String>) -> Outcome {
+fn outcome(arguments: &VerifyArguments, verification: &Verification, outcome: Exit, disposal: Vec<String>) -> Outcome {
+    let allowed = outcome == Exit::Miss && arguments.allow_miss;
     let report = Report {
         cache: &arguments.cache,
         gate: &arguments.gate,
-        exit,
+        outcome,
+        exit: if allowed { Exit::Ok } else { outcome },
         refusals: &verification.refusals,
         facts: verification.facts.as_ref(),
         rules: arguments.explain.then_some(verification.rules.as_slice()),
         disposal,
     };
-    let allowed = exit == Exit::Miss && arguments.allow_miss;
-    Outcome { exit: if allowed { Exit::Ok } else { exit }, output: report.text().into_bytes(), json: report.json() }
+    Outcome { exit: report.exit, output: report.text().into_bytes(), json: report.json() }
 }
 
 /// Takes a refused cache away and tells what was done.

@@ -14,7 +14,7 @@ impl Report<'_> {
         json!({
             "version": 1,
             "command": "verify",
-            "verdict": verdict(self.exit),
+            "verdict": verdict(self.outcome),
             "exit": self.exit.number(),
             "cache": self.cache,
             "gate": self.gate,

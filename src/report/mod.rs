@@ -17,7 +17,9 @@ pub struct Report<'a> {
     pub cache: &'a str,
     /// The gate's name.
     pub gate: &'a str,
-    /// The exit status that follows, fixed before anything is shown.
+    /// The outcome, fixed before anything is shown.
+    pub outcome: Exit,
+    /// The exit status that follows: the outcome's, but for a miss that is allowed.
     pub exit: Exit,
     /// Every reason against the cache.
     pub refusals: &'a Refusals,

@@ -14,7 +14,7 @@ impl Report<'_> {
     /// The report in plain text, ending in a line feed.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut out = format!("{}: cache `{}` at gate `{}`\n", verdict(self.exit), self.cache, self.gate);
+        let mut out = format!("{}: cache `{}` at gate `{}`\n", verdict(self.outcome), self.cache, self.gate);
         if let Some(facts) = self.facts {
             out.push_str(&facts_text(facts));
         }
