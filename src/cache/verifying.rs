@@ -245,11 +245,16 @@ impl<'a> Run<'a> {
         let mut links_leaving = 0;
         let mut hardlinks = HardLinks::default();
         for (sealed, state) in statement.predicate.roots.iter().zip(states) {
-            // Subjects stand in the order of the roots that have a manifest.
-            let manifest = sealed.manifest.as_deref().and_then(|name| Some((name, subjects.next()?)));
-            match (manifest, state) {
-                (None, state) => self.sealed_as_absent(sealed, state.as_ref()),
-                (Some((name, subject)), Some(state)) => {
+            let Some(name) = sealed.manifest.as_deref() else {
+                self.sealed_as_absent(sealed, state.as_ref());
+                continue;
+            };
+            // Subjects stand in the order of the roots that have a manifest; parsing has made sure of it.
+            match (subjects.next(), state) {
+                (None, _) => {
+                    self.refuse(Code::ManifestMismatch, name, "a manifest that was signed", "no subject for it");
+                }
+                (Some(subject), Some(state)) => {
                     let Some(manifest) = self.open_manifest(directory, name, subject, sealed) else { continue };
                     let before = self.differences();
                     if let Some(comparison) = self.compare_root(sealed, &manifest, state) {

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use toml::de::DeTable;
-
 use super::shape::{Named, PolicyShape, Table, Text};
 use super::signer::UnresolvedSigner;
 use super::source::{Source, quoted};
-use super::text::{check_version, from_toml, read_text};
+use super::text::{read_shape, read_text};
 use super::{Cache, Gate, Policy, PolicyError, REVOCATIONS, Revocations};
 use crate::base::{Code, Escaped};
 
@@ -29,13 +26,7 @@ impl Document {
     /// Reads the policy's text: TOML 1.1 in UTF-8, version 1. `file_name` is the policy's name in its directory.
     pub fn parse(file_name: &str, text: &[u8]) -> Result<Self, PolicyError> {
         let source = read_text(file_name, text)?;
-        let toml_error = |error: toml::de::Error| from_toml(&source, &error);
-        let mut root = DeTable::parse(&source.text).map_err(toml_error)?;
-        // First of all: in another version, other fields are right.
-        let version = root.get_mut().remove("version");
-        check_version(&source, version)?;
-        let shape = PolicyShape::deserialize(toml::Deserializer::from(root)).map_err(toml_error)?;
-
+        let shape: PolicyShape = read_shape(&source)?;
         check_project(&source, &shape.project)?;
         let caches = read_named(&source, "cache", shape.cache, |name, cache| Cache::read(&source, &name, cache))?;
         let signers = read_named(&source, "signer", shape.signer, |_, signer| UnresolvedSigner::read(&source, signer))?;

@@ -7,12 +7,11 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 use toml::Spanned;
-use toml::de::DeTable;
 
 use super::PolicyError;
 use super::shape::{Table, Text};
 use super::source::{Source, quoted};
-use super::text::{check_version, from_toml, read_text};
+use super::text::{read_shape, read_text};
 use crate::base::{Code, Digest};
 use crate::identity::KeyId;
 
@@ -58,11 +57,7 @@ impl Revocations {
     /// `signer` with `before`; and a `reason`.
     pub fn parse(file_name: &str, text: &[u8]) -> Result<Self, PolicyError> {
         let source = read_text(file_name, text)?;
-        let toml_error = |error: toml::de::Error| from_toml(&source, &error);
-        let mut root = DeTable::parse(&source.text).map_err(toml_error)?;
-        let version = root.get_mut().remove("version");
-        check_version(&source, version)?;
-        let shape = Shape::deserialize(toml::Deserializer::from(root)).map_err(toml_error)?;
+        let shape: Shape = read_shape(&source)?;
         let mut revocations = Self::default();
         for entry in shape.revoked {
             revocations.add(&source, entry)?;

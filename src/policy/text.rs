@@ -1,7 +1,8 @@
 //! Reading the TOML of our own files: policy and revocations.
 
+use serde::Deserialize;
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
 use super::PolicyError;
 use super::source::{Source, quoted};
@@ -10,6 +11,7 @@ use crate::base::{Code, Escaped};
 /// The version of the policy's format that is read here.
 const VERSION: i64 = 1;
 
+/// The text of one of our files, which must be UTF-8.
 pub(super) fn read_text(file_name: &str, text: &[u8]) -> Result<Source, PolicyError> {
     let source = |text: &str| Source { file: file_name.to_owned(), text: text.to_owned() };
     match std::str::from_utf8(text) {
@@ -22,13 +24,22 @@ pub(super) fn read_text(file_name: &str, text: &[u8]) -> Result<Source, PolicyEr
     }
 }
 
+/// The fields of a text. Its version is looked at first of all: in another version, other fields are right.
+pub(super) fn read_shape<'s, T: Deserialize<'s>>(source: &'s Source) -> Result<T, PolicyError> {
+    let toml_error = |error: toml::de::Error| from_toml(source, &error);
+    let mut root = DeTable::parse(&source.text).map_err(toml_error)?;
+    let version = root.get_mut().remove("version");
+    check_version(source, version)?;
+    T::deserialize(toml::Deserializer::from(root)).map_err(toml_error)
+}
+
 /// The TOML reader's own words; they name the field, what was expected and what was found.
-pub(super) fn from_toml(source: &Source, error: &toml::de::Error) -> PolicyError {
+fn from_toml(source: &Source, error: &toml::de::Error) -> PolicyError {
     let offset = error.span().map_or(source.text.len(), |span| span.start);
     source.error_at(Code::MalformedPolicy, offset, Escaped(error.message().as_bytes()))
 }
 
-pub(super) fn check_version(source: &Source, version: Option<Spanned<DeValue<'_>>>) -> Result<(), PolicyError> {
+fn check_version(source: &Source, version: Option<Spanned<DeValue<'_>>>) -> Result<(), PolicyError> {
     let Some(version) = version else {
         let message = format_args!("expected `version = {VERSION}`, found no version");
         return Err(source.error_at(Code::MalformedPolicy, 0, message));

@@ -213,3 +213,20 @@ fn special_files_are_taken_away_too() {
         expect_gone(&project);
     }
 }
+
+#[test]
+fn what_cannot_be_moved_is_told_and_stays_refused() {
+    let project = Project::new();
+    project.seal();
+    project.write("deps/evil", "evil");
+    project.chmod("", 0o555);
+    let verify = ["verify", "deps", "--gate", "any", "--trust-checkout", "--on-refusal", "purge"];
+    let verdict = project.run_unprivileged(&verify).verdict();
+    project.chmod("", 0o755);
+    verdict.expect(11, &["extra-entry"]);
+    let told = verdict.json["disposal"].as_array().unwrap();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].as_str().unwrap().starts_with("disposal-failed: deps is still there: "), "{told:?}");
+    // The seal went first, so what stayed is not trusted either.
+    project.verify("any").expect(10, &["no-seal"]);
+}

@@ -88,3 +88,17 @@ fn it_does_not_work_inside_the_directory_it_reads() {
     let (run, json) = drill(&project, &[project.outside("").to_str().unwrap()]);
     assert_eq!((run.code, json["error"]["code"].as_str()), (Some(2), Some("usage")));
 }
+
+/// Whatever the umask, the sample holds what attempts need and nothing that is refused as it is.
+#[test]
+fn the_umask_does_not_decide() {
+    for umask in ["000", "077"] {
+        let project = Project::new();
+        let mut command = std::process::Command::new("sh");
+        let script = format!("umask {umask}; exec \"$0\" drill deps --format json");
+        command.current_dir(project.root()).env_clear().env("HOME", project.home()).env("PATH", env!("PATH"));
+        let output = command.args(["-c", &script, env!("CARGO_BIN_EXE_cacheseal")]).output().unwrap();
+        let run = Run::of(output);
+        assert_eq!(run.code, Some(0), "{umask}: {}", run.stdout);
+    }
+}

@@ -261,3 +261,18 @@ fn errors_go_to_stderr_and_data_to_stdout() {
     let run = project.run(&VERIFY);
     assert!(run.stdout.starts_with("trusted: cache `deps` at gate `any`\n") && run.stderr.is_empty());
 }
+
+/// A seal holds one kind of digest, and a form that needs the other is not made up.
+#[test]
+fn a_form_that_the_seal_cannot_give_is_an_error() {
+    let project = Project::new();
+    project.seal();
+    let export = |form| project.json(&["export", ".cacheseal/deps", "--root", "deps", "--as", form]);
+    export("sha256sum").expect_error(5, "unsupported-export");
+    assert_eq!(export("b3sum").code, Some(0));
+    project.edit_envelope(|envelope| {
+        let first = envelope["signatures"][0].clone();
+        envelope["signatures"].as_array_mut().unwrap().push(first);
+    });
+    export("sigstore-bundle").expect_error(5, "unsupported-export");
+}

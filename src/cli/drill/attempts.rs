@@ -148,3 +148,24 @@ fn forgeries() -> Vec<Attempt> {
         attempt("a file added to the seal", f::add_to_seal, Code::MalformedSeal),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_one_code_that_was_meant_is_a_refusal() {
+        for (codes, exit, expected) in [
+            (vec![Code::ExtraEntry], Exit::Changed, true),
+            (vec![], Exit::Ok, false),
+            (vec![Code::MissingEntry], Exit::Changed, false),
+            (vec![Code::ExtraEntry, Code::MissingEntry], Exit::Changed, false),
+            (vec![Code::ExtraEntry], Exit::Ok, false),
+        ] {
+            let tried = Tried { attempt: attempt("a file added", |_| Ok(()), Code::ExtraEntry), exit, codes };
+            assert_eq!(tried.as_expected(), expected, "{}", tried.text());
+            assert_eq!(tried.text().starts_with("refused "), expected, "{}", tried.text());
+            assert_eq!(tried.json()["asExpected"], expected);
+        }
+    }
+}

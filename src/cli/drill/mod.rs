@@ -61,8 +61,12 @@ pub(super) fn run(arguments: &DrillArguments, context: &Context) -> Result<Outco
     }
     let tried = rows.len() as u64;
     let _ = writeln!(text, "\n{}", summary(tried, survived));
-    let exit = if survived == 0 { Exit::Ok } else { Code::DrillFailed.exit() };
+    let exit = exit_of(survived);
     Ok(Outcome { exit, output: text.into_bytes(), json: report(&path, &sealed, &rows, exit) })
+}
+
+fn exit_of(survived: u64) -> Exit {
+    if survived == 0 { Exit::Ok } else { Code::DrillFailed.exit() }
 }
 
 fn summary(tried: u64, survived: u64) -> String {
@@ -101,4 +105,16 @@ fn directory(arguments: &DrillArguments, context: &Context) -> Result<PathBuf, F
 
 fn nothing(message: &str) -> Failure {
     Failure::new(Code::NothingToDrill, message).hint("name a directory: `cacheseal drill DIR`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tampering_that_survives_fails_the_drill() {
+        assert_eq!((exit_of(0), exit_of(1)), (Exit::Ok, Exit::Internal));
+        assert!(!summary(47, 0).contains("drill-failed"));
+        assert!(summary(47, 1).starts_with("drill-failed: of 47, 1 tampering was not refused"), "{}", summary(47, 1));
+    }
 }

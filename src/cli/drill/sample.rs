@@ -53,11 +53,21 @@ pub(super) fn write_chosen(chosen: &[SampleFile], sample: &Path) -> io::Result<(
     for (below, bytes) in chosen {
         let path: std::path::PathBuf =
             sample.iter().chain(below.iter().map(AsRef::<std::ffi::OsStr>::as_ref)).collect();
-        fs::create_dir_all(path.parent().unwrap_or(sample))?;
+        make_directories(path.parent().unwrap_or(sample))?;
         fs::write(&path, bytes)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644))?;
     }
     Ok(())
+}
+
+/// Makes a directory and those above it, and sees to it that others may not write it, whatever the umask.
+pub(super) fn make_directories(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    path.parent().map_or(Ok(()), make_directories)?;
+    fs::create_dir(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
 /// Names in `drill/` of the sample that attempts speak of.
@@ -67,7 +77,7 @@ pub(super) const NEWLINE: &str = "two\nlines";
 pub(super) fn write_fixtures(sample: &Path) -> io::Result<()> {
     let drill = sample.join("drill");
     for directory in ["", "empty", "library"] {
-        fs::create_dir_all(drill.join(directory))?;
+        make_directories(&drill.join(directory))?;
     }
     for (name, text) in [
         ("first", "first\n"),

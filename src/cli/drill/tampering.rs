@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use super::bench::Bench;
-use super::sample::NEWLINE;
+use super::sample::{NEWLINE, make_directories};
 use crate::base::Code;
 use crate::cli::context::shown;
 use crate::cli::failure::Failure;
@@ -88,7 +88,7 @@ pub(super) fn remove_directory(bench: &Bench) -> Done {
 
 pub(super) fn remove_all(bench: &Bench) -> Done {
     remove_root(bench)?;
-    at(bench, "..", |_| fs::create_dir(bench.sample()))
+    at(bench, "..", |_| make_directories(&bench.sample()))
 }
 
 pub(super) fn remove_root(bench: &Bench) -> Done {
