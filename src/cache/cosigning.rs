@@ -58,7 +58,7 @@ fn reread_envelope(
         return Err(changed(ENVELOPE));
     }
     // Only a good signature counts: anybody can put a bad one under this key's id, and it must not keep the job out.
-    if envelope.verified_by(std::slice::from_ref(key)).verified_by_name().contains(&key.id()) {
+    if envelope.verified_by_name(std::slice::from_ref(key)).verified().contains(&key.id()) {
         return Err(SealError::AlreadySigned(key.id()));
     }
     Ok(envelope)

@@ -104,22 +104,26 @@ impl UnverifiedEnvelope {
     /// one that names another is skipped.
     #[must_use]
     pub fn verified_by(&self, keys: &[PublicKey]) -> Checked<'_> {
+        self.check(keys, true)
+    }
+
+    /// The same, but a signature that names no key is skipped: every signature of a seal names its own, and trying
+    /// each with every key would let anybody buy much work with few bytes.
+    #[must_use]
+    pub fn verified_by_name(&self, keys: &[PublicKey]) -> Checked<'_> {
+        self.check(keys, false)
+    }
+
+    fn check(&self, keys: &[PublicKey], nameless: bool) -> Checked<'_> {
         let message = pae(&self.payload_type, &self.payload);
         let keys: Vec<_> = keys.iter().map(|key| (key.id(), key)).collect();
-        let mut checked = Checked {
-            envelope: self,
-            verified: BTreeSet::new(),
-            by_name: BTreeSet::new(),
-            mismatched: BTreeSet::new(),
-        };
+        let mut checked = Checked { envelope: self, verified: BTreeSet::new(), mismatched: BTreeSet::new() };
         for signature in &self.signatures {
             let named = KeyId::parse(&signature.keyid);
-            for (id, key) in keys.iter().filter(|(id, _)| signature.keyid.is_empty() || named == Some(*id)) {
+            let tries_all = nameless && signature.keyid.is_empty();
+            for (id, key) in keys.iter().filter(|(id, _)| tries_all || named == Some(*id)) {
                 if signature.bytes.is_some_and(|bytes| key.verify(&message, &bytes)) {
                     checked.verified.insert(*id);
-                    if named.is_some() {
-                        checked.by_name.insert(*id);
-                    }
                 } else if named.is_some() {
                     checked.mismatched.insert(*id);
                 }
@@ -162,7 +166,6 @@ fn base64_field(fields: &[(String, Json)], field: &'static str) -> Result<Vec<u8
 pub struct Checked<'e> {
     envelope: &'e UnverifiedEnvelope,
     verified: BTreeSet<KeyId>,
-    by_name: BTreeSet<KeyId>,
     mismatched: BTreeSet<KeyId>,
 }
 
@@ -171,12 +174,6 @@ impl<'e> Checked<'e> {
     #[must_use]
     pub fn verified(&self) -> &BTreeSet<KeyId> {
         &self.verified
-    }
-
-    /// Those of them that a signature names, as every signature of a seal does.
-    #[must_use]
-    pub fn verified_by_name(&self) -> &BTreeSet<KeyId> {
-        &self.by_name
     }
 
     /// The keys that a signature names which is not theirs over this payload. A key that also has a good

@@ -52,7 +52,7 @@ pub fn judge_envelope(
         }
     };
     let keys = keys_of(&edge.signers);
-    let checked = envelope.verified_by(&keys);
+    let checked = envelope.verified_by_name(&keys);
     let statement = open_statement(&envelope, &checked, edge, limits, trail)?;
     let counted = count_signers(&statement, edge, &checked, checkout, trail);
     check(&statement, edge, checkout, trail);
@@ -76,18 +76,12 @@ fn open_statement(
     let names: Vec<_> = edge.signers.iter().map(|signer| format!("`{}`", signer.name)).collect();
     let expected = format!("a signature by {}", names.join(" or "));
     let origin = edge.policy.origin(edge.gate.lines.signers);
-    let payload = match checked.payload() {
-        Some(payload) if !checked.verified_by_name().is_empty() => payload,
-        payload => {
-            let (code, found) = match payload {
-                Some(_) => (Code::UnknownSigner, "a good signature that does not name its key".to_owned()),
-                None => unsigned(envelope, checked, edge),
-            };
-            trail.rule(code, false, expected, found, origin);
-            return None;
-        }
+    let Some(payload) = checked.payload() else {
+        let (code, found) = unsigned(envelope, checked, edge);
+        trail.rule(code, false, expected, found, origin);
+        return None;
     };
-    let by: Vec<_> = checked.verified_by_name().iter().map(|id| format!("key {}", id.short())).collect();
+    let by: Vec<_> = checked.verified().iter().map(|id| format!("key {}", id.short())).collect();
     trail.rule(Code::SignatureMismatch, true, expected, by.join(", "), origin);
     match Statement::parse(payload.payload_type(), payload.bytes(), limits) {
         Ok(statement) => Some(statement),
@@ -112,7 +106,7 @@ fn count_signers<'e>(
     for signer in &edge.signers {
         let mut of_signer = Vec::new();
         let mut key_of_signer = None;
-        for key in signer.keys.iter().filter(|key| checked.verified_by_name().contains(&key.key.id())) {
+        for key in signer.keys.iter().filter(|key| checked.verified().contains(&key.key.id())) {
             let mut rules = key_rules(statement.predicate.sealed_at, checkout.now, edge.policy, signer, key);
             rules.extend(scope(&statement.predicate, edge.policy, signer));
             if rules.iter().all(|rule| rule.met) {
@@ -165,12 +159,12 @@ fn unsigned(envelope: &UnverifiedEnvelope, checked: &Checked<'_>, edge: &Edge<'_
         return (Code::SignatureMismatch, "a signature that names such a key but does not verify".to_owned());
     }
     for signer in &edge.others {
-        if envelope.verified_by(&keys_of(&[signer])).payload().is_some() {
+        if envelope.verified_by_name(&keys_of(&[signer])).payload().is_some() {
             let found = format!("a signature by `{}`, which this gate does not accept", signer.name);
             return (Code::SignerNotAccepted, found);
         }
     }
-    (Code::UnknownSigner, "only signatures by keys that the policy does not name".to_owned())
+    (Code::UnknownSigner, "only signatures that name no key of the policy".to_owned())
 }
 
 /// Says that a key's last day is near.

@@ -133,8 +133,8 @@ fn the_worked_example_of_the_format_is_genuine() {
     let key = PublicKey::from_pem(only("pem").as_bytes()).unwrap();
     let envelope = UnverifiedEnvelope::parse(only("json seal.json").as_bytes(), &Limits::STANDARD).unwrap();
     let keys = [key.clone()];
-    let checked = envelope.verified_by(&keys);
-    assert!(checked.verified_by_name().contains(&key.id()));
+    let checked = envelope.verified_by_name(&keys);
+    assert!(checked.verified().contains(&key.id()));
     let payload = checked.payload().unwrap();
     let shown: serde_json::Value = serde_json::from_str(&only("json statement")).unwrap();
     assert_eq!(serde_json::from_slice::<serde_json::Value>(payload.bytes()).unwrap(), shown);
