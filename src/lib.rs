@@ -40,12 +40,13 @@
 //! # }
 //! ```
 //!
-//! Imports between the modules point left only: base, identity, seal and policy, tree, verify, cache, report, cli.
-//! Only `tree` and `cli` touch files; only `cli` knows arguments, environment, clock and randomness.
+//! Imports between the modules point left only: base, identity, seal and policy, tree, verify, cache, guard, report,
+//! cli. Only `tree`, `guard` and `cli` touch files; only `cli` knows arguments, environment, clock and randomness.
 
 pub mod base;
 pub mod cache;
 pub mod cli;
+pub mod guard;
 pub mod identity;
 pub mod policy;
 pub mod report;

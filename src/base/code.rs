@@ -24,7 +24,7 @@ pub enum Exit {
     Changed = 11,
     /// A limit was exceeded.
     Limit = 13,
-    /// Something outside the roots changed: the policy itself.
+    /// Something outside the roots changed, or nobody is left who would know.
     Stray = 15,
     /// The policy works, but a lint found something.
     Findings = 20,
@@ -56,6 +56,12 @@ impl Exit {
         self as u8
     }
 
+    /// The status of a number.
+    #[must_use]
+    pub fn of_number(number: u64) -> Option<Self> {
+        Code::ALL.iter().map(|code| code.exit()).chain([Self::Ok]).find(|exit| u64::from(exit.number()) == number)
+    }
+
     /// Whether this status is a refusal: a decided no.
     #[must_use]
     pub fn is_refusal(self) -> bool {
@@ -83,6 +89,12 @@ macro_rules! codes {
                 match self { $(Self::$variant => $name),* }
             }
 
+            /// The code of a word.
+            #[must_use]
+            pub fn of_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == word)
+            }
+
             /// The exit status that this code alone leads to.
             #[must_use]
             pub fn exit(self) -> Exit {
@@ -93,8 +105,14 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The policy or a file it names is not the one that was pinned.
+    /// Who answers for the guard is not the guard.
+    GuardReplaced = "guard-replaced", Stray;
+    /// No guard answers.
+    GuardGone = "guard-gone", Stray;
+    /// The policy or a file it names is not the one that was pinned, or that the guard loaded.
     PolicyChanged = "policy-changed", Stray;
+    /// An entry outside the roots was created, changed or removed while a guard watched.
+    StrayWrite = "stray-write", Stray;
     /// There are files in the roots but no seal.
     NoSeal = "no-seal", Untrusted;
     /// The seal directory holds something other than `seal.json` and the manifests it names.
@@ -147,6 +165,8 @@ codes! {
     StaleLockfile = "stale-lockfile", Untrusted;
     /// The gate compares lockfiles, but nothing vouches for the checkout's.
     UnpinnedLockfile = "unpinned-lockfile", Untrusted;
+    /// To be sealed under a guard that saw the roots neither empty nor verified.
+    UnverifiedBase = "unverified-base", Untrusted;
     /// A manifest file is not the one that was signed.
     ManifestMismatch = "manifest-mismatch", Untrusted;
     /// A signed manifest is not in the canonical form.
@@ -217,6 +237,10 @@ codes! {
     UnknownGate = "unknown-gate", Setup;
     /// Nothing says that the policy on disk can be believed.
     UnpinnedPolicy = "unpinned-policy", Setup;
+    /// A guard is to start, and one is there already.
+    GuardRunning = "guard-running", Setup;
+    /// A guard is to start, and roots or seal are there already.
+    RootsNotEmpty = "roots-not-empty", Setup;
     /// HOME is not set or not absolute, and a root begins with `~/`.
     NoHome = "no-home", Setup;
     /// A lockfile that the cache names is not in the checkout.

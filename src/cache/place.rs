@@ -1,5 +1,6 @@
 //! Where a cache's roots and its seal are.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,10 @@ use crate::tree::{Directory, Disposal, DisposalError, Found, Kind, ReadError};
 pub struct Workspace {
     policy_directory: Directory,
     home: Option<PathBuf>,
+    /// Lockfiles as they were, by their paths; `None` for one that was not there.
+    held: BTreeMap<String, Option<Vec<u8>>>,
+    /// Directories that stand for roots, by the roots' spellings.
+    elsewhere: BTreeMap<String, PathBuf>,
 }
 
 /// What a root is at the moment.
@@ -29,7 +34,8 @@ pub enum RootState {
 impl Workspace {
     /// Opens the policy's directory. `home` is only opened when a root lies in it.
     pub fn open(policy_directory: &Path, home: Option<PathBuf>) -> io::Result<Self> {
-        Ok(Self { policy_directory: Directory::open(policy_directory)?, home })
+        let policy_directory = Directory::open(policy_directory)?;
+        Ok(Self { policy_directory, home, held: BTreeMap::new(), elsewhere: BTreeMap::new() })
     }
 
     /// The policy's directory.
@@ -38,8 +44,16 @@ impl Workspace {
         &self.policy_directory
     }
 
+    /// From now on takes the directory at `place` for the root of this spelling.
+    pub fn take_for_root(&mut self, spelling: &str, place: PathBuf) {
+        self.elsewhere.insert(spelling.to_owned(), place);
+    }
+
     /// Opens a root, component by component, none of them a symlink.
     pub fn root(&self, root: &PlacedRoot) -> io::Result<RootState> {
+        if let Some(place) = self.elsewhere.get(&root.root.spelling) {
+            return named_root(place);
+        }
         let Some(base) = self.base(root)? else { return Ok(RootState::Absent) };
         Ok(match base.descend(root.root.components.iter().map(String::as_str))? {
             Found::There(directory) => RootState::There(directory),
@@ -63,8 +77,23 @@ impl Workspace {
         }
     }
 
+    /// Reads lockfiles into memory: whatever becomes of them on disk, they are these from now on.
+    pub fn hold_lockfile(&mut self, path: &str, max: u64) -> Result<(), ReadError> {
+        let components: Vec<_> = path.split('/').collect();
+        let held = match self.policy_directory.read_below(&components, max) {
+            Ok(bytes) => Some(bytes),
+            Err(ReadError::Absent) => None,
+            Err(error) => return Err(error),
+        };
+        self.held.insert(path.to_owned(), held);
+        Ok(())
+    }
+
     /// The SHA-256 of a lockfile of the checkout; `None` if it is not there.
     pub fn lockfile(&self, path: &str, max: u64) -> Result<Option<Digest>, ReadError> {
+        if let Some(held) = self.held.get(path) {
+            return Ok(held.as_deref().map(Digest::sha256));
+        }
         let components: Vec<_> = path.split('/').collect();
         match self.policy_directory.sha256_below(&components, max) {
             Ok(digest) => Ok(Some(digest)),
@@ -103,6 +132,21 @@ fn dispose_of(base: &Directory, components: &[&str], disposal: Disposal) -> Resu
         Disposal::Quarantine => base.quarantine(components).map(|_| ()),
         Disposal::Purge => base.purge(components).map(|_| ()),
     }
+}
+
+/// A directory that the user names: the way to it is theirs, it itself is a real directory.
+fn named_root(place: &Path) -> io::Result<RootState> {
+    let (Some(parent), Some(name)) = (place.parent(), place.file_name()) else { return Ok(RootState::Absent) };
+    let parent = match Directory::open(parent) {
+        Ok(parent) => parent,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(RootState::Absent),
+        Err(error) => return Err(error),
+    };
+    Ok(match parent.child(name.as_encoded_bytes())? {
+        Found::There(directory) => RootState::There(directory),
+        Found::Absent => RootState::Absent,
+        Found::Unsafe { kind, .. } => RootState::Unsafe(kind),
+    })
 }
 
 fn there(found: Found<Directory>) -> Option<Directory> {

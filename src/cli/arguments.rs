@@ -5,22 +5,24 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::base::Digest;
+use crate::policy::{MaxAge, MaxAgeError};
 
 /// Decides whether a restored dependency cache is exactly what a trusted job said it was
 #[derive(Debug, Parser)]
 #[command(name = "cacheseal", version, max_term_width = 100, arg_required_else_help = true)]
 pub(super) struct Cli {
-    /// Form of the output: text for people, json for programs
+    /// Form of the output: text for people, json for programs, junit (of `verify` alone) for test reports
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub(super) format: Format,
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     Text,
     Json,
+    Junit,
 }
 
 #[derive(Debug, Subcommand)]
@@ -34,6 +36,9 @@ pub(super) enum Command {
     Seal(SealArguments),
     /// Verify a restored cache at a gate
     Verify(VerifyArguments),
+    /// Watch what a restore writes outside the roots, and keep in memory what decides about trust
+    #[command(subcommand)]
+    Guard(GuardCommand),
     /// Show what a seal says, without verifying anything
     Inspect(InspectArguments),
     /// Show what differs between two seals or directories
@@ -55,6 +60,10 @@ impl Command {
             Self::Key(_) => "key",
             Self::Seal(_) => "seal",
             Self::Verify(_) => "verify",
+            Self::Guard(GuardCommand::Start(_)) => "guard start",
+            Self::Guard(GuardCommand::Wait(_)) => "guard wait",
+            Self::Guard(GuardCommand::Check(_)) => "guard check",
+            Self::Guard(GuardCommand::Stop(_)) => "guard stop",
             Self::Inspect(_) => "inspect",
             Self::Diff(_) => "diff",
             Self::Export(_) => "export",
@@ -170,10 +179,24 @@ pub(super) struct SealArguments {
     /// Add a signature to the seal that is there, after verifying it and the roots
     #[arg(long, conflicts_with = "bind")]
     pub(super) add_signature: bool,
+    /// Only if the guard vouches for what the roots were before: empty after the restore, or verified
+    #[arg(long, conflicts_with = "add_signature")]
+    pub(super) guard: bool,
+    /// Seal the tree at DIR as ROOT, which is spelled as in the policy (can be repeated)
+    #[arg(long, value_name = "DIR=ROOT", value_parser = parse_elsewhere, conflicts_with = "add_signature")]
+    pub(super) root: Vec<(PathBuf, String)>,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
     #[command(flatten)]
     pub(super) walk: WalkArguments,
+}
+
+/// The last `=` parts the two: a root has none more often than a directory.
+fn parse_elsewhere(text: &str) -> Result<(PathBuf, String), String> {
+    match text.rsplit_once('=') {
+        Some((place, root)) if !place.is_empty() && !root.is_empty() => Ok((PathBuf::from(place), root.to_owned())),
+        _ => Err("expected DIR=ROOT".to_owned()),
+    }
 }
 
 fn parse_binding(text: &str) -> Result<(String, String), String> {
@@ -202,12 +225,8 @@ pub(super) struct VerifyArguments {
     /// The gate, as the policy names it
     #[arg(long, value_name = "GATE")]
     pub(super) gate: String,
-    /// Believe the policy and lockfiles on disk: only where nothing was restored over the checkout
-    #[arg(long, conflicts_with = "policy_sha256")]
-    pub(super) trust_checkout: bool,
-    /// Believe the policy only if `cacheseal policy digest` printed this of it
-    #[arg(long, value_name = "HEX", value_parser = parse_digest)]
-    pub(super) policy_sha256: Option<Digest>,
+    #[command(flatten)]
+    pub(super) pin: Pin,
     /// A list of revocations on top of keys/revoked.toml: an old tag carries an old list (can be repeated)
     #[arg(long, value_name = "FILE")]
     pub(super) revocations: Vec<PathBuf>,
@@ -220,10 +239,29 @@ pub(super) struct VerifyArguments {
     /// What to do with a refused cache; the exit status stays the same
     #[arg(long, value_enum, value_name = "ACTION", default_value_t = OnRefusal::Keep)]
     pub(super) on_refusal: OnRefusal,
+    /// Also write the report to a file: text, json or junit (can be repeated)
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_report)]
+    pub(super) report: Vec<(Format, PathBuf)>,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
     #[command(flatten)]
     pub(super) walk: WalkArguments,
+}
+
+/// Why the policy can be believed.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct Pin {
+    /// Let the guard decide: by policy, keys and lockfiles as they were before the restore, and only if nothing was
+    /// written outside the roots
+    #[arg(long)]
+    pub(super) guard: bool,
+    /// Believe the policy and lockfiles on disk: only where nothing was restored over the checkout
+    #[arg(long)]
+    pub(super) trust_checkout: bool,
+    /// Believe the policy only if `cacheseal policy digest` printed this of it
+    #[arg(long, value_name = "HEX", value_parser = parse_digest)]
+    pub(super) policy_sha256: Option<Digest>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -236,8 +274,98 @@ pub(super) enum OnRefusal {
     Purge,
 }
 
+fn parse_report(text: &str) -> Result<(Format, PathBuf), String> {
+    let (format, file) = text.split_once('=').filter(|(_, file)| !file.is_empty()).ok_or("expected FORMAT=FILE")?;
+    let format = Format::from_str(format, false).map_err(|_| "expected text, json or junit before the `=`")?;
+    Ok((format, PathBuf::from(file)))
+}
+
 fn parse_digest(text: &str) -> Result<Digest, String> {
     Digest::from_hex(text.as_bytes()).ok_or_else(|| "expected 64 lower-case hex digits".to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GuardCommand {
+    /// Before the restore: load what decides about trust, and look at everything that a restore has no business with
+    Start(GuardStartArguments),
+    /// Before the restore: wait until a guard that was started beside this step answers
+    Wait(GuardWaitArguments),
+    /// After the restore: look again; exits with 15 if anything outside the roots was written
+    Check(GuardCheckArguments),
+    /// End the guard
+    Stop(PolicyArgument),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GuardStartArguments {
+    /// The caches whose roots and seals may be written, as the policy names them
+    #[arg(value_name = "CACHE", required = true)]
+    pub(super) caches: Vec<String>,
+    /// ROOT will be filled at DIR, for `seal --root` (can be repeated)
+    #[arg(long, value_name = "DIR=ROOT", value_parser = parse_elsewhere)]
+    pub(super) root: Vec<(PathBuf, String)>,
+    /// Nothing is restored while the guard watches: what fills the empty roots may be sealed
+    #[arg(long)]
+    pub(super) no_restore: bool,
+    /// Start although roots or seals are there already; they cannot be sealed before they were verified
+    #[arg(long)]
+    pub(super) allow_filled: bool,
+    /// Do not watch PATH and what is below it: absolute, or `~/…` (can be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub(super) allow: Vec<PathBuf>,
+    /// Watch PATH and what is below it too, whether or not it is there (can be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub(super) watch: Vec<PathBuf>,
+    /// Let stray writes decide nothing, and list them
+    #[arg(long)]
+    pub(super) report_only: bool,
+    #[command(flatten)]
+    pub(super) process: GuardProcess,
+    /// End by itself after this time: a whole number and `h` or `m`, at most a day
+    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = parse_lifetime)]
+    pub(super) max_lifetime: MaxAge,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+    #[command(flatten)]
+    pub(super) walk: WalkArguments,
+}
+
+/// Which process is the guard.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct GuardProcess {
+    /// Serve in this process instead of a detached one
+    #[arg(long)]
+    pub(super) foreground: bool,
+    /// The process that `guard start` makes, and that stays
+    #[arg(long, hide = true)]
+    pub(super) detached: bool,
+}
+
+fn parse_lifetime(text: &str) -> Result<MaxAge, String> {
+    let time: MaxAge = text.parse().map_err(|error: MaxAgeError| error.to_string())?;
+    if time.seconds() > 86_400 { Err("expected at most `24h`".to_owned()) } else { Ok(time) }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GuardWaitArguments {
+    /// Caches that it must guard
+    #[arg(value_name = "CACHE")]
+    pub(super) caches: Vec<String>,
+    /// How long to wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=600))]
+    pub(super) timeout: u16,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GuardCheckArguments {
+    /// List what was written, and exit with 0
+    #[arg(long)]
+    pub(super) report_only: bool,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
 }
 
 #[derive(Debug, Args)]

@@ -20,9 +20,12 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn of_process() -> Self {
         raise_open_file_limit();
-        // Seconds are all that anyone compares, and shorter to read.
-        let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_else(|_| Timestamp::now());
-        Self { now, home: std::env::var_os("HOME"), limits: Limits::STANDARD }
+        Self { now: Self::now(), home: std::env::var_os("HOME"), limits: Limits::STANDARD }
+    }
+
+    /// The clock. Seconds are all that anyone compares, and shorter to read.
+    pub(super) fn now() -> Timestamp {
+        Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_else(|_| Timestamp::now())
     }
 
     /// Home as a canonical path: its own symlinks are the system's, not the cache's. As it is where it does not exist.
@@ -34,6 +37,12 @@ impl Context {
     /// An environment variable as text, if it is set and not empty.
     pub(super) fn variable(name: &str) -> Option<String> {
         std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    /// What tells this job from another on the same machine; empty where nothing does.
+    pub(super) fn job() -> String {
+        let job = Self::variable("CIRCLECI").and_then(|_| Self::variable("CIRCLE_WORKFLOW_JOB_ID"));
+        job.unwrap_or_default()
     }
 
     pub(super) fn platform() -> Platform {

@@ -7,12 +7,16 @@ mod diff;
 mod drill;
 mod export;
 mod failure;
+mod guard;
 mod init;
 mod inspect;
+mod json_line;
+mod judging;
 mod key;
 mod key_file;
 mod outcome;
 mod policy;
+mod reports;
 mod revoke;
 mod seal;
 mod sealed;
@@ -20,15 +24,14 @@ mod setup;
 mod unwritable;
 mod verify;
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use serde_json::Value;
 
 use arguments::{Cli, Command, Format};
 use context::Context;
 use failure::Failure;
+use json_line::json_line;
 use outcome::Outcome;
 
 use crate::base::{Code, Exit};
@@ -42,14 +45,15 @@ pub fn run() -> ExitCode {
         Err(error) => return no_command(&error),
     };
     let name = cli.command.name();
-    let (exit, shown) = match dispatch(cli.command, &Context::of_process()) {
+    let (exit, shown) = match dispatch(cli.command, &Context::of_process(), cli.format) {
         Ok(outcome) => (outcome.exit, Shown::Outcome(outcome)),
         Err(failure) => (failure.code.exit(), Shown::Failure(failure)),
     };
     match (shown, cli.format) {
-        (Shown::Outcome(outcome), Format::Text) => context::to_stdout(&outcome.output),
+        // Only `verify` gets this far with `junit`, and its output is in that form then.
+        (Shown::Outcome(outcome), Format::Text | Format::Junit) => context::to_stdout(&outcome.output),
         (Shown::Outcome(outcome), Format::Json) => context::to_stdout(&json_line(&outcome.json)),
-        (Shown::Failure(failure), Format::Text) => context::to_stderr(&failure.text()),
+        (Shown::Failure(failure), Format::Text | Format::Junit) => context::to_stderr(&failure.text()),
         (Shown::Failure(failure), Format::Json) => {
             let value = error_json(name, failure.code, exit, &failure.message, &failure.hints);
             context::to_stdout(&json_line(&value));
@@ -83,29 +87,18 @@ enum Shown {
     Failure(Failure),
 }
 
-/// One line of printable ASCII. Much that JSON lets stand as it is could still move a cursor or reorder text.
-fn json_line(value: &Value) -> Vec<u8> {
-    let mut line = String::new();
-    for character in value.to_string().chars() {
-        if matches!(character, ' '..='~') {
-            line.push(character);
-        } else {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                // Writing to a string cannot fail.
-                let _ = write!(line, "\\u{unit:04x}");
-            }
-        }
+fn dispatch(command: Command, context: &Context, format: Format) -> Result<Outcome, Failure> {
+    if format == Format::Junit && !matches!(command, Command::Verify(_)) {
+        return Err(
+            Failure::new(Code::Usage, "expected `--format junit` for `verify` alone").hint("say `text` or `json`")
+        );
     }
-    line.push('\n');
-    line.into_bytes()
-}
-
-fn dispatch(command: Command, context: &Context) -> Result<Outcome, Failure> {
     match command {
         Command::Init(arguments) => init::run(&arguments, context),
         Command::Key(command) => key::run(&command, context),
         Command::Seal(arguments) => seal::run(&arguments, context),
-        Command::Verify(arguments) => verify::run(&arguments, context),
+        Command::Verify(arguments) => verify::run(&arguments, context, format),
+        Command::Guard(command) => guard::run(&command, context, format),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),

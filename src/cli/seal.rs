@@ -1,12 +1,14 @@
 //! `seal`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::arguments::{KeySource, SealArguments};
 use super::context::{Context, shown};
 use super::failure::{Failure, key_failure};
+use super::guard::{ask_for_base, unknown_root};
 use super::outcome::Outcome;
 use super::setup::Setup;
 use crate::base::{Code, Escaped, Exit, Limits, plural};
@@ -16,8 +18,15 @@ use crate::report::{bytes_text, counts_json, refusals_json, refusals_text};
 use crate::tree::{Options, ReadError, read_named_file};
 
 pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcome, Failure> {
-    let setup = Setup::load(&arguments.policy.policy, context)?;
+    let mut setup = Setup::load(&arguments.policy.policy, context)?;
+    let elsewhere = elsewhere(arguments, &mut setup)?;
     let cache = setup.policy.cache(&arguments.cache)?;
+    if arguments.guard {
+        let policy = &arguments.policy.policy;
+        if let Err(refusals) = ask_for_base(policy, setup.digest, &arguments.cache, &elsewhere, &context.limits)? {
+            return refused(&arguments.cache, SealError::Refused(refusals));
+        }
+    }
     let key = secret_key(&arguments.key, &context.limits)?;
     if arguments.add_signature {
         return add_signature(arguments, context, &setup, &key);
@@ -39,6 +48,27 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         Ok(sealed) => Ok(outcome(&arguments.cache, &key, &sealed)),
         Err(error) => refused(&arguments.cache, error),
     }
+}
+
+/// The directories of `--root`, absolute, and has each taken for its root.
+fn elsewhere(arguments: &SealArguments, setup: &mut Setup) -> Result<Vec<(PathBuf, String)>, Failure> {
+    setup.policy.cache(&arguments.cache)?;
+    let here = std::env::current_dir()
+        .map_err(|error| Failure::new(Code::Unreadable, format!("the current directory: {error}")))?;
+    let mut taken: Vec<(PathBuf, String)> = Vec::new();
+    for (place, root) in &arguments.root {
+        if !setup.roots(&arguments.cache).iter().any(|placed| placed.root.spelling == *root) {
+            return Err(unknown_root(root));
+        }
+        if taken.iter().any(|(_, before)| before == root) {
+            let message = format!("expected each root once, found `{}` twice", Escaped(root.as_bytes()));
+            return Err(Failure::new(Code::Usage, message));
+        }
+        let place = here.join(place);
+        setup.workspace.take_for_root(root, place.clone());
+        taken.push((place, root.clone()));
+    }
+    Ok(taken)
 }
 
 /// The pairs of `--bind`. A name that is said twice has no value that anyone could rely on.

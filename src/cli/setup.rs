@@ -16,6 +16,11 @@ pub(super) struct Setup {
     pub(super) workspace: Workspace,
     /// The SHA-256 that `--policy-sha256` pins.
     pub(super) digest: Digest,
+    /// The policy's directory, canonical.
+    pub(super) directory: PathBuf,
+    /// What decides about trust, in that directory: the policy, the key files, and the list of revocations, whether or
+    /// not there is one.
+    pub(super) files: Vec<String>,
     places: BTreeMap<String, Vec<PlacedRoot>>,
 }
 
@@ -59,7 +64,10 @@ impl Setup {
         files.insert(name.clone(), text);
         let home = context.home_directory();
         let places = policy.place(home.as_deref(), &directory, &name)?;
-        Ok(Self { policy, workspace, digest: policy_digest(&files), places })
+        let digest = policy_digest(&files);
+        let mut files: Vec<_> = files.into_keys().collect();
+        files.push(REVOCATIONS.to_owned());
+        Ok(Self { policy, workspace, digest, directory, files, places })
     }
 
     /// The same, only if policy and files have the digest `pin`. A policy that cannot even be read is not the
@@ -84,12 +92,17 @@ impl Setup {
     pub(super) fn roots(&self, cache: &str) -> &[PlacedRoot] {
         self.places.get(cache).map(Vec::as_slice).unwrap_or_default()
     }
+
+    /// The roots of all caches.
+    pub(super) fn all_roots(&self) -> impl Iterator<Item = (&str, &PlacedRoot)> {
+        self.places.iter().flat_map(|(cache, roots)| roots.iter().map(move |root| (cache.as_str(), root)))
+    }
 }
 
-/// A list of revocations that the command line names.
-pub(super) fn named_revocations(path: &Path, context: &Context) -> Result<Revocations, Failure> {
+/// A list of revocations that the command line names, and its text.
+pub(super) fn named_revocations(path: &Path, context: &Context) -> Result<(Revocations, Vec<u8>), Failure> {
     let (text, _) = read_named_file(path, context.limits.setup_bytes_max).map_err(|error| no_list(path, &error))?;
-    Ok(Revocations::parse(&path.to_string_lossy(), &text)?)
+    Ok((Revocations::parse(&path.to_string_lossy(), &text)?, text))
 }
 
 fn no_list(path: &Path, error: &ReadError) -> Failure {

@@ -1,49 +1,66 @@
 //! `verify`.
 
-use super::arguments::{OnRefusal, VerifyArguments};
-use super::context::Context;
+use super::arguments::{Format, VerifyArguments};
+use super::context::{Context, to_stdout};
 use super::failure::Failure;
+use super::guard::ask_to_verify;
+use super::judging::{Demand, Rendered, dispose, judge, refused, rendered};
 use super::outcome::Outcome;
+use super::reports;
 use super::setup::{Setup, SetupError, named_revocations};
-use crate::base::{Code, Exit, Refusal, Refusals};
-use crate::cache::{Verification, VerifyRequest, verify};
-use crate::report::Report;
-use crate::tree::{Disposal, Options};
+use crate::base::{Code, Refusal};
+use crate::report::error_junit;
 use crate::verify::Rule;
 
-pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outcome, Failure> {
-    let mut setup = match (arguments.policy_sha256, arguments.trust_checkout) {
+pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: Format) -> Result<Outcome, Failure> {
+    let demand = Demand {
+        cache: arguments.cache.clone(),
+        gate: arguments.gate.clone(),
+        explain: arguments.explain,
+        allow_miss: arguments.allow_miss,
+        on_refusal: arguments.on_refusal,
+        threads: arguments.walk.threads,
+    };
+    let verified = if arguments.pin.guard {
+        ask_to_verify(arguments, &demand, context)
+    } else {
+        verify_here(arguments, &demand, context)
+    };
+    match verified {
+        Ok(rendered) => Ok(reports::finish(rendered, format, &arguments.report)),
+        Err(failure) => {
+            if format == Format::Junit {
+                to_stdout(error_junit(&demand.cache, &demand.gate, failure.code, &failure.message).as_bytes());
+            }
+            Err(reports::fail(failure, &demand.cache, &demand.gate, &arguments.report))
+        }
+    }
+}
+
+/// Verifies by the policy on disk, which the command line says why to believe.
+fn verify_here(arguments: &VerifyArguments, demand: &Demand, context: &Context) -> Result<Rendered, Failure> {
+    let mut setup = match (arguments.pin.policy_sha256, arguments.pin.trust_checkout) {
         (Some(pin), _) => match Setup::load_pinned(&arguments.policy.policy, pin, context) {
             Ok(setup) => setup,
             Err(SetupError::Failure(failure)) => return Err(failure),
-            Err(SetupError::Changed(refusal)) => return Ok(changed(arguments, context, refusal)),
+            Err(SetupError::Changed(refusal)) => return Ok(changed(demand, context, refusal)),
         },
         (None, true) => Setup::load(&arguments.policy.policy, context)?,
         (None, false) => return Err(unpinned()),
     };
     for path in &arguments.revocations {
-        setup.policy.recall(named_revocations(path, context)?);
+        setup.policy.recall(named_revocations(path, context)?.0);
     }
-    let edge = setup.policy.edge(&arguments.cache, &arguments.gate)?;
-    let mut verification = verify(&VerifyRequest {
-        workspace: &setup.workspace,
-        edge: &edge,
-        roots: setup.roots(&arguments.cache),
-        lockfiles_pinned: arguments.trust_checkout,
-        now: context.now,
-        platform: Context::platform(),
-        options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
-    });
-    verification.rules.insert(0, believed(arguments, &setup));
+    let believed = believed(arguments, &setup);
+    let verification = judge(demand, &setup, believed, arguments.pin.trust_checkout, &context.limits)?;
     // From here on nothing changes the verdict.
-    let exit = verification.exit();
-    let disposal = if exit.is_refusal() { dispose(arguments, &setup) } else { Vec::new() };
-    Ok(outcome(arguments, &verification, exit, disposal))
+    let disposal = if verification.exit().is_refusal() { dispose(demand, &setup).0 } else { Vec::new() };
+    Ok(rendered(demand, &verification, None, disposal))
 }
 
 /// Why the policy was believed, as the first of the rules.
 fn believed(arguments: &VerifyArguments, setup: &Setup) -> Rule {
-    let (expected, origin) = match arguments.policy_sha256 {
+    let (expected, origin) = match arguments.pin.policy_sha256 {
         Some(pin) => (format!("policy and the files it names of sha256 {pin}"), "--policy-sha256"),
         None => ("a checkout that nothing has written to".to_owned(), "--trust-checkout"),
     };
@@ -56,52 +73,13 @@ fn unpinned() -> Failure {
         Code::UnpinnedPolicy,
         "expected to be told why the policy on disk can be believed: a restore can overwrite it",
     )
-    .hint("in CI, say `--policy-sha256` with what `cacheseal policy digest` printed for the reviewed commit")
+    .hint("in CI, start a guard before the restore and say `--guard`")
+    .hint("or say `--policy-sha256` with what `cacheseal policy digest` printed for the reviewed commit")
     .hint("where nothing was restored over the checkout, as at a desk, say `--trust-checkout`")
 }
 
 /// The policy is not the pinned one. Its roots are not touched either: they are not ours to believe.
-fn changed(arguments: &VerifyArguments, context: &Context, refusal: Refusal) -> Outcome {
-    let mut refusals = Refusals::new(context.limits.refusals_max);
-    refusals.push(refusal);
-    let verification = Verification { refusals, facts: None, rules: Vec::new() };
-    let exit = verification.exit();
-    let note = "roots and seal were left alone: the policy that names them is not the pinned one".to_owned();
-    let disposal = if arguments.on_refusal == OnRefusal::Keep { Vec::new() } else { vec![note] };
-    outcome(arguments, &verification, exit, disposal)
-}
-
-fn outcome(arguments: &VerifyArguments, verification: &Verification, outcome: Exit, disposal: Vec<String>) -> Outcome {
-    let allowed = outcome == Exit::Miss && arguments.allow_miss;
-    let report = Report {
-        cache: &arguments.cache,
-        gate: &arguments.gate,
-        outcome,
-        exit: if allowed { Exit::Ok } else { outcome },
-        refusals: &verification.refusals,
-        facts: verification.facts.as_ref(),
-        rules: arguments.explain.then_some(verification.rules.as_slice()),
-        disposal,
-    };
-    Outcome { exit: report.exit, output: report.text().into_bytes(), json: report.json() }
-}
-
-/// Takes a refused cache away and tells what was done.
-fn dispose(arguments: &VerifyArguments, setup: &Setup) -> Vec<String> {
-    let (disposal, done) = match arguments.on_refusal {
-        OnRefusal::Keep => return Vec::new(),
-        OnRefusal::Quarantine => {
-            (Disposal::Quarantine, "roots and seal were moved into `.cacheseal-refused-*` beside them")
-        }
-        OnRefusal::Purge => (Disposal::Purge, "roots and seal were deleted"),
-    };
-    let failures = setup.workspace.dispose(&arguments.cache, setup.roots(&arguments.cache), disposal);
-    if failures.is_empty() {
-        return vec![done.to_owned()];
-    }
-    let tell = |failure: &Refusal| {
-        let place = crate::base::Escaped(&failure.place);
-        format!("{}: {place} is still there: {}", failure.code, failure.found)
-    };
-    failures.iter().map(tell).collect()
+fn changed(demand: &Demand, context: &Context, refusal: Refusal) -> Rendered {
+    let note = "roots and seal were left alone: the policy that names them is not the pinned one";
+    refused(demand, context, refusal, note)
 }

@@ -23,7 +23,9 @@ impl Report<'_> {
             "seal": self.facts.map(facts),
             "warnings": self.facts.map(|facts| facts.warnings.clone()).unwrap_or_default(),
             "rules": self.rules.map(rules),
+            "candidates": self.candidates.map(refusals_json),
             "disposal": self.disposal,
+            "unwritten": [],
         })
     }
 }

@@ -1,10 +1,12 @@
 //! One report of a run, and the forms it is shown in.
 
 mod json;
+mod junit;
 mod text;
 
 pub use json::{counts_json, error_json, refusals_json};
-pub use text::{bytes_text, refusals_text};
+pub use junit::error_junit;
+pub use text::{bytes_text, candidates_text, refusals_text};
 
 use crate::base::{Exit, Refusals};
 use crate::cache::Facts;
@@ -27,6 +29,8 @@ pub struct Report<'a> {
     pub facts: Option<&'a Facts>,
     /// Every rule that was applied, where that is wanted.
     pub rules: Option<&'a [Rule]>,
+    /// What a guard would have refused if it did more than report.
+    pub candidates: Option<&'a Refusals>,
     /// What was done with a refused cache, in words; empty if nothing.
     pub disposal: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Report, verdict};
-use crate::base::{Code, Escaped, Refusals, plural};
+use crate::base::{Code, Escaped, Refusal, Refusals, plural};
 use crate::cache::Facts;
 use crate::verify::Rule;
 
@@ -23,6 +23,7 @@ impl Report<'_> {
         }
         out.push_str(&rules_text(self.rules.unwrap_or_default()));
         out.push_str(&refusals_text(self.refusals));
+        out.push_str(&self.candidates.map_or_else(String::new, candidates_text));
         for line in &self.disposal {
             let _ = writeln!(out, "note: {line}");
         }
@@ -73,23 +74,39 @@ fn rules_text(rules: &[Rule]) -> String {
 /// The refusals, worst first, then how many there are of each code, then where to read on.
 #[must_use]
 pub fn refusals_text(refusals: &Refusals) -> String {
-    let mut out = String::new();
-    for refusal in refusals.iter().take(SHOWN_MAX) {
-        let _ = writeln!(out, "{}[{}]: {}", kind(refusal.code), refusal.code, Escaped(&refusal.place));
-        for (label, text) in [("expected", &refusal.expected), ("found", &refusal.found)] {
-            let _ = writeln!(out, "  {label:<8}  {text}");
-        }
-    }
-    let total = refusals.total();
-    if total > SHOWN_MAX as u64 {
-        let _ = writeln!(out, "and {} more", total - SHOWN_MAX as u64);
-    }
-    if total > 1 {
+    let mut out = listed(refusals.iter(), refusals.total(), kind);
+    if refusals.total() > 1 {
         let counts: Vec<_> = refusals.counts().map(|(code, count)| format!("{count} {code}")).collect();
         let _ = writeln!(out, "total: {}", counts.join(", "));
     }
     if let Some(worst) = refusals.iter().next() {
         let _ = writeln!(out, "hint: {}; see docs/VERIFY.md#{}", advice(worst.code), worst.code);
+    }
+    out
+}
+
+/// The refusals of one code.
+pub(super) fn refusals_listed(refusals: &Refusals, code: Code) -> String {
+    let total = refusals.counts().find(|(counted, _)| *counted == code).map_or(0, |(_, count)| count);
+    listed(refusals.iter().filter(|refusal| refusal.code == code), total, kind)
+}
+
+/// What would have been refused, for those who make a list of what to allow.
+#[must_use]
+pub fn candidates_text(refusals: &Refusals) -> String {
+    listed(refusals.iter(), refusals.total(), |_| "candidate")
+}
+
+fn listed<'a>(refusals: impl Iterator<Item = &'a Refusal>, total: u64, kind: fn(Code) -> &'static str) -> String {
+    let mut out = String::new();
+    for refusal in refusals.take(SHOWN_MAX) {
+        let _ = writeln!(out, "{}[{}]: {}", kind(refusal.code), refusal.code, Escaped(&refusal.place));
+        for (label, text) in [("expected", &refusal.expected), ("found", &refusal.found)] {
+            let _ = writeln!(out, "  {label:<8}  {text}");
+        }
+    }
+    if total > SHOWN_MAX as u64 {
+        let _ = writeln!(out, "and {} more", total - SHOWN_MAX as u64);
     }
     out
 }
@@ -107,12 +124,16 @@ fn advice(code: Code) -> &'static str {
     match code {
         Code::NothingRestored => "go on without the cache, or say `--allow-miss`",
         Code::PolicyChanged => {
-            "look at what changed the policy; if it was you, pin what `cacheseal policy digest` prints"
+            "look at what changed the policy; if it was you, pin what `cacheseal policy digest` prints, or start the guard later"
         }
+        Code::GuardGone => "start a guard before the restore, and let nothing end it before this step",
+        Code::GuardReplaced => "stop: something in this job answers in the guard's place",
+        Code::StrayWrite => "stop: a restore wrote, or something else, where no cache has anything to write",
+        Code::UnverifiedBase => "verify the cache under the guard after restoring it, before anything is added to it",
         Code::NoSeal => "save `.cacheseal` together with the roots, sealed by a trusted job",
         Code::TooOld | Code::StaleLockfile => "have a trusted job make and seal the cache anew",
         Code::UnpinnedLockfile => {
-            "verify with `--trust-checkout` where nothing was restored into the checkout, or use a gate with `lockfile = \"any\"`"
+            "verify with `--guard`, or with `--trust-checkout` where nothing was restored, or use a gate with `lockfile = \"any\"`"
         }
         Code::Unreadable | Code::Unwritable | Code::DisposalFailed => {
             "nothing is trusted until this is mended; run again"

@@ -14,6 +14,7 @@ mod explain;
 mod faults;
 mod flips;
 mod forge;
+mod guard;
 mod harness;
 mod init;
 #[cfg(feature = "judges")]
@@ -32,6 +33,7 @@ mod races;
 mod readme;
 mod recall;
 mod recipes;
+mod reports;
 mod roots;
 mod scale;
 mod seal;

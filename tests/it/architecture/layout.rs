@@ -54,6 +54,16 @@ fn lifted(file: &SourceFile) -> Vec<String> {
             ("clippy", "disallowed_methods" | "print_stdout" | "print_stderr" | "exit") if !has_files => {
                 offences.insert(format!("lifts `{next}`: the core takes bytes, time and environment as arguments"))
             }
+            ("rustix", "net") if !file.path.starts_with("src/guard/") => {
+                offences.insert("uses `rustix::net`: the one socket is the guard's".to_owned())
+            }
+            // An address that leads out of this machine.
+            ("AddressFamily", family) if family != "UNIX" && family != "*" && !family.is_empty() => {
+                offences.insert(format!("uses the address family {family}"))
+            }
+            ("SocketAddrAny" | "SocketAddrV4" | "SocketAddrV6" | "SocketAddrInet", _) => {
+                offences.insert("uses an address that leads out of this machine".to_owned())
+            }
             ("SystemTime" | "Instant" | "getrandom", _)
             | ("env", "*" | "var" | "var_os" | "vars" | "vars_os" | "args" | "args_os" | "current_dir" | "home_dir")
             | ("process", "*" | "exit" | "abort" | "id" | "Command")
@@ -134,6 +144,10 @@ fn a_lifted_fence_is_reported() {
         ("src/tree/a.rs", "use std::time::SystemTime;", 1),
         ("src/tree/a.rs", "jiff::Timestamp::now()", 1),
         ("src/tree/a.rs", "std::process::exit(0)", 1),
+        ("src/cli/a.rs", "rustix::net::socket_with(AddressFamily::UNIX)", 1),
+        ("src/guard/a.rs", "use rustix::net::{AddressFamily, SocketAddrUnix}; AddressFamily::UNIX", 0),
+        ("src/guard/a.rs", "rustix::net::socket(AddressFamily::INET6)", 1),
+        ("src/guard/a.rs", "use std::net::SocketAddrV4;", 1),
         ("src/report/a.rs", "env!(\"CARGO_PKG_VERSION\"); std::time::Duration::ZERO", 0),
         ("src/cli/a.rs", "std::env::var(\"HOME\"); std::process::id(); getrandom::fill(&mut seed)", 0),
     ] {

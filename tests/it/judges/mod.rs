@@ -4,6 +4,7 @@
 
 mod exports;
 mod faults;
+mod junit;
 mod kills;
 mod openssl;
 mod points;

@@ -1,0 +1,217 @@
+//! The side that asks. No answer, or none that can be believed, is a refusal.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::super::arguments::{GuardCheckArguments, GuardWaitArguments, PolicyArgument, VerifyArguments};
+use super::super::context::{Context, shown, split};
+use super::super::failure::Failure;
+use super::super::judging::{Demand, Rendered, refused};
+use super::super::outcome::Outcome;
+use super::super::setup::{Setup, named_revocations};
+use super::duty::{Answer, Question};
+use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
+use crate::guard::{Silence, SocketName, ask};
+use crate::report::{counts_json, refusals_json, refusals_text};
+
+/// How long a guard may be silent. It gives a sign of life every five seconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two attempts to reach a guard that is not there yet.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Why there is no answer: an error of the setup, that the guard or the command line tells, or a silence.
+pub(super) enum Unanswered {
+    Failure(Failure),
+    Silence(Silence),
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+/// The name of the guard of a policy, and the user that it works for.
+pub(super) fn name_of(policy: &Path) -> Result<(SocketName, u32), Failure> {
+    let (directory, file) = split(policy)?;
+    let user = rustix::process::geteuid().as_raw();
+    Ok((SocketName::of(user, &directory.join(file), &Context::job()), user))
+}
+
+fn ask_once(policy: &Path, question: &Question, patience: Duration, limits: &Limits) -> Result<Answer, Unanswered> {
+    let (name, user) = name_of(policy)?;
+    let until_end = matches!(question, Question::Stop);
+    let answer = ask(&name, user, &question.to_json(), patience, until_end).map_err(Unanswered::Silence)?;
+    match Answer::of_json(&answer, limits) {
+        Some(Answer::Failure(failure)) => Err(Unanswered::Failure(failure)),
+        Some(answer) => Ok(answer),
+        None => Err(strange()),
+    }
+}
+
+fn strange() -> Unanswered {
+    Unanswered::Silence(Silence::Replaced("a process that answers something else".to_owned()))
+}
+
+/// A silence as the refusal that it is.
+fn refusal(policy: &Path, silence: &Silence) -> Refusal {
+    let (code, expected) = match silence {
+        Silence::Replaced(_) => (Code::GuardReplaced, "the guard that was started before the restore"),
+        _ => (Code::GuardGone, "a guard that was started before the restore, and lives"),
+    };
+    Refusal::new(code, policy.as_os_str().as_encoded_bytes(), expected, silence.to_string())
+}
+
+/// The outcome of a command that got no answer.
+fn unanswered(command: &str, policy: &Path, why: Unanswered) -> Result<Outcome, Failure> {
+    match why {
+        Unanswered::Failure(failure) => Err(failure),
+        Unanswered::Silence(silence) => {
+            let mut refusals = Refusals::new(1);
+            refusals.push(refusal(policy, &silence));
+            Ok(refused_outcome(command, &refusals))
+        }
+    }
+}
+
+fn refused_outcome(command: &str, refusals: &Refusals) -> Outcome {
+    let exit = refusals.exit();
+    let text = format!("refused: {command}\n{}", refusals_text(refusals));
+    let json = json!({
+        "version": 1, "command": command, "verdict": "refused", "exit": exit.number(),
+        "refusals": refusals_json(refusals), "counts": counts_json(refusals),
+    });
+    Outcome { exit, output: text.into_bytes(), json }
+}
+
+/// Waits for a guard. Nothing was restored yet, so the policy on disk can be believed: the guard must have the same.
+pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<Outcome, Failure> {
+    let policy = &arguments.policy.policy;
+    let setup = Setup::load(policy, context)?;
+    let allowed = Duration::from_secs(arguments.timeout.into());
+    let begun = Instant::now();
+    let answer = loop {
+        let left = allowed.saturating_sub(begun.elapsed()).max(PAUSE);
+        match ask_once(policy, &Question::Hello, left, &context.limits) {
+            Err(Unanswered::Silence(Silence::Nobody | Silence::Gone(_))) if begun.elapsed() + PAUSE < allowed => {
+                std::thread::sleep(PAUSE);
+            }
+            answer => break answer,
+        }
+    };
+    let hello = match answer {
+        Ok(Answer::Hello(hello)) => hello,
+        Ok(_) => return unanswered("guard wait", policy, strange()),
+        Err(Unanswered::Silence(Silence::Nobody)) => {
+            let silence = Silence::Gone(format!("nobody answered within {} seconds", arguments.timeout));
+            return unanswered("guard wait", policy, Unanswered::Silence(silence));
+        }
+        Err(why) => return unanswered("guard wait", policy, why),
+    };
+    let mut refusals = Refusals::new(1);
+    if hello.policy != setup.digest.to_string() {
+        let expected = format!("a guard with the policy that is on disk, sha256 {}", setup.digest);
+        let found = format!("one with sha256 {}", hello.policy);
+        refusals.push(Refusal::new(Code::GuardReplaced, policy.as_os_str().as_encoded_bytes(), expected, found));
+    }
+    for cache in &arguments.caches {
+        setup.policy.cache(cache)?;
+        if !hello.caches.contains(cache) {
+            let expected = format!("a guard of cache `{cache}`");
+            let found = format!("one of {}", hello.caches.join(", "));
+            refusals.push(Refusal::new(Code::GuardReplaced, cache.as_str(), expected, found));
+        }
+    }
+    if !refusals.is_empty() {
+        return Ok(refused_outcome("guard wait", &refusals));
+    }
+    Ok(Outcome { exit: Exit::Ok, output: hello.text().into_bytes(), json: hello.json("guard wait", "guarding") })
+}
+
+pub(super) fn check(arguments: &GuardCheckArguments, context: &Context) -> Result<Outcome, Failure> {
+    let policy = &arguments.policy.policy;
+    let question = Question::Check { report_only: arguments.report_only };
+    match ask_once(policy, &question, PATIENCE, &context.limits) {
+        Ok(Answer::Rendered(Rendered { exit, text, json, .. })) => {
+            Ok(Outcome { exit, output: text.into_bytes(), json })
+        }
+        Ok(_) => unanswered("guard check", policy, strange()),
+        Err(why) => unanswered("guard check", policy, why),
+    }
+}
+
+pub(super) fn stop(arguments: &PolicyArgument, context: &Context) -> Result<Outcome, Failure> {
+    match ask_once(&arguments.policy, &Question::Stop, PATIENCE, &context.limits) {
+        Ok(Answer::Hello(hello)) => {
+            let text = format!("stopped: the guard of {}\n", hello.caches.join(", "));
+            Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json: hello.json("guard stop", "stopped") })
+        }
+        Ok(_) => unanswered("guard stop", &arguments.policy, strange()),
+        Err(why) => unanswered("guard stop", &arguments.policy, why),
+    }
+}
+
+/// Has the guard verify. Without one there is no verdict but a refusal, and nothing is touched.
+pub(crate) fn ask_to_verify(
+    arguments: &VerifyArguments,
+    demand: &Demand,
+    context: &Context,
+) -> Result<Rendered, Failure> {
+    let policy = &arguments.policy.policy;
+    let mut revocations = Vec::new();
+    for path in &arguments.revocations {
+        // It is a list, so it is text.
+        let text = String::from_utf8_lossy(&named_revocations(path, context)?.1).into_owned();
+        revocations.push((path.to_string_lossy().into_owned(), text));
+    }
+    let question = Question::Verify { demand: demand.clone(), revocations };
+    let why = match ask_once(policy, &question, PATIENCE, &context.limits) {
+        Ok(Answer::Rendered(rendered)) => return Ok(rendered),
+        Ok(_) => strange(),
+        Err(why) => why,
+    };
+    match why {
+        Unanswered::Failure(failure) => Err(failure),
+        Unanswered::Silence(silence) => {
+            let note = "roots and seal were left alone: the guard that knows them does not answer";
+            Ok(refused(demand, context, refusal(policy, &silence), note))
+        }
+    }
+}
+
+/// Asks the guard whether it vouches for what the roots were before they were filled. `Ok(Err)` is a refusal; a policy
+/// that is not the one the guard has is one too.
+pub(crate) fn ask_for_base(
+    policy: &Path,
+    digest: Digest,
+    cache: &str,
+    elsewhere: &[(PathBuf, String)],
+    limits: &Limits,
+) -> Result<Result<(), Refusals>, Failure> {
+    let mut pairs = Vec::new();
+    for (place, root) in elsewhere {
+        let place = place.to_str().ok_or_else(|| {
+            Failure::new(Code::Usage, format!("expected a directory whose name is text, found {}", shown(place)))
+        })?;
+        pairs.push((root.clone(), place.to_owned()));
+    }
+    let question = Question::Base { cache: cache.to_owned(), elsewhere: pairs };
+    let refused = match ask_once(policy, &question, PATIENCE, limits) {
+        Ok(Answer::Granted(granted)) if granted == digest => return Ok(Ok(())),
+        Ok(Answer::Granted(granted)) => {
+            let expected = format!("the policy that the guard loaded, sha256 {granted}");
+            let found = format!("sha256 {digest}");
+            Refusal::new(Code::PolicyChanged, policy.as_os_str().as_encoded_bytes(), expected, found)
+        }
+        Ok(Answer::Refused(refusals)) => return Ok(Err(refusals)),
+        Ok(_) => refusal(policy, &Silence::Replaced("a process that answers something else".to_owned())),
+        Err(Unanswered::Failure(failure)) => return Err(failure),
+        Err(Unanswered::Silence(silence)) => refusal(policy, &silence),
+    };
+    let mut refusals = Refusals::new(1);
+    refusals.push(refused);
+    Ok(Err(refusals))
+}

@@ -1,0 +1,22 @@
+//! `guard`, and what `verify` and `seal` ask of one.
+
+mod asking;
+mod duty;
+mod start;
+
+pub(super) use asking::{ask_for_base, ask_to_verify};
+pub(super) use start::unknown_root;
+
+use super::arguments::{Format, GuardCommand};
+use super::context::Context;
+use super::failure::Failure;
+use super::outcome::Outcome;
+
+pub(super) fn run(command: &GuardCommand, context: &Context, format: Format) -> Result<Outcome, Failure> {
+    match command {
+        GuardCommand::Start(arguments) => start::run(arguments, context, format),
+        GuardCommand::Wait(arguments) => asking::wait(arguments, context),
+        GuardCommand::Check(arguments) => asking::check(arguments, context),
+        GuardCommand::Stop(arguments) => asking::stop(arguments, context),
+    }
+}

@@ -1,0 +1,318 @@
+//! `guard start`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde_json::json;
+
+use super::super::arguments::{Format, GuardStartArguments};
+use super::super::context::{Context, shown, to_stdout};
+use super::super::failure::Failure;
+use super::super::json_line::json_line;
+use super::super::outcome::Outcome;
+use super::super::setup::Setup;
+use super::asking::name_of;
+use super::duty::{Answer, Duty, Hello};
+use crate::base::{Code, Escaped, Exit};
+use crate::guard::{
+    Begin, Elsewhere, Ended, Guard, ListenError, Listener, Pace, Surroundings, Territory, VARIABLES, serve,
+};
+use crate::seal::SEALS;
+
+/// How often the guard shows whoever waits for an answer that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// How long the detached process may take until it is ready.
+const READY_SECONDS: i64 = 600;
+
+pub(super) fn run(arguments: &GuardStartArguments, context: &Context, format: Format) -> Result<Outcome, Failure> {
+    if arguments.process.detached {
+        return Ok(stay(arguments, context));
+    }
+    if !arguments.process.foreground {
+        let hello = detach(context)?;
+        return Ok(Outcome {
+            exit: Exit::Ok,
+            output: hello.text().into_bytes(),
+            json: hello.json("guard start", "guarding"),
+        });
+    }
+    let begun = Instant::now();
+    let (listener, duty) = begin(arguments, context)?;
+    let hello = duty.hello();
+    to_stdout(&match format {
+        Format::Json => json_line(&hello.json("guard start", "guarding")),
+        Format::Text | Format::Junit => hello.text().into_bytes(),
+    });
+    let ended = serve_until_end(listener, &duty, arguments, begun)?;
+    let text = match ended {
+        Ended::Stopped => "ended: the guard was stopped\n",
+        Ended::LifetimeOver => "ended: the time of the guard is over\n",
+    };
+    Ok(Outcome { exit: Exit::Ok, output: text.into(), json: hello.json("guard start", "ended") })
+}
+
+/// The detached process: says on its standard output whether it is ready, to the one that made it, and stays.
+fn stay(arguments: &GuardStartArguments, context: &Context) -> Outcome {
+    // Whoever made it has no terminal to lose; a session of its own keeps signals of theirs away.
+    let _ = rustix::process::setsid();
+    let begun = Instant::now();
+    let answer = match begin(arguments, context) {
+        Ok((listener, duty)) => {
+            to_stdout(&json_line(&Answer::Hello(duty.hello()).to_json()));
+            match serve_until_end(listener, &duty, arguments, begun) {
+                Ok(_) => Ok(()),
+                Err(failure) => Err(failure.code),
+            }
+        }
+        Err(failure) => {
+            let code = failure.code;
+            to_stdout(&json_line(&Answer::Failure(failure).to_json()));
+            Err(code)
+        }
+    };
+    Outcome { exit: answer.map_or_else(Code::exit, |()| Exit::Ok), output: Vec::new(), json: json!(null) }
+}
+
+fn serve_until_end(
+    listener: Listener,
+    duty: &Duty,
+    arguments: &GuardStartArguments,
+    begun: Instant,
+) -> Result<Ended, Failure> {
+    let pace = Pace { lifetime: Duration::from_secs(arguments.max_lifetime.seconds()), heartbeat: HEARTBEAT };
+    serve(listener, pace, &|| begun.elapsed(), &|question| duty.answer(question))
+        .map_err(|error| Failure::new(Code::Unreadable, format!("the guard's socket failed: {error}")))
+}
+
+/// Starts this very program once more, as the guard, and waits until it is ready or says why not.
+fn detach(context: &Context) -> Result<Hello, Failure> {
+    let failed = |what: String| Failure::new(Code::GuardGone, format!("the guard did not start: {what}"));
+    let mut child = Command::new(own_program().map_err(|error| failed(error.to_string()))?)
+        .arg0("cacheseal")
+        .args(arguments_of_guard(std::env::args_os().skip(1)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| failed(error.to_string()))?;
+    let Some(output) = child.stdout.take() else { return Err(failed("it has no output".to_owned())) };
+    let timeout = Timespec { tv_sec: READY_SECONDS, tv_nsec: 0 };
+    if poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&timeout)) == Ok(0) {
+        let _ = child.kill();
+        return Err(failed(format!("it was not ready within {READY_SECONDS} seconds")));
+    }
+    let mut line = String::new();
+    BufReader::new(output).read_line(&mut line).map_err(|error| failed(error.to_string()))?;
+    let answer = serde_json::from_str(&line).ok().and_then(|line| Answer::of_json(&line, &context.limits));
+    match answer {
+        Some(Answer::Hello(hello)) => Ok(hello),
+        Some(Answer::Failure(failure)) => Err(failure),
+        _ => Err(failed("it ended before it was ready".to_owned())),
+    }
+}
+
+/// The file that this process runs, whatever has become of its path.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[expect(clippy::unnecessary_wraps, reason = "other systems have to look for it")]
+fn own_program() -> std::io::Result<PathBuf> {
+    Ok(PathBuf::from("/proc/self/exe"))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn own_program() -> std::io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
+/// The arguments as they were given, and after the verb the one that makes the difference.
+fn arguments_of_guard(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<_> = given.collect();
+    let after = |word: &str, from: usize| {
+        arguments.iter().skip(from).position(|argument| argument == word).map_or(from, |at| from + at + 1)
+    };
+    let verb = after("start", after("guard", 0));
+    arguments.insert(verb, "--detached".into());
+    arguments
+}
+
+/// Takes the name, loads what decides, and looks at everything.
+fn begin(arguments: &GuardStartArguments, context: &Context) -> Result<(Listener, Duty), Failure> {
+    let mut setup = Setup::load(&arguments.policy.policy, context)?;
+    for (at, cache) in arguments.caches.iter().enumerate() {
+        setup.policy.cache(cache)?;
+        if arguments.caches.iter().take(at).any(|before| before == cache) {
+            return Err(Failure::new(Code::Usage, format!("expected each cache once, found `{cache}` twice")));
+        }
+    }
+    let (name, user) = name_of(&arguments.policy.policy)?;
+    let listener = name.listen().map_err(|error| taken(&error))?;
+    let lockfiles: Vec<_> = arguments.caches.iter().filter_map(|cache| setup.policy.cache(cache).ok()).collect();
+    let lockfiles: Vec<String> = lockfiles.into_iter().flat_map(|cache| cache.lockfiles.clone()).collect();
+    for lockfile in lockfiles {
+        setup.workspace.hold_lockfile(&lockfile, context.limits.lockfile_bytes_max).map_err(|error| {
+            let message = format!("expected a lockfile at {}, but it {error}", shown(Path::new(&lockfile)));
+            Failure::new(Code::Unreadable, message)
+        })?;
+    }
+    let guard = Guard::begin(what_to_watch(arguments, context, &setup, user)?).map_err(|error| {
+        let failure = Failure::new(error.code(), error.to_string());
+        match error.code() {
+            Code::RootsNotEmpty => failure
+                .hint("start the guard before the restore, and remove what an earlier job left")
+                .hint("or say `--allow-filled`, and what is there is verified with what is restored"),
+            _ => failure,
+        }
+    })?;
+    Ok((listener, Duty::new(setup, guard, context.limits.clone())))
+}
+
+fn taken(error: &ListenError) -> Failure {
+    match error {
+        ListenError::Io(error) => Failure::new(Code::Unwritable, format!("could not make the guard's socket: {error}")),
+        _ => Failure::new(Code::GuardRunning, "expected no guard of this policy yet, found one")
+            .hint("let one guard watch all caches of the job: `cacheseal guard start CACHE…`")
+            .hint("or end it with `cacheseal guard stop`"),
+    }
+}
+
+fn what_to_watch(
+    arguments: &GuardStartArguments,
+    context: &Context,
+    setup: &Setup,
+    user: u32,
+) -> Result<Begin, Failure> {
+    let directory = &setup.directory;
+    let home = context.home_directory().filter(|home| home.is_absolute());
+    let is_guarded = |cache: &str| arguments.caches.iter().any(|guarded| guarded == cache);
+    let others = setup.all_roots().filter(|(cache, _)| !is_guarded(cache));
+    let working_directory = working_directory()?;
+    let territory = Territory {
+        policy_directory: directory.clone(),
+        policy_files: setup.files.iter().map(|file| directory.join(file)).collect(),
+        lockfiles: setup.policy.caches().flat_map(|cache| &cache.lockfiles).map(|file| directory.join(file)).collect(),
+        guarded: Vec::new(),
+        others: others.map(|(cache, root)| (cache.to_owned(), root.absolute.clone())).collect(),
+        allowed: allowed(&arguments.allow, home.as_deref(), directory)?,
+        watched: absolute(&arguments.watch, home.as_deref(), "--watch")?,
+    };
+    let cache = |cache: &String| (cache.clone(), setup.roots(cache).to_vec(), directory.join(SEALS).join(cache));
+    Ok(Begin {
+        caches: arguments.caches.iter().map(cache).collect(),
+        elsewhere: elsewhere(arguments, setup, &working_directory)?,
+        surroundings: Surroundings {
+            user,
+            home,
+            account_home: account_home(user),
+            working_directory,
+            variables: variables(),
+        },
+        territory,
+        filled_allowed: arguments.allow_filled,
+        no_restore: arguments.no_restore,
+        report_only: arguments.report_only,
+        threads: usize::from(arguments.walk.threads),
+        limits: context.limits.clone(),
+    })
+}
+
+fn working_directory() -> Result<PathBuf, Failure> {
+    std::env::current_dir().map_err(|error| Failure::new(Code::Unreadable, format!("the current directory: {error}")))
+}
+
+/// The directories that stand for roots, each with the cache whose root it is.
+fn elsewhere(
+    arguments: &GuardStartArguments,
+    setup: &Setup,
+    working_directory: &Path,
+) -> Result<Vec<Elsewhere>, Failure> {
+    let mut found: Vec<Elsewhere> = Vec::new();
+    for (place, root) in &arguments.root {
+        let of_root = |cache: &&String| setup.roots(cache).iter().any(|placed| placed.root.spelling == *root);
+        let cache = arguments.caches.iter().find(of_root).ok_or_else(|| unknown_root(root))?;
+        if found.iter().any(|one| one.root == *root) {
+            return Err(Failure::new(
+                Code::Usage,
+                format!("expected each root once, found `{}` twice", Escaped(root.as_bytes())),
+            ));
+        }
+        found.push(Elsewhere { cache: cache.clone(), root: root.clone(), place: working_directory.join(place) });
+    }
+    Ok(found)
+}
+
+/// A root that none of the caches has.
+pub(crate) fn unknown_root(root: &str) -> Failure {
+    let root = Escaped(root.as_bytes());
+    Failure::new(Code::Usage, format!("expected ROOT as the policy writes a root of the cache, found `{root}`"))
+}
+
+/// Paths of the command line: absolute, or below home.
+fn absolute(paths: &[PathBuf], home: Option<&Path>, flag: &str) -> Result<Vec<PathBuf>, Failure> {
+    let absolute = |path: &PathBuf| match (path.strip_prefix("~"), home) {
+        (Ok(below), Some(home)) => Ok(home.join(below)),
+        _ if path.is_absolute() => Ok(path.clone()),
+        _ => Err(Failure::new(
+            Code::Usage,
+            format!("expected `{flag}` with an absolute path or `~/…`, found {}", shown(path)),
+        )),
+    };
+    paths.iter().map(absolute).collect()
+}
+
+/// What is not watched. Whoever allows the checkout or home itself has switched the guard off.
+fn allowed(paths: &[PathBuf], home: Option<&Path>, checkout: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let allowed = absolute(paths, home, "--allow")?;
+    let vital = |path: &&PathBuf| {
+        let path = crate::tree::resolve(path);
+        checkout.starts_with(&path) || home.is_some_and(|home| home.starts_with(&path))
+    };
+    match allowed.iter().find(vital) {
+        Some(path) => {
+            let message =
+                format!("expected `--allow` with a path that holds neither home nor the policy, found {}", shown(path));
+            Err(Failure::new(Code::Usage, message)
+                .hint("name the files that change, as `guard check --report-only` lists them"))
+        }
+        None => Ok(allowed),
+    }
+}
+
+/// The variables that name places.
+fn variables() -> BTreeMap<&'static str, OsString> {
+    let of = |name: &&'static str| Some((*name, std::env::var_os(name).filter(|value| !value.is_empty())?));
+    VARIABLES.iter().filter_map(of).collect()
+}
+
+/// The home that the system's own list of users has.
+fn account_home(user: u32) -> Option<PathBuf> {
+    let list = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = list.lines().find(|line| line.split(':').nth(2) == Some(&user.to_string()))?;
+    line.split(':').nth(5).map(PathBuf::from).filter(|home| home.is_absolute())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guard_is_told_apart_by_one_argument() {
+        for (given, made) in [
+            ("guard start deps", "guard start --detached deps"),
+            (
+                "--format json guard start --policy start deps",
+                "--format json guard start --detached --policy start deps",
+            ),
+            ("guard --format json start guard", "guard --format json start --detached guard"),
+        ] {
+            let given = given.split(' ').map(OsString::from);
+            let made: Vec<_> = made.split(' ').map(OsString::from).collect();
+            assert_eq!(arguments_of_guard(given), made);
+        }
+    }
+}

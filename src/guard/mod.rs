@@ -1,0 +1,16 @@
+//! The watch around a restore. A guard that was started before it keeps in memory what decides about trust, and how
+//! everything looked that a restore has no business with; nothing that a restore writes can change what it knows.
+#![expect(clippy::disallowed_methods, reason = "this room looks at places outside the roots, and has the one socket")]
+
+mod client;
+mod meaning;
+mod places;
+mod server;
+mod socket;
+mod watch;
+
+pub use client::{Silence, ask};
+pub use places::{Surroundings, Territory, VARIABLES};
+pub use server::{Ended, Pace, serve};
+pub use socket::{ListenError, Listener, SocketName};
+pub use watch::{Begin, BeginError, Elsewhere, Guard, Settled, Strays};

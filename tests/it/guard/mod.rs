@@ -1,0 +1,131 @@
+//! The guard: the real binary, a real socket, and restores that write where they have no business.
+
+mod alive;
+mod base;
+mod perimeter;
+mod places;
+mod strays;
+mod verdicts;
+
+use std::fs;
+use std::ops::Deref;
+
+use super::harness::{Project, Run, Verdict, copy_tree};
+
+/// A project whose cache was sealed and saved, with a guard that ends with it.
+pub(super) struct Guarded {
+    project: Project,
+    /// The directories on PATH, for the guard that is started.
+    path: Option<String>,
+}
+
+impl Deref for Guarded {
+    type Target = Project;
+
+    fn deref(&self) -> &Project {
+        &self.project
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // A guard that a test leaves behind would watch for hours.
+        let _ = self.project.command().args(["guard", "stop"]).output();
+    }
+}
+
+/// Nothing of the machine that runs the tests: others may write there.
+const ALONE: [&str; 10] = [
+    "guard",
+    "start",
+    "deps",
+    "--max-lifetime",
+    "10m",
+    "--allow=/etc",
+    "--allow=/usr/local",
+    "--allow=/opt",
+    "--format",
+    "json",
+];
+
+impl Guarded {
+    /// Sealed, saved, and taken away: as a job is before it restores.
+    pub(super) fn new() -> Self {
+        let project = Project::new();
+        project.seal();
+        let guarded = Self { project, path: None };
+        guarded.save();
+        guarded
+    }
+
+    pub(super) fn of(project: Project) -> Self {
+        Self { project, path: None }
+    }
+
+    /// Takes roots and seal away, to where the CI system keeps its caches.
+    fn save(&self) {
+        let cache = self.outside("cache");
+        fs::create_dir_all(&cache).unwrap();
+        fs::rename(self.path("deps"), cache.join("deps")).unwrap();
+        fs::rename(self.home().join("store"), cache.join("store")).unwrap();
+        fs::rename(self.path(".cacheseal"), cache.join("seals")).unwrap();
+    }
+
+    /// Brings roots and seal back, over whatever is there.
+    pub(super) fn restore(&self) {
+        let cache = self.outside("cache");
+        copy_tree(&cache.join("deps"), &self.path("deps"));
+        copy_tree(&cache.join("store"), &self.home().join("store"));
+        copy_tree(&cache.join("seals"), &self.path(".cacheseal"));
+    }
+
+    /// Starts the guard; must work. Its process id.
+    #[track_caller]
+    pub(super) fn start(&self, more: &[&str]) -> i32 {
+        let verdict = self.try_start(more);
+        assert_eq!(verdict.code, Some(0), "{:#}", verdict.json);
+        assert_eq!(verdict.json["verdict"], "guarding");
+        verdict.json["pid"].as_i64().unwrap().try_into().unwrap()
+    }
+
+    pub(super) fn try_start(&self, more: &[&str]) -> Verdict {
+        let mut command = self.command();
+        if let Some(path) = &self.path {
+            command.env("PATH", path);
+        }
+        Run::of(command.args(ALONE).args(more).output().unwrap()).verdict()
+    }
+
+    pub(super) fn check(&self) -> Verdict {
+        self.json(&["guard", "check"])
+    }
+
+    /// `verify deps --guard` at the gate that compares lockfiles.
+    pub(super) fn verify_guarded(&self, more: &[&str]) -> Verdict {
+        self.json(&[&["verify", "deps", "--gate", "exact", "--guard"], more].concat())
+    }
+
+    pub(super) fn seal_guarded(&self, more: &[&str]) -> Verdict {
+        let key = self.private_key("job");
+        self.json(&[&["seal", "deps", "--key", key.to_str().unwrap(), "--guard"], more].concat())
+    }
+}
+
+impl Verdict {
+    /// What was found at a place, of the refusals or the candidates.
+    #[track_caller]
+    pub(super) fn found(&self, place: &std::path::Path) -> String {
+        let place = place.to_str().unwrap();
+        let lists = [&self.json["refusals"], &self.json["candidates"]];
+        let mut all = lists.into_iter().filter_map(|list| list.as_array()).flatten();
+        let one = all.find(|refusal| refusal["place"] == place);
+        let one = one.unwrap_or_else(|| panic!("nothing about {place}: {:#}", self.json));
+        one["found"].as_str().unwrap().to_owned()
+    }
+
+    /// Every place that is refused, each once.
+    pub(super) fn places(&self) -> std::collections::BTreeSet<String> {
+        let refusals = self.json["refusals"].as_array().unwrap();
+        refusals.iter().map(|refusal| refusal["place"].as_str().unwrap().to_owned()).collect()
+    }
+}

@@ -1,0 +1,147 @@
+//! Reports of `verify` in files, and the form that test viewers read.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::harness::{Project, Run};
+
+fn sealed() -> Project {
+    let project = Project::new();
+    project.seal();
+    project
+}
+
+/// `verify` with reports of every form into files outside of the project.
+fn verify_with_reports(project: &Project, more: &[&str]) -> (Run, [String; 3]) {
+    let files = ["text", "json", "junit"].map(|form| (form, project.outside(&format!("report.{form}"))));
+    let reports = files.each_ref().map(|(form, file)| format!("--report={form}={}", file.display()));
+    let mut arguments = vec!["verify", "deps", "--gate", "any", "--trust-checkout"];
+    arguments.extend(reports.iter().map(String::as_str));
+    arguments.extend(more);
+    let run = project.run(&arguments);
+    (run, files.map(|(_, file)| fs::read_to_string(file).unwrap_or_default()))
+}
+
+#[test]
+fn every_form_says_the_same() {
+    let project = sealed();
+    let (run, [text, json, junit]) = verify_with_reports(&project, &[]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert_eq!(text, run.stdout);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["verdict"], &json["exit"]), (&"trusted".into(), &0.into()));
+    assert!(junit.contains("tests=\"1\" failures=\"0\" errors=\"0\" skipped=\"0\""), "{junit}");
+    assert!(junit.contains("<testcase classname=\"cacheseal.deps\" name=\"gate any\">"), "{junit}");
+
+    project.write("deps/a<b>&\"c\"", "");
+    project.write("deps/pkg/zero", "not any more");
+    let (run, [text, json, junit]) = verify_with_reports(&project, &[]);
+    assert_eq!(run.code, Some(11));
+    assert_eq!(text, run.stdout);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["verdict"], &json["exit"]), (&"refused".into(), &11.into()));
+    assert!(junit.contains("tests=\"1\" failures=\"1\" errors=\"0\" skipped=\"0\""), "{junit}");
+    for code in ["extra-entry", "digest-mismatch"] {
+        assert!(junit.contains(&format!("<failure type=\"{code}\" message=\"1 {code}\">refused[{code}]: ")), "{junit}");
+    }
+    assert!(junit.contains("deps/a&lt;b&gt;&amp;&quot;c&quot;&#10;"), "{junit}");
+}
+
+#[test]
+fn stdout_can_be_junit_too() {
+    let project = sealed();
+    let (run, [_, _, junit]) = verify_with_reports(&project, &["--format", "junit"]);
+    assert_eq!((run.code, run.stdout), (Some(0), junit));
+    let run = project.run(&["verify", "deps", "--gate", "none", "--trust-checkout", "--format", "junit"]);
+    assert_eq!(run.code, Some(5));
+    assert!(run.stdout.contains("<error type=\"unknown-gate\" message=\""), "{}", run.stdout);
+    assert!(run.stderr.starts_with("error[unknown-gate]: "), "{}", run.stderr);
+    for arguments in [&["policy", "check"][..], &["guard", "check"], &["inspect", ".cacheseal/deps"], &["drill"]] {
+        let run = project.run(&[arguments, &["--format", "junit"]].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(run.stderr.starts_with("error[usage]: "), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_miss_is_a_failure_or_skipped() {
+    let project = Project::empty(super::harness::POLICY);
+    let (run, [_, _, junit]) = verify_with_reports(&project, &[]);
+    assert_eq!(run.code, Some(3));
+    assert!(junit.contains("<failure type=\"nothing-restored\""), "{junit}");
+    let (run, [_, json, junit]) = verify_with_reports(&project, &["--allow-miss"]);
+    assert_eq!(run.code, Some(0));
+    assert!(junit.contains("failures=\"0\" errors=\"0\" skipped=\"1\""), "{junit}");
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["verdict"], "miss");
+}
+
+#[test]
+fn what_could_not_be_decided_is_an_error() {
+    let project = sealed();
+    let (run, [text, json, junit]) = verify_with_reports(&project, &["--policy", "none.toml"]);
+    assert_eq!(run.code, Some(5));
+    assert_eq!(text, run.stderr);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["verdict"], &json["error"]["code"]), (&"error".into(), &"no-policy".into()));
+    assert!(junit.contains("failures=\"0\" errors=\"1\" skipped=\"0\""), "{junit}");
+    assert!(junit.contains("<error type=\"no-policy\" message=\"expected a policy at `none.toml`"), "{junit}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_makes_nothing_better() {
+    let project = sealed();
+    let nowhere = format!("--report=junit={}", project.outside("none/report.xml").display());
+    let good = project.outside("good.json");
+    let good_report = format!("--report=json={}", good.display());
+    let verify = |more: &[&str]| {
+        project.run(&[&["verify", "deps", "--gate", "any", "--trust-checkout", &nowhere, &good_report], more].concat())
+    };
+    let run = verify(&[]);
+    assert_eq!(run.code, Some(4));
+    assert!(run.stdout.contains("\nerror[unwritable]: could not write the report `"), "{}", run.stdout);
+    let verdict = verify(&["--format", "json"]).verdict();
+    verdict.expect(4, &[]);
+    assert_eq!(verdict.json["verdict"], "trusted");
+    assert_eq!(verdict.json["unwritten"].as_array().unwrap().len(), 1);
+    // The other report tells what was found, whatever became of this one.
+    assert_eq!(serde_json::from_slice::<Value>(&fs::read(good).unwrap()).unwrap()["exit"], 0);
+
+    project.write("deps/extra", "");
+    verify(&["--format", "json"]).verdict().expect(11, &["extra-entry"]);
+    let run = project.run(&["verify", "deps", "--gate", "none", "--trust-checkout", &nowhere]);
+    assert_eq!(run.code, Some(5));
+    assert!(run.stderr.contains("\nhint: could not write the report"), "{}", run.stderr);
+
+    let empty = Project::empty(super::harness::POLICY);
+    let miss = ["verify", "deps", "--gate", "any", "--trust-checkout", &nowhere];
+    empty.json(&miss).expect(3, &["nothing-restored"]);
+    empty.json(&[&miss[..], &["--allow-miss"]].concat()).expect(4, &["nothing-restored"]);
+}
+
+#[test]
+fn a_report_takes_the_place_of_an_older_one_whole() {
+    let project = sealed();
+    let file = project.outside("report.text");
+    fs::write(&file, "x".repeat(100_000)).unwrap();
+    let before = fs::File::open(&file).unwrap();
+    let (run, [text, ..]) = verify_with_reports(&project, &[]);
+    assert_eq!(text, run.stdout);
+    // Whoever has the old one open goes on reading the old one.
+    assert_eq!(std::io::read_to_string(before).unwrap().len(), 100_000);
+    for report in ["xml=/x", "text=", "text", "=x"] {
+        let arguments = ["verify", "deps", "--gate", "any", "--trust-checkout", "--report", report];
+        project.json(&arguments).expect_error_of(report, 2, "usage");
+    }
+}
+
+#[test]
+fn a_guard_reports_in_every_form() {
+    let project = sealed();
+    let file = project.outside("report.xml");
+    let report = format!("--report=junit={}", file.display());
+    let verdict = project.json(&["verify", "deps", "--gate", "any", "--guard", &report]);
+    verdict.expect(15, &["guard-gone"]);
+    let junit = fs::read_to_string(file).unwrap();
+    assert!(junit.contains("<failure type=\"guard-gone\" message=\"1 guard-gone\">"), "{junit}");
+}
