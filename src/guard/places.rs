@@ -20,6 +20,8 @@ pub struct Surroundings {
     pub account_home: Option<PathBuf>,
     /// Where relative paths begin.
     pub working_directory: PathBuf,
+    /// The program file of this process: the verifier itself.
+    pub program: Option<PathBuf>,
     /// The variables of [`VARIABLES`] that are set and not empty.
     pub variables: BTreeMap<&'static str, OsString>,
 }
@@ -240,6 +242,7 @@ pub(super) struct Perimeter {
     allowed: Vec<PathBuf>,
     guarded: Vec<(String, PathBuf)>,
     policy_files: Vec<PathBuf>,
+    verifier: Option<PathBuf>,
     programs: Vec<PathBuf>,
     meanings: Meanings,
 }
@@ -279,6 +282,9 @@ impl Perimeter {
         for path in &territory.watched {
             sights.tree(path);
         }
+        if let Some(program) = &surroundings.program {
+            sights.add(program, Reach::Entry);
+        }
         Self {
             sights: sights.apart(),
             allowed: territory
@@ -289,6 +295,7 @@ impl Perimeter {
                 .collect(),
             guarded: territory.guarded.clone(),
             policy_files: territory.policy_files.clone(),
+            verifier: surroundings.program.clone(),
             programs,
             meanings,
         }
@@ -320,6 +327,9 @@ impl Perimeter {
 
     /// What an entry could do, now that it was created or changed (`written`), or removed.
     pub(super) fn meaning(&self, path: &Path, written: bool) -> String {
+        if self.verifier.as_deref() == Some(path) {
+            return "is the verifier itself".to_owned();
+        }
         let at = path.parent().and_then(|parent| self.programs.iter().position(|directory| directory == parent));
         match (at, path.file_name()) {
             (Some(at), Some(name)) => self.program(at, name, written),

@@ -192,24 +192,28 @@ fn what_to_watch(
     let is_guarded = |cache: &str| arguments.caches.iter().any(|guarded| guarded == cache);
     let others = setup.all_roots().filter(|(cache, _)| !is_guarded(cache));
     let working_directory = working_directory()?;
+    let allowed = absolute(&arguments.allow, home.as_deref(), "--allow")?;
+    not_vital(&allowed, home.as_deref(), directory, "--allow")
+        .map_err(|failure| failure.hint("name the files that change, as `guard check --report-only` lists them"))?;
     let territory = Territory {
         policy_directory: directory.clone(),
         policy_files: setup.files.iter().map(|file| directory.join(file)).collect(),
         lockfiles: setup.policy.caches().flat_map(|cache| &cache.lockfiles).map(|file| directory.join(file)).collect(),
         guarded: Vec::new(),
         others: others.map(|(cache, root)| (cache.to_owned(), root.absolute.clone())).collect(),
-        allowed: allowed(&arguments.allow, home.as_deref(), directory)?,
+        allowed,
         watched: absolute(&arguments.watch, home.as_deref(), "--watch")?,
     };
     let cache = |cache: &String| (cache.clone(), setup.roots(cache).to_vec(), directory.join(SEALS).join(cache));
     Ok(Begin {
         caches: arguments.caches.iter().map(cache).collect(),
-        elsewhere: elsewhere(arguments, setup, &working_directory)?,
+        elsewhere: elsewhere(arguments, setup, &working_directory, home.as_deref())?,
         surroundings: Surroundings {
             user,
             home,
             account_home: account_home(user),
             working_directory,
+            program: std::env::current_exe().ok(),
             variables: variables(),
         },
         territory,
@@ -230,6 +234,7 @@ fn elsewhere(
     arguments: &GuardStartArguments,
     setup: &Setup,
     working_directory: &Path,
+    home: Option<&Path>,
 ) -> Result<Vec<Elsewhere>, Failure> {
     let mut found: Vec<Elsewhere> = Vec::new();
     for (place, root) in &arguments.root {
@@ -243,6 +248,8 @@ fn elsewhere(
         }
         found.push(Elsewhere { cache: cache.clone(), root: root.clone(), place: working_directory.join(place) });
     }
+    let places: Vec<_> = found.iter().map(|one| one.place.clone()).collect();
+    not_vital(&places, home, &setup.directory, "--root")?;
     Ok(found)
 }
 
@@ -265,21 +272,18 @@ fn absolute(paths: &[PathBuf], home: Option<&Path>, flag: &str) -> Result<Vec<Pa
     paths.iter().map(absolute).collect()
 }
 
-/// What is not watched. Whoever allows the checkout or home itself has switched the guard off.
-fn allowed(paths: &[PathBuf], home: Option<&Path>, checkout: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let allowed = absolute(paths, home, "--allow")?;
+/// Refuses to leave out home or the policy's directory: that would be to switch the guard off.
+fn not_vital(paths: &[PathBuf], home: Option<&Path>, policy_directory: &Path, flag: &str) -> Result<(), Failure> {
     let vital = |path: &&PathBuf| {
         let path = crate::tree::resolve(path);
-        checkout.starts_with(&path) || home.is_some_and(|home| home.starts_with(&path))
+        policy_directory.starts_with(&path) || home.is_some_and(|home| home.starts_with(&path))
     };
-    match allowed.iter().find(vital) {
+    match paths.iter().find(vital) {
         Some(path) => {
-            let message =
-                format!("expected `--allow` with a path that holds neither home nor the policy, found {}", shown(path));
-            Err(Failure::new(Code::Usage, message)
-                .hint("name the files that change, as `guard check --report-only` lists them"))
+            let expected = format!("expected `{flag}` with a path that holds neither home nor the policy");
+            Err(Failure::new(Code::Usage, format!("{expected}, found {}", shown(path))))
         }
-        None => Ok(allowed),
+        None => Ok(()),
     }
 }
 

@@ -136,6 +136,34 @@ fn programs_on_path_are_watched() {
 }
 
 #[test]
+fn the_verifier_itself_is_watched() {
+    let guarded = Guarded::new();
+    // Where nothing else is watched.
+    let tools = fs::canonicalize(guarded.outside("")).unwrap().join("tools");
+    let verifier = tools.join("cacheseal");
+    fs::create_dir(&tools).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_cacheseal"), &verifier).unwrap();
+    let run = |program: &Path, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.current_dir(guarded.root()).env_clear().env("HOME", guarded.home()).args(arguments);
+        Run::of(command.output().unwrap()).verdict()
+    };
+    run(&verifier, &ALONE).expect(0, &[]);
+    let kept = tools.join("kept");
+    fs::rename(&verifier, &kept).unwrap();
+    fs::write(&verifier, "#!/bin/sh\nexit 0\n").unwrap();
+    // The file that the guard runs, under whatever name, may ask it.
+    let check = ["guard", "check", "--format", "json"];
+    let checked = run(&kept, &check);
+    checked.expect(15, &["stray-write"]);
+    let found = checked.found(&verifier);
+    assert!(found.ends_with(": is the verifier itself"), "{found}");
+    // Another file may not.
+    guarded.check().expect(15, &["guard-replaced"]);
+    run(&kept, &["guard", "stop", "--format", "json"]).expect(0, &[]);
+}
+
+#[test]
 fn configuration_that_lies_elsewhere_is_followed() {
     let guarded = Guarded::new();
     let elsewhere = fs::canonicalize(guarded.outside("")).unwrap();

@@ -47,6 +47,17 @@ fn the_policy_from_before_decides() {
 }
 
 #[test]
+fn a_policy_that_is_gone_still_decides() {
+    let guarded = Guarded::new();
+    guarded.start(&[]);
+    guarded.restore();
+    fs::remove_file(guarded.path("cacheseal.toml")).unwrap();
+    guarded.verify_guarded(&[]).expect(15, &["policy-changed"]);
+    guarded.write("deps/extra", "");
+    guarded.verify_guarded(&[]).expect(15, &["policy-changed", "extra-entry"]);
+}
+
+#[test]
 fn a_lockfile_that_came_with_the_cache_does_not_count() {
     let guarded = Guarded::new();
     // A cache that was sealed for another lockfile brings that lockfile along.
@@ -273,6 +284,9 @@ fn what_cannot_be_watched_is_an_error_of_the_setup() {
     start("deps", &["--root", "/x=none"]).expect_error(2, "usage");
     start("deps", &["--root", "/x=deps", "--root", "/y=deps"]).expect_error(2, "usage");
     start("deps", &["--root", "/x"]).expect_error(2, "usage");
+    // Who takes home for a root has switched the guard off.
+    start("deps", &["--allow-filled", "--root", "..=deps"]).expect_error(2, "usage");
+    start("deps", &["--allow-filled", "--root", "../home=deps"]).expect_error(2, "usage");
     start("deps", &["--max-lifetime", "2d"]).expect_error(2, "usage");
     start("deps", &["--max-lifetime", "0m"]).expect_error(2, "usage");
     fs::remove_file(guarded.path("keys/job.pub")).unwrap();

@@ -4,6 +4,7 @@
 
 mod exports;
 mod faults;
+mod guard;
 mod junit;
 mod kills;
 mod openssl;
