@@ -102,13 +102,15 @@ fn an_impostor_that_was_there_before_is_not_believed() {
     // Says what a guard would say, to whoever asks: but it is another program.
     let name = name_of(&guarded);
     let listener = name.listen().unwrap();
-    let pace = Pace { lifetime: Duration::from_mins(10), heartbeat: Duration::from_secs(5) };
+    // If this test fails, it ends with the impostor's time.
+    let pace = Pace { lifetime: Duration::from_mins(1), heartbeat: Duration::from_secs(5) };
+    let begun = std::time::Instant::now();
     let lie = |question: &Value| {
         let answer = json!({ "protocol": 1, "rendered": { "exit": 0, "text": "clean", "json": {}, "junit": "" } });
         (answer, question["ask"] == "the end")
     };
     std::thread::scope(|scope| {
-        let server = scope.spawn(|| serve(listener, pace, &|| Duration::ZERO, &lie));
+        let server = scope.spawn(|| serve(listener, pace, &|| begun.elapsed(), &lie));
         guarded.try_start(&[]).expect_error(5, "guard-running");
         guarded.json(&["guard", "wait", "--timeout", "1"]).expect(15, &["guard-replaced"]);
         refused_everywhere(&guarded, "guard-replaced");
