@@ -8,7 +8,7 @@ use rustix::io::{Errno, retry_on_intr};
 use zeroize::Zeroize as _;
 
 use super::handle::{Directory, Kind, mode_of, stat_of};
-use crate::base::{Algorithm, Digest, Hasher};
+use crate::base::{Algorithm, Buffer, Digest, Hasher};
 
 /// Why a file could not be read as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -42,29 +42,8 @@ impl From<Errno> for ReadError {
     }
 }
 
-/// A buffer for reading, aligned to a page: the kernel copies to an unaligned one at a third of the speed.
-#[derive(Debug)]
-pub(super) struct Buffer {
-    bytes: Vec<u8>,
-    start: usize,
-}
-
-const PAGE: usize = 4096;
-const BUFFER_BYTES: usize = 128 << 10;
-
-impl Default for Buffer {
-    fn default() -> Self {
-        let bytes = vec![0; BUFFER_BYTES + PAGE];
-        let start = bytes.as_ptr().align_offset(PAGE).min(PAGE);
-        Self { bytes, start }
-    }
-}
-
-impl Buffer {
-    fn slice(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(self.start..).and_then(|rest| rest.get_mut(..BUFFER_BYTES)).unwrap_or_default()
-    }
-}
+/// Bytes that a worker reads at once; more bring nothing.
+pub(super) const BUFFER_BYTES: usize = 128 << 10;
 
 /// A file that is open for reading, as it was when it was opened.
 pub(super) struct OpenFile {
@@ -109,7 +88,7 @@ impl OpenFile {
     /// Never reads past the size it had.
     fn read_all(&self, buffer: &mut Buffer, mut take: impl FnMut(&[u8])) -> Result<(), ReadError> {
         let mut left = self.size();
-        let buffer = buffer.slice();
+        let buffer = buffer.slice_mut();
         while left > 0 {
             let want = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
             let piece = buffer.get_mut(..want).unwrap_or_default();
@@ -161,7 +140,7 @@ fn same_file_state(before: &Stat, after: &Stat) -> bool {
 impl Directory {
     /// The bytes of the regular file `name`, if there are at most `max`.
     pub fn read_file(&self, name: &[u8], max: u64) -> Result<Vec<u8>, ReadError> {
-        open_file(self.fd(), name)?.bytes(max, &mut Buffer::default())
+        open_file(self.fd(), name)?.bytes(max, &mut Buffer::new(BUFFER_BYTES))
     }
 
     /// The SHA-256 of the regular file at `components` below this directory, if it has at most `max` bytes.
@@ -171,14 +150,14 @@ impl Directory {
             if size > max {
                 Err(ReadError::TooLarge { size, max })
             } else {
-                file.digest(Algorithm::Sha256, &mut Buffer::default())
+                file.digest(Algorithm::Sha256, &mut Buffer::new(BUFFER_BYTES))
             }
         })
     }
 
     /// The bytes of the regular file at `components` below this directory, if there are at most `max`.
     pub fn read_below(&self, components: &[&str], max: u64) -> Result<Vec<u8>, ReadError> {
-        self.file_below(components, |file| file.bytes(max, &mut Buffer::default()))
+        self.file_below(components, |file| file.bytes(max, &mut Buffer::new(BUFFER_BYTES)))
     }
 
     fn file_below<T>(
@@ -217,10 +196,10 @@ pub fn read_named_file(path: &std::path::Path, max: u64) -> Result<(Vec<u8>, u32
     match Kind::of_stat(&stat) {
         Kind::File => {
             let file = OpenFile { fd, stat };
-            let mut buffer = Buffer::default();
+            let mut buffer = Buffer::new(BUFFER_BYTES);
             let bytes = file.bytes(max, &mut buffer);
             // It may have been a private key.
-            buffer.bytes.zeroize();
+            buffer.slice_mut().zeroize();
             Ok((bytes?, mode_of(&file.stat)))
         }
         kind => Err(ReadError::NotRegular(kind)),
