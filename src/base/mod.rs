@@ -16,4 +16,4 @@ pub use display::{Escaped, plural};
 pub use json::{Json, JsonError};
 pub use limits::Limits;
 pub use path::{EntryPath, PathError, escape_into, unescape};
-pub use refusal::{Refusal, Refusals};
+pub use refusal::{Refusal, Refusals, place};

@@ -1,6 +1,7 @@
 //! A whole cache: sealing its roots, verifying them, taking them away. Brings tree, policy and judgement together.
 
 mod cosigning;
+mod opening;
 mod place;
 mod sealing;
 mod verifying;

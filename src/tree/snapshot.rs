@@ -6,13 +6,13 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::Options;
-use super::entry::{code_of, forbidden_bits, kind_of, place};
+use super::entry::{code_of, kind_of};
 use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
 use super::walk::{At, Trail, Visit, Worker, walk};
-use crate::base::{Algorithm, Code, Refusal, Refusals};
-use crate::seal::manifest::{Listing, Manifest, Node};
+use crate::base::{Algorithm, Code, Refusal, Refusals, place};
+use crate::seal::manifest::{Listing, Manifest, Node, forbidden_bits};
 
 /// What a tree holds, and what in it cannot be sealed.
 #[derive(Debug)]

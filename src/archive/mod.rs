@@ -1,0 +1,17 @@
+//! Cache archives: tar streams, plain or in gzip or Zstandard, read in one pass and without writing anything.
+//!
+//! Tar is many formats, and programs differ in how they read them. Whoever verifies an archive in one way and unpacks
+//! it in another has verified nothing, so everything that is not read alike by GNU tar, bsdtar, Python and Go is
+//! refused. Sources: POSIX.1-1988 (ustar), POSIX.1-2001 (pax), the manual of GNU tar, RFC 1952 (gzip), RFC 8878
+//! (Zstandard).
+
+mod codec;
+mod error;
+mod extension;
+mod header;
+mod reader;
+mod stream;
+
+pub use error::ArchiveError;
+pub use reader::{Member, MemberKind, Reader};
+pub use stream::{CodecOptions, Stream, unwrapped};
