@@ -6,12 +6,16 @@
 //! (Zstandard).
 
 mod codec;
+mod entries;
 mod error;
 mod extension;
 mod header;
+mod layout;
 mod reader;
 mod stream;
 
+pub use entries::{Contents, Entries, Kind, Obstacle, canonical};
 pub use error::ArchiveError;
+pub use layout::{Layout, Place, packed};
 pub use reader::{Member, MemberKind, Reader};
 pub use stream::{CodecOptions, Stream, unwrapped};

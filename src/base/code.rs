@@ -190,6 +190,8 @@ codes! {
     UnsafeHardlink = "unsafe-hardlink", UnsafeArchive;
     /// More than one seal, home or checkout in one archive.
     AmbiguousLayout = "ambiguous-layout", UnsafeArchive;
+    /// The seal does not come before what it is for, so nothing bounds what would be written.
+    SealNotFirst = "seal-not-first", UnsafeArchive;
     /// The archive expands to more than is believed of any honest one.
     ExpansionLimit = "expansion-limit", Limit;
     /// Zstandard wants a larger window than was allowed.

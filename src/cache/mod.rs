@@ -1,11 +1,13 @@
 //! A whole cache: sealing its roots, verifying them, taking them away. Brings tree, policy and judgement together.
 
+mod archived;
 mod cosigning;
 mod opening;
 mod place;
 mod sealing;
 mod verifying;
 
+pub use archived::{ArchiveRequest, ArchiveVerification, Sink, extract_archive, verify_archive};
 pub use cosigning::cosign;
 pub use place::{RootState, Workspace};
 pub use sealing::{SealError, SealRequest, Sealed, seal};

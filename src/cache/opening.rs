@@ -65,3 +65,14 @@ pub(super) fn read_lockfiles(workspace: &Workspace, edge: &Edge<'_>, limits: &Li
     }
     (Lockfiles::Known(digests), refusals)
 }
+
+/// The code for a file of the seal that could not be read.
+pub(super) fn code_of(error: &ReadError, absent: Code, too_large: Code) -> Code {
+    match error {
+        ReadError::Absent => absent,
+        ReadError::TooLarge { .. } => too_large,
+        ReadError::NotRegular(_) => Code::MalformedSeal,
+        ReadError::Changed => Code::ChangedWhileRead,
+        ReadError::Io(_) => Code::Unreadable,
+    }
+}

@@ -1,6 +1,6 @@
 //! Verifying a restored cache.
 
-use super::opening::{check_manifest, judge_seal, read_lockfiles};
+use super::opening::{check_manifest, code_of, judge_seal, read_lockfiles};
 use super::place::{RootState, Workspace};
 use crate::base::{Code, Escaped, Exit, Limits, Refusal, Refusals, plural};
 use crate::policy::{Edge, LinkRule, LockfileRule, PlacedRoot};
@@ -8,7 +8,7 @@ use crate::seal::manifest::{Manifest, Totals};
 use crate::seal::statement::{SealedRoot, Statement, Subject};
 use crate::seal::{ENVELOPE, SEALS};
 use crate::tree::{
-    Comparison, Directory, Expectation, Found, HardLinks, Kind, Options, ReadError, SealDirectory, all_missing, compare,
+    Comparison, Directory, Expectation, Found, HardLinks, Kind, Options, SealDirectory, all_missing, compare,
 };
 use crate::verify::{Checkout, Lockfiles, Rule, TrustedSeal};
 
@@ -367,17 +367,6 @@ impl<'a> Run<'a> {
         let links_inside = self.request.edge.gate.links == LinkRule::Inside;
         let expected = Expectation { spelling: &sealed.path, manifest, links_inside };
         Some(compare(root, &expected, &self.request.options))
-    }
-}
-
-/// The code for a file of the seal that could not be read.
-fn code_of(error: &ReadError, absent: Code, too_large: Code) -> Code {
-    match error {
-        ReadError::Absent => absent,
-        ReadError::TooLarge { .. } => too_large,
-        ReadError::NotRegular(_) => Code::MalformedSeal,
-        ReadError::Changed => Code::ChangedWhileRead,
-        ReadError::Io(_) => Code::Unreadable,
     }
 }
 

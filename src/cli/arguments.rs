@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::base::Digest;
+use crate::seal::statement::Platform;
 
 /// Decides whether a restored dependency cache is exactly what a trusted job said it was
 #[derive(Debug, Parser)]
@@ -197,11 +198,13 @@ pub(super) struct KeySource {
 #[derive(Debug, Args)]
 pub(super) struct VerifyArguments {
     /// The cache, as the policy names it
-    #[arg(value_name = "CACHE")]
-    pub(super) cache: String,
+    #[arg(value_name = "CACHE", required_unless_present = "archive")]
+    pub(super) cache: Option<String>,
     /// The gate, as the policy names it
-    #[arg(long, value_name = "GATE")]
-    pub(super) gate: String,
+    #[arg(long, value_name = "GATE", required_unless_present = "archive")]
+    pub(super) gate: Option<String>,
+    #[command(flatten)]
+    pub(super) archive: ArchiveArguments,
     /// Believe the policy and lockfiles on disk: only where nothing was restored over the checkout
     #[arg(long, conflicts_with = "policy_sha256")]
     pub(super) trust_checkout: bool,
@@ -224,6 +227,55 @@ pub(super) struct VerifyArguments {
     pub(super) policy: PolicyArgument,
     #[command(flatten)]
     pub(super) walk: WalkArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ArchiveArguments {
+    /// Verify a cache archive instead of directories: a tar file, plain or in gzip or Zstandard, or `-` for stdin.
+    /// Nothing is written
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["trust_checkout", "policy_sha256", "on_refusal"])]
+    pub(super) archive: Option<PathBuf>,
+    /// The cache that the archive is to be [default: the policy's only one]
+    #[arg(long = "cache", value_name = "CACHE", requires = "archive", conflicts_with = "cache")]
+    pub(super) archive_cache: Option<String>,
+    /// The seal's directory, where the archive does not hold it
+    #[arg(long, value_name = "DIR", requires = "archive")]
+    pub(super) seal: Option<PathBuf>,
+    /// A name in the archive and the root that it is, `.` for all of it: reads absolute and `../` names too (can be
+    /// repeated)
+    #[arg(long, value_name = "PREFIX=ROOT", requires = "archive", value_parser = parse_mapping)]
+    pub(super) root: Vec<(String, String)>,
+    /// The system that the cache is for [default: this one]
+    #[arg(long, value_name = "OS/ARCH", requires = "archive", value_parser = parse_platform)]
+    pub(super) platform: Option<Platform>,
+    #[command(flatten)]
+    pub(super) window: WindowArgument,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WindowArgument {
+    /// The largest Zstandard window to allow, as a power of two in bytes: 30 reads what `zstd --long=30` wrote
+    #[arg(long, value_name = "N", default_value_t = 27, value_parser = clap::value_parser!(u32).range(10..=31))]
+    pub(super) window_log_max: u32,
+}
+
+fn parse_mapping(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((prefix, root)) if !prefix.is_empty() && !root.is_empty() => {
+            let prefix = prefix.strip_suffix('/').filter(|prefix| !prefix.is_empty()).unwrap_or(prefix);
+            Ok((prefix.to_owned(), root.to_owned()))
+        }
+        _ => Err("expected PREFIX=ROOT, the name in the archive and the root as the policy writes it".to_owned()),
+    }
+}
+
+fn parse_platform(text: &str) -> Result<Platform, String> {
+    match text.split_once('/') {
+        Some((os, arch)) if !os.is_empty() && !arch.is_empty() => {
+            Ok(Platform { os: os.to_owned(), arch: arch.to_owned() })
+        }
+        _ => Err("expected OS/ARCH, like linux/x86_64".to_owned()),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

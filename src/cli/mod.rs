@@ -1,6 +1,7 @@
 //! The command line: the only room that knows arguments, environment, clock, randomness and terminal.
 #![expect(clippy::disallowed_methods, reason = "this room is the edge to the outside")]
 
+mod archive_input;
 mod arguments;
 mod context;
 mod diff;
@@ -19,6 +20,7 @@ mod sealed;
 mod setup;
 mod unwritable;
 mod verify;
+mod verify_archive;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;

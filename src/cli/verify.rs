@@ -12,11 +12,18 @@ use crate::tree::{Disposal, Options};
 use crate::verify::Rule;
 
 pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outcome, Failure> {
+    if let Some(archive) = &arguments.archive.archive {
+        return super::verify_archive::run(archive, arguments, context);
+    }
+    let (Some(cache), Some(gate)) = (&arguments.cache, &arguments.gate) else {
+        return Err(Failure::new(Code::Usage, "expected CACHE and `--gate GATE`"));
+    };
+    let names = Names { cache, gate };
     let mut setup = match (arguments.policy_sha256, arguments.trust_checkout) {
         (Some(pin), _) => match Setup::load_pinned(&arguments.policy.policy, pin, context) {
             Ok(setup) => setup,
             Err(SetupError::Failure(failure)) => return Err(failure),
-            Err(SetupError::Changed(refusal)) => return Ok(changed(arguments, context, refusal)),
+            Err(SetupError::Changed(refusal)) => return Ok(changed(arguments, names, context, refusal)),
         },
         (None, true) => Setup::load(&arguments.policy.policy, context)?,
         (None, false) => return Err(unpinned()),
@@ -24,11 +31,11 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outc
     for path in &arguments.revocations {
         setup.policy.recall(named_revocations(path, context)?);
     }
-    let edge = setup.policy.edge(&arguments.cache, &arguments.gate)?;
+    let edge = setup.policy.edge(cache, gate)?;
     let mut verification = verify(&VerifyRequest {
         workspace: &setup.workspace,
         edge: &edge,
-        roots: setup.roots(&arguments.cache),
+        roots: setup.roots(cache),
         lockfiles_pinned: arguments.trust_checkout,
         now: context.now,
         platform: Context::platform(),
@@ -37,8 +44,15 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outc
     verification.rules.insert(0, believed(arguments, &setup));
     // From here on nothing changes the verdict.
     let exit = verification.exit();
-    let disposal = if exit.is_refusal() { dispose(arguments, &setup) } else { Vec::new() };
-    Ok(outcome(arguments, &verification, exit, disposal))
+    let disposal = if exit.is_refusal() { dispose(arguments, cache, &setup) } else { Vec::new() };
+    Ok(outcome(arguments, names, &verification, exit, disposal))
+}
+
+/// What the command line names.
+#[derive(Clone, Copy)]
+struct Names<'a> {
+    cache: &'a str,
+    gate: &'a str,
 }
 
 /// Why the policy was believed, as the first of the rules.
@@ -61,33 +75,40 @@ fn unpinned() -> Failure {
 }
 
 /// The policy is not the pinned one. Its roots are not touched either: they are not ours to believe.
-fn changed(arguments: &VerifyArguments, context: &Context, refusal: Refusal) -> Outcome {
+fn changed(arguments: &VerifyArguments, names: Names<'_>, context: &Context, refusal: Refusal) -> Outcome {
     let mut refusals = Refusals::new(context.limits.refusals_max);
     refusals.push(refusal);
     let verification = Verification { refusals, facts: None, rules: Vec::new() };
     let exit = verification.exit();
     let note = "roots and seal were left alone: the policy that names them is not the pinned one".to_owned();
     let disposal = if arguments.on_refusal == OnRefusal::Keep { Vec::new() } else { vec![note] };
-    outcome(arguments, &verification, exit, disposal)
+    outcome(arguments, names, &verification, exit, disposal)
 }
 
-fn outcome(arguments: &VerifyArguments, verification: &Verification, outcome: Exit, disposal: Vec<String>) -> Outcome {
+fn outcome(
+    arguments: &VerifyArguments,
+    names: Names<'_>,
+    verification: &Verification,
+    outcome: Exit,
+    disposal: Vec<String>,
+) -> Outcome {
     let allowed = outcome == Exit::Miss && arguments.allow_miss;
     let report = Report {
-        cache: &arguments.cache,
-        gate: &arguments.gate,
+        cache: names.cache,
+        gate: names.gate,
         outcome,
         exit: if allowed { Exit::Ok } else { outcome },
         refusals: &verification.refusals,
         facts: verification.facts.as_ref(),
         rules: arguments.explain.then_some(verification.rules.as_slice()),
         disposal,
+        archive: None,
     };
     Outcome { exit: report.exit, output: report.text().into_bytes(), json: report.json() }
 }
 
 /// Takes a refused cache away and tells what was done.
-fn dispose(arguments: &VerifyArguments, setup: &Setup) -> Vec<String> {
+fn dispose(arguments: &VerifyArguments, cache: &str, setup: &Setup) -> Vec<String> {
     let (disposal, done) = match arguments.on_refusal {
         OnRefusal::Keep => return Vec::new(),
         OnRefusal::Quarantine => {
@@ -95,7 +116,7 @@ fn dispose(arguments: &VerifyArguments, setup: &Setup) -> Vec<String> {
         }
         OnRefusal::Purge => (Disposal::Purge, "roots and seal were deleted"),
     };
-    let failures = setup.workspace.dispose(&arguments.cache, setup.roots(&arguments.cache), disposal);
+    let failures = setup.workspace.dispose(cache, setup.roots(cache), disposal);
     if failures.is_empty() {
         return vec![done.to_owned()];
     }

@@ -24,6 +24,9 @@ impl Report<'_> {
             "warnings": self.facts.map(|facts| facts.warnings.clone()).unwrap_or_default(),
             "rules": self.rules.map(rules),
             "disposal": self.disposal,
+            "archive": self.archive.map(|archive| json!({
+                "home": archive.home, "checkout": archive.checkout, "readWhole": archive.read_whole,
+            })),
         })
     }
 }

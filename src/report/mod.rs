@@ -7,7 +7,7 @@ pub use json::{counts_json, error_json, refusals_json};
 pub use text::{bytes_text, refusals_text};
 
 use crate::base::{Exit, Refusals};
-use crate::cache::Facts;
+use crate::cache::{ArchiveVerification, Facts};
 use crate::verify::Rule;
 
 /// The outcome of `verify`.
@@ -29,6 +29,8 @@ pub struct Report<'a> {
     pub rules: Option<&'a [Rule]>,
     /// What was done with a refused cache, in words; empty if nothing.
     pub disposal: Vec<String>,
+    /// What there is to say of an archive, if one was verified.
+    pub archive: Option<&'a ArchiveVerification>,
 }
 
 /// The word for an outcome.

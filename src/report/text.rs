@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Report, verdict};
 use crate::base::{Code, Escaped, Refusals, plural};
-use crate::cache::Facts;
+use crate::cache::{ArchiveVerification, Facts};
 use crate::verify::Rule;
 
 /// Refusals shown in full; the counts cover all.
@@ -23,11 +23,28 @@ impl Report<'_> {
         }
         out.push_str(&rules_text(self.rules.unwrap_or_default()));
         out.push_str(&refusals_text(self.refusals));
+        if let Some(archive) = self.archive {
+            out.push_str(&archive_text(archive));
+        }
         for line in &self.disposal {
             let _ = writeln!(out, "note: {line}");
         }
         out
     }
+}
+
+/// Where the archive has its parts, and whether more of it may be wrong.
+fn archive_text(archive: &ArchiveVerification) -> String {
+    let mut out = String::new();
+    for (what, place) in [("home", &archive.home), ("the checkout", &archive.checkout)] {
+        if let Some(place) = place.as_ref().filter(|place| !place.is_empty()) {
+            let _ = writeln!(out, "note: {what} is `{place}` in the archive");
+        }
+    }
+    if !archive.read_whole {
+        out.push_str("note: the archive was not read to its end, so more may be wrong with it\n");
+    }
+    out
 }
 
 fn facts_text(facts: &Facts) -> String {

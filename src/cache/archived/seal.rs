@@ -1,0 +1,244 @@
+//! The seal of an archive: its files as they come, in whatever order, until they are the whole of it.
+
+use std::collections::BTreeMap;
+
+use super::held::SealedTree;
+use crate::base::{Code, Escaped, Limits, Refusal, Refusals};
+use crate::cache::opening::{check_manifest, code_of, judge_seal};
+use crate::cache::verifying::Facts;
+use crate::policy::Edge;
+use crate::seal::{ENVELOPE, SEALS};
+use crate::tree::{Kind, SealDirectory};
+use crate::verify::{Checkout, Rule, TrustedSeal};
+
+/// The files of a seal so far.
+pub(super) struct ArchivedSeal<'a> {
+    edge: &'a Edge<'a>,
+    checkout: Checkout,
+    limits: &'a Limits,
+    /// The seal as refusals name it.
+    place: String,
+    manifests: BTreeMap<String, Vec<u8>>,
+    /// Bytes of manifests that came before a trusted envelope.
+    unverified_bytes: u64,
+    is_met: bool,
+    state: State,
+}
+
+enum State {
+    /// Without an envelope.
+    Waiting,
+    /// With an envelope that the gate accepts.
+    Trusted(Box<TrustedSeal>, Vec<Rule>),
+    /// All that will be said of it was said.
+    Done,
+}
+
+/// What is known of a seal.
+pub(super) enum Opened {
+    /// Not enough.
+    NotYet,
+    /// The gate does not accept it; the rules that it was held against.
+    Refused(Vec<Rule>),
+    /// The gate accepts it.
+    Trusted(Box<OpenedSeal>),
+}
+
+/// A seal that the gate accepts.
+pub(super) struct OpenedSeal {
+    pub(super) facts: Facts,
+    pub(super) rules: Vec<Rule>,
+    /// What was sealed, by the spelling of its root.
+    pub(super) trees: Vec<(String, SealedTree)>,
+}
+
+impl<'a> ArchivedSeal<'a> {
+    pub(super) fn new(edge: &'a Edge<'a>, checkout: Checkout, limits: &'a Limits) -> Self {
+        Self {
+            edge,
+            checkout,
+            limits,
+            place: format!("{SEALS}/{}", edge.cache.name),
+            manifests: BTreeMap::new(),
+            unverified_bytes: 0,
+            is_met: false,
+            state: State::Waiting,
+        }
+    }
+
+    /// The seal as refusals name it.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Whether anything of it was met, its directory included.
+    pub(super) fn is_met(&self) -> bool {
+        self.is_met
+    }
+
+    /// Notes that its directory is there.
+    pub(super) fn meet_directory(&mut self) {
+        self.is_met = true;
+    }
+
+    /// Whether a file of the seal is to be read: one that a seal has, of a size that is believed.
+    pub(super) fn accept(&mut self, name: &[u8], size: u64, member: &[u8], refusals: &mut Refusals) -> bool {
+        self.is_met = true;
+        let limits = self.limits;
+        let is_trusted = matches!(self.state, State::Trusted(..));
+        let (max, code) = if name == ENVELOPE.as_bytes() {
+            (limits.envelope_bytes_max, Code::SealTooLarge)
+        } else if is_trusted {
+            (limits.manifest_bytes_max, Code::ManifestTooLarge)
+        } else {
+            (limits.unverified_manifest_bytes_max.saturating_sub(self.unverified_bytes), Code::ManifestTooLarge)
+        };
+        let is_named = match &self.state {
+            State::Waiting => name == ENVELOPE.as_bytes() || is_manifest_name(name),
+            State::Trusted(seal, _) => named(seal).any(|named| named.as_bytes() == name),
+            State::Done => return false,
+        };
+        if !is_named {
+            let expected = "only `seal.json` and the manifests it names, regular files";
+            refusals.push(Refusal::new(Code::MalformedSeal, member, expected, "a regular file"));
+            return false;
+        }
+        if size > max {
+            refusals.push(Refusal::new(code, member, format!("at most {max} bytes"), format!("{size} bytes")));
+            self.state = State::Done;
+            return false;
+        }
+        if !is_trusted && name != ENVELOPE.as_bytes() {
+            self.unverified_bytes += size;
+        }
+        true
+    }
+
+    /// Adds a file that was accepted.
+    pub(super) fn add(&mut self, name: &[u8], bytes: Vec<u8>, refusals: &mut Refusals) -> Opened {
+        if name == ENVELOPE.as_bytes() {
+            let (trusted, rules, found) = judge_seal(&bytes, self.edge, &self.checkout, self.limits);
+            refusals.append(found);
+            let Some(trusted) = trusted else {
+                self.state = State::Done;
+                return Opened::Refused(rules);
+            };
+            self.state = State::Trusted(Box::new(trusted), rules);
+        } else {
+            self.manifests.insert(String::from_utf8_lossy(name).into_owned(), bytes);
+        }
+        match &self.state {
+            State::Trusted(seal, _) if named(seal).all(|name| self.manifests.contains_key(name)) => {
+                self.close(refusals)
+            }
+            _ => Opened::NotYet,
+        }
+    }
+
+    /// Opens the seal with the manifests that are there.
+    pub(super) fn close(&mut self, refusals: &mut Refusals) -> Opened {
+        let State::Trusted(seal, rules) = std::mem::replace(&mut self.state, State::Done) else {
+            return Opened::NotYet;
+        };
+        let statement = seal.statement();
+        for name in self.manifests.keys().filter(|name| !named(&seal).any(|named| named == name.as_str())) {
+            let at = format!("{}/{}", self.place, Escaped(name.as_bytes()));
+            let expected = "only `seal.json` and the manifests it names, regular files";
+            refusals.push(Refusal::new(Code::MalformedSeal, at, expected, "a regular file"));
+        }
+        let mut subjects = statement.subjects.iter();
+        let mut trees = Vec::new();
+        for sealed in &statement.predicate.roots {
+            let tree = match &sealed.manifest {
+                None => SealedTree::Absent,
+                Some(name) => {
+                    let place = format!("{}/{name}", self.place);
+                    let checked = match (subjects.next(), self.manifests.remove(name)) {
+                        (Some(subject), Some(bytes)) => check_manifest(&bytes, subject, sealed, &place, self.limits),
+                        (Some(_), None) => {
+                            let expected = "the manifest that was signed";
+                            Err(Refusal::new(Code::ManifestMismatch, place, expected, "it is not there"))
+                        }
+                        (None, _) => {
+                            let (expected, found) = ("a manifest that was signed", "no subject for it");
+                            Err(Refusal::new(Code::ManifestMismatch, place, expected, found))
+                        }
+                    };
+                    checked.map_or_else(
+                        |refusal| {
+                            refusals.push(refusal);
+                            SealedTree::Unknown
+                        },
+                        SealedTree::Known,
+                    )
+                }
+            };
+            trees.push((sealed.path.clone(), tree));
+        }
+        let facts = Facts {
+            statement: statement.clone(),
+            signers: seal.signers().iter().map(|(name, key)| (name.clone(), key.to_string())).collect(),
+            links_leaving: 0,
+            warnings: seal.warnings().to_vec(),
+        };
+        Opened::Trusted(Box::new(OpenedSeal { facts, rules, trees }))
+    }
+
+    /// Reads a seal that lies beside the archive.
+    pub(super) fn read_directory(&mut self, directory: &SealDirectory, refusals: &mut Refusals) -> Opened {
+        let limits = self.limits;
+        let mut opened = match self.read_file(directory, ENVELOPE, limits.envelope_bytes_max, refusals) {
+            Some(bytes) => self.add(ENVELOPE.as_bytes(), bytes, refusals),
+            None => Opened::Refused(Vec::new()),
+        };
+        let names: Vec<String> = match &self.state {
+            State::Trusted(seal, _) => named(seal).map(str::to_owned).collect(),
+            State::Waiting | State::Done => return opened,
+        };
+        for (name, kind) in directory.names() {
+            let is_named = name == ENVELOPE.as_bytes() || names.iter().any(|named| named.as_bytes() == name);
+            if !is_named || *kind != Kind::File {
+                let at = format!("{}/{}", self.place, Escaped(name));
+                let expected = "only `seal.json` and the manifests it names, regular files";
+                refusals.push(Refusal::new(Code::MalformedSeal, at, expected, kind.noun()));
+            }
+        }
+        for name in names {
+            if let Some(bytes) = self.read_file(directory, &name, limits.manifest_bytes_max, refusals) {
+                opened = self.add(name.as_bytes(), bytes, refusals);
+            }
+        }
+        match opened {
+            Opened::NotYet => self.close(refusals),
+            opened => opened,
+        }
+    }
+
+    fn read_file(&self, directory: &SealDirectory, name: &str, max: u64, refusals: &mut Refusals) -> Option<Vec<u8>> {
+        let (absent, too_large) = if name == ENVELOPE {
+            (Code::NoSeal, Code::SealTooLarge)
+        } else {
+            (Code::ManifestMismatch, Code::ManifestTooLarge)
+        };
+        match directory.file(name, max) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                let place = format!("{}/{name}", self.place);
+                let code = code_of(&error, absent, too_large);
+                refusals.push(Refusal::new(code, place, "a regular file that stays as it is", format!("it {error}")));
+                None
+            }
+        }
+    }
+}
+
+/// The manifests that a statement names.
+fn named(seal: &TrustedSeal) -> impl Iterator<Item = &str> {
+    seal.statement().predicate.roots.iter().filter_map(|root| root.manifest.as_deref())
+}
+
+/// `0.mtree`, `1.mtree`, …: what a seal may name.
+fn is_manifest_name(name: &[u8]) -> bool {
+    let digits = name.strip_suffix(b".mtree").unwrap_or_default();
+    !digits.is_empty() && digits.len() <= 4 && digits.iter().all(u8::is_ascii_digit)
+}
