@@ -61,17 +61,7 @@ pub fn unwrapped<T>(
 ) -> T {
     let (chunks_in, chunks) = sync_channel(CHUNKS - 2);
     let (used, spaces) = channel();
-    let mut stream = Stream {
-        chunks,
-        used,
-        chunk: None,
-        start: 0,
-        ended: false,
-        offset: 0,
-        expanded: 0,
-        bounded: false,
-        limits: options.limits,
-    };
+    let mut stream = Stream::new(chunks, used, options.limits);
     std::thread::scope(|scope| {
         let window_log_max = options.window_log_max;
         scope.spawn(move || {
@@ -133,7 +123,24 @@ impl Outlet for Pipe {
     }
 }
 
-impl Stream<'_> {
+impl<'a> Stream<'a> {
+    /// An uncompressed archive that is in memory already.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8], limits: &'a Limits) -> Self {
+        let (chunks_in, chunks) = sync_channel(2);
+        let len = bytes.len();
+        let mut buffer = Buffer::new(len);
+        buffer.slice_mut().copy_from_slice(bytes);
+        // The channel has room for both.
+        let _ = chunks_in.send(Message::Chunk(Chunk { buffer, len, compressed: len as u64 }));
+        let _ = chunks_in.send(Message::End(Ok(())));
+        Self::new(chunks, channel().0, limits)
+    }
+
+    fn new(chunks: Receiver<Message>, used: Sender<Buffer>, limits: &'a Limits) -> Self {
+        Self { chunks, used, chunk: None, start: 0, ended: false, offset: 0, expanded: 0, bounded: false, limits }
+    }
+
     /// The next bytes; none at the end.
     pub(super) fn fill(&mut self) -> Result<&[u8], ArchiveError> {
         let exhausted = self.chunk.as_ref().is_none_or(|chunk| self.start >= chunk.len);
