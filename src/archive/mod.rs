@@ -13,9 +13,11 @@ mod header;
 mod layout;
 mod reader;
 mod stream;
+mod unverified;
 
 pub use entries::{Contents, Entries, Kind, Obstacle, canonical};
 pub use error::ArchiveError;
 pub use layout::{Layout, Place, packed};
 pub use reader::{Member, MemberKind, Reader};
 pub use stream::{CodecOptions, Stream, unwrapped};
+pub use unverified::{UnverifiedArchive, UnverifiedKind, UnverifiedMember};

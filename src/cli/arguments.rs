@@ -35,9 +35,9 @@ pub(super) enum Command {
     Seal(SealArguments),
     /// Verify a restored cache at a gate
     Verify(VerifyArguments),
-    /// Show what a seal says, without verifying anything
+    /// Show what a seal says or an archive holds, without verifying anything
     Inspect(InspectArguments),
-    /// Show what differs between two seals or directories
+    /// Show what differs between two seals, directories or archives
     Diff(DiffArguments),
     /// Write a seal in a form that other tools read
     Export(ExportArguments),
@@ -294,22 +294,26 @@ fn parse_digest(text: &str) -> Result<Digest, String> {
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArguments {
-    /// A seal: its directory, such as .cacheseal/cargo
-    #[arg(value_name = "SEAL")]
+    /// A seal: its directory, such as .cacheseal/cargo; or a cache archive, `-` for stdin
+    #[arg(value_name = "SEAL|ARCHIVE")]
     pub(super) seal: PathBuf,
+    #[command(flatten)]
+    pub(super) window: WindowArgument,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArguments {
-    /// A seal or a directory
+    /// A seal, a directory or an archive
     #[arg(value_name = "A")]
     pub(super) a: PathBuf,
-    /// A seal or a directory
+    /// A seal, a directory or an archive
     #[arg(value_name = "B")]
     pub(super) b: PathBuf,
-    /// The root to compare, where a seal has several and the other side is a directory
+    /// The root to compare, where one side has several and the other is a directory
     #[arg(long, value_name = "ROOT")]
     pub(super) root: Option<String>,
+    #[command(flatten)]
+    pub(super) window: WindowArgument,
     #[command(flatten)]
     pub(super) walk: WalkArguments,
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this room is the edge to the outside")]
 
 mod archive_input;
+mod archived;
 mod arguments;
 mod context;
 mod diff;

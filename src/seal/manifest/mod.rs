@@ -1,6 +1,7 @@
 //! The manifest: a closed, canonical list of a root's entries, in a strict profile of mtree(5) 2.0.
 //! `docs/FORMAT.md` is its specification.
 
+mod build;
 mod difference;
 mod encode;
 mod entries;
@@ -10,6 +11,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use build::{Builder, NewEntry};
 pub use difference::differences;
 pub use entries::{Entries, Entry};
 pub use export::{digest_lines, mtree};
