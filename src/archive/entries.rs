@@ -81,6 +81,7 @@ pub fn canonical(unverified_name: &[u8]) -> Result<EntryPath, Obstacle> {
     };
     match unverified_name {
         b"" => Err(fault("is empty")),
+        [b'/', ..] => Err(fault("is absolute")),
         b"." => Ok(EntryPath::root()),
         name => match name.strip_prefix(b"./").unwrap_or(name) {
             b"" => Err(fault("has an empty component")),

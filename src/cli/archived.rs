@@ -83,13 +83,13 @@ impl Archived {
         let mut builders: Vec<Option<Builder>> = roots.iter().map(|_| None).collect();
         let mut outside = Vec::new();
         for member in &self.archive.members {
-            match layout.place(member.path.as_bytes()) {
+            let name = member.path.as_bytes();
+            match layout.place(if name.is_empty() { b"." } else { name }) {
                 Ok((_, Place::Root(index, below))) => {
                     let builder = builders.get_mut(index).map(|one| one.get_or_insert_with(|| Builder::new(algorithm)));
                     add(builder, &below, &member.kind)?;
                 }
                 Ok((_, Place::Seal(_))) => {}
-                Ok((path, Place::Elsewhere)) if member.kind == UnverifiedKind::Directory => outside.push(path),
                 Ok((path, Place::Elsewhere)) => outside.push(path),
                 Err(obstacle) => {
                     let message = format!("expected {}, found {}", obstacle.expected, obstacle.found);
@@ -98,6 +98,7 @@ impl Archived {
                 }
             }
         }
+        // Only directories are passages: a file that is one would have something below it.
         outside.retain(|path| !layout.is_passage(path));
         let roots = roots.into_iter().zip(builders);
         let roots = roots.filter_map(|(root, builder)| Some((root.spelling, builder?.finish()))).collect();

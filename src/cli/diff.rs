@@ -101,6 +101,10 @@ impl Reading<'_> {
                     return archived.whole(self.algorithm).map(Trees::whole);
                 };
                 let trees = archived.trees(seal, self.algorithm)?;
+                // An archive of one root alone, from its top, names none of them.
+                if trees.roots.is_empty() {
+                    return archived.whole(self.algorithm).map(Trees::whole);
+                }
                 (trees.roots, trees.outside)
             }
         };
