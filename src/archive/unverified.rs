@@ -6,7 +6,8 @@ use super::entries::{Contents, Entries, Kind, Obstacle, canonical};
 use super::error::ArchiveError;
 use super::reader::{Member, MemberKind, Reader};
 use super::stream::Stream;
-use crate::base::{Algorithm, Digest, EntryPath, Hasher, Limits};
+use crate::base::{Algorithm, Code, Digest, EntryPath, Hasher, Limits};
+use crate::seal::manifest::forbidden_bits;
 use crate::seal::{ENVELOPE, SEALS};
 
 /// The members of an archive and the seals among them.
@@ -47,8 +48,6 @@ pub enum UnverifiedKind {
     Directory,
     /// A symbolic link and its text.
     Link(Vec<u8>),
-    /// A device or fifo.
-    Special(&'static str),
 }
 
 impl UnverifiedArchive {
@@ -99,16 +98,36 @@ impl UnverifiedArchive {
             MemberKind::HardLink(target) => match canonical(target).and_then(|target| entries.target(&target)) {
                 Ok(Contents { size, digest, .. }) => UnverifiedKind::File { size, executable, digest },
                 Err(obstacle) => {
+                    let obstacle = Obstacle { code: Code::UnsafeHardlink, ..obstacle };
                     self.obstacles.push((member.unverified_name.clone(), obstacle));
                     return Ok(());
                 }
             },
             MemberKind::Directory => UnverifiedKind::Directory,
             MemberKind::Link(text) => UnverifiedKind::Link(text.clone()),
-            MemberKind::Special(noun) => UnverifiedKind::Special(noun),
+            MemberKind::Special(noun) => {
+                self.obstacle(member, Code::SpecialFile, "a file, directory or symlink", (*noun).to_owned());
+                return Ok(());
+            }
         };
+        let is_file = matches!(kind, UnverifiedKind::File { .. });
+        if let Some(found) = forbidden_bits(member.mode, is_file).filter(|_| !matches!(kind, UnverifiedKind::Link(_))) {
+            self.obstacle(
+                member,
+                Code::ForbiddenMode,
+                "no setuid, setgid or sticky bit, not writable by others",
+                found,
+            );
+        }
+        if let Some(privilege) = &member.privilege {
+            self.obstacle(member, Code::ForbiddenMode, "no attribute that gives privileges", privilege.clone());
+        }
         self.members.push(UnverifiedMember { path, kind });
         Ok(())
+    }
+
+    fn obstacle(&mut self, member: &Member, code: Code, expected: &'static str, found: String) {
+        self.obstacles.push((member.unverified_name.clone(), Obstacle { code, expected, found }));
     }
 
     /// The digest of a file; its bytes are kept if it is of a seal.

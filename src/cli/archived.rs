@@ -123,11 +123,6 @@ fn add(builder: Option<&mut Builder>, path: &EntryPath, kind: &UnverifiedKind) -
         }
         UnverifiedKind::Directory => NewEntry::Directory,
         UnverifiedKind::Link(text) => NewEntry::Link(text),
-        UnverifiedKind::Special(noun) => {
-            let message =
-                format!("`{}`: expected a file, directory or symlink, found {noun}", Escaped(path.as_bytes()));
-            return Err(Failure::new(Code::SpecialFile, message));
-        }
     };
     builder.add(path, entry).map_err(|error| Failure::new(Code::PathTooLong, error.to_string()))
 }

@@ -53,7 +53,6 @@ fn archive(arguments: &InspectArguments, limits: &Limits) -> Result<Outcome, Fai
             UnverifiedKind::File { size, .. } => (files, bytes) = (files + 1, bytes.saturating_add(*size)),
             UnverifiedKind::Directory => directories += 1,
             UnverifiedKind::Link(_) => links += 1,
-            UnverifiedKind::Special(_) => {}
         }
     }
     let mut problems = Refusals::new(limits.refusals_max);
