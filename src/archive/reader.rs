@@ -62,9 +62,9 @@ impl<'s, 'l> Reader<'s, 'l> {
         self.stream.offset()
     }
 
-    /// From now on something that is trusted bounds what is read, and the limits on expansion do not apply.
-    pub fn set_bounded(&mut self) {
-        self.stream.set_bounded();
+    /// Lets the archive expand to `bytes` whatever its ratio: something that is trusted says that it is so large.
+    pub fn set_bound(&mut self, bytes: u64) {
+        self.stream.set_bound(bytes);
     }
 
     /// The next member; `None` when the archive has ended as it must.

@@ -34,8 +34,8 @@ pub struct Stream<'a> {
     offset: u64,
     /// Bytes received so far.
     expanded: u64,
-    /// Whether what the archive expands to is bounded by something that is trusted.
-    bounded: bool,
+    /// Bytes that it may expand to whatever its ratio.
+    free_bytes: u64,
     limits: &'a Limits,
 }
 
@@ -138,7 +138,8 @@ impl<'a> Stream<'a> {
     }
 
     fn new(chunks: Receiver<Message>, used: Sender<Buffer>, limits: &'a Limits) -> Self {
-        Self { chunks, used, chunk: None, start: 0, ended: false, offset: 0, expanded: 0, bounded: false, limits }
+        let free_bytes = limits.expansion_free_bytes;
+        Self { chunks, used, chunk: None, start: 0, ended: false, offset: 0, expanded: 0, free_bytes, limits }
     }
 
     /// The next bytes; none at the end.
@@ -176,8 +177,8 @@ impl<'a> Stream<'a> {
 
     fn check_expansion(&self, compressed: u64) -> Result<(), ArchiveError> {
         let limits = self.limits;
-        let allowed = limits.expansion_free_bytes.max(compressed.saturating_mul(limits.expansion_ratio_max));
-        if self.bounded || self.expanded <= allowed.min(limits.archive_bytes_max) {
+        let by_ratio = compressed.saturating_mul(limits.expansion_ratio_max).min(limits.archive_bytes_max);
+        if self.expanded <= self.free_bytes.max(by_ratio) {
             return Ok(());
         }
         let found = format!("{} bytes or more from {compressed}", self.expanded);
@@ -195,9 +196,9 @@ impl<'a> Stream<'a> {
         self.offset
     }
 
-    /// From now on something that is trusted bounds what is read, and no ratio does.
-    pub(super) fn set_bounded(&mut self) {
-        self.bounded = true;
+    /// Lets it expand to `bytes` whatever its ratio.
+    pub(super) fn set_bound(&mut self, bytes: u64) {
+        self.free_bytes = self.free_bytes.max(bytes);
     }
 
     pub(super) fn limits(&self) -> &Limits {

@@ -3,6 +3,7 @@
 use super::held::{Met, MetKind};
 use super::request::Sink;
 use super::run::{Observed, ObservedKind, Phase, Run, Stop};
+use super::seal::{Acceptance, Opened};
 use crate::archive::{Contents, Member, MemberKind, Obstacle, Place, Reader};
 use crate::base::{Algorithm, Code, Digest, EntryPath, Hasher, Refusal, place};
 
@@ -79,8 +80,13 @@ impl Run<'_, '_> {
             }
             return Ok(());
         };
-        if !self.seal.accept(below.as_bytes(), size, &member.unverified_name, &mut self.refusals) {
-            return self.skip(reader, member);
+        match self.seal.accept(below.as_bytes(), size, &member.unverified_name, &mut self.refusals) {
+            Acceptance::Read => {}
+            Acceptance::Refused => return self.skip(reader, member),
+            Acceptance::SealRefused => {
+                self.opened(Opened::Refused(Vec::new()))?;
+                return self.skip(reader, member);
+            }
         }
         let mut bytes = Vec::new();
         let read = reader.contents(|piece| {

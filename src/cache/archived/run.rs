@@ -42,6 +42,8 @@ fn read(request: &ArchiveRequest<'_>, source: impl Read + Send, sink: Option<&mu
 
 /// Members beyond those that were sealed before the reading ends: each costs memory.
 const EXTRA_MEMBERS_MAX: u64 = 10_000;
+/// What a member takes beside its contents: header, filling, and an extension for a long name and some attributes.
+const MEMBER_BYTES: u64 = 8 << 10;
 
 /// The reading ends: what there is to say has been said.
 pub(super) struct Stop;
@@ -77,6 +79,8 @@ pub(super) struct Open {
     pub(super) held: Held,
     facts: Facts,
     pub(super) totals: Totals,
+    /// What the archive may expand to, whatever its ratio.
+    bytes_max: u64,
 }
 
 /// A member of a root that was met before the seal.
@@ -152,7 +156,8 @@ impl<'a, 's> Run<'a, 's> {
                 self.rules = rules;
                 let links_inside = self.request.edge.gate.links == LinkRule::Inside;
                 let totals = facts.totals();
-                let open = Open { held: Held::new(trees, links_inside), facts, totals };
+                let bytes_max = totals.entries.saturating_mul(MEMBER_BYTES).saturating_add(totals.bytes);
+                let open = Open { bytes_max, held: Held::new(trees, links_inside), facts, totals };
                 let waiting = std::mem::replace(&mut self.phase, Phase::Open(Box::new(open)));
                 if let Phase::Waiting(observed) = waiting {
                     for member in &observed {
@@ -189,12 +194,17 @@ impl<'a, 's> Run<'a, 's> {
 
     fn member(&mut self, reader: &mut Reader<'_, '_>, member: &Member) -> Result<(), Stop> {
         self.members += 1;
-        if let Phase::Open(open) = &self.phase {
-            reader.set_bounded();
-            if self.members > open.totals.entries.saturating_add(EXTRA_MEMBERS_MAX) {
-                self.refuse(Code::TooManyEntries, self.request.name.as_bytes(), "the sealed entries", "far more");
-                return Err(Stop);
+        let members_max = match &self.phase {
+            Phase::Open(open) => {
+                reader.set_bound(open.bytes_max);
+                open.totals.entries.saturating_add(EXTRA_MEMBERS_MAX)
             }
+            Phase::Waiting(_) | Phase::Refused => self.request.limits.entries_max,
+        };
+        if self.members > members_max {
+            let expected = "the sealed entries, or a number within the limit";
+            self.refuse(Code::TooManyEntries, self.request.name.as_bytes(), expected, "far more");
+            return Err(Stop);
         }
         let (path, place) = match self.layout.place(&member.unverified_name) {
             Ok(placed) => placed,

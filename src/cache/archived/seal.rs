@@ -18,7 +18,8 @@ pub(super) struct ArchivedSeal<'a> {
     limits: &'a Limits,
     /// The seal as refusals name it.
     place: String,
-    manifests: BTreeMap<String, Vec<u8>>,
+    /// By name; nothing for one that was refused for its size.
+    manifests: BTreeMap<String, Option<Vec<u8>>>,
     /// Bytes of manifests that came before a trusted envelope.
     unverified_bytes: u64,
     is_met: bool,
@@ -30,8 +31,20 @@ enum State {
     Waiting,
     /// With an envelope that the gate accepts.
     Trusted(Box<TrustedSeal>, Vec<Rule>),
-    /// All that will be said of it was said.
-    Done,
+    /// It was opened: no file of it is still to come.
+    Open,
+    /// It was refused.
+    Refused,
+}
+
+/// What is done with a file of the seal.
+pub(super) enum Acceptance {
+    /// It is read.
+    Read,
+    /// It was refused, and the seal with it.
+    SealRefused,
+    /// It was refused.
+    Refused,
 }
 
 /// What is known of a seal.
@@ -82,36 +95,43 @@ impl<'a> ArchivedSeal<'a> {
     }
 
     /// Whether a file of the seal is to be read: one that a seal has, of a size that is believed.
-    pub(super) fn accept(&mut self, name: &[u8], size: u64, member: &[u8], refusals: &mut Refusals) -> bool {
+    pub(super) fn accept(&mut self, name: &[u8], size: u64, member: &[u8], refusals: &mut Refusals) -> Acceptance {
         self.is_met = true;
         let limits = self.limits;
-        let is_trusted = matches!(self.state, State::Trusted(..));
-        let (max, code) = if name == ENVELOPE.as_bytes() {
-            (limits.envelope_bytes_max, Code::SealTooLarge)
-        } else if is_trusted {
-            (limits.manifest_bytes_max, Code::ManifestTooLarge)
-        } else {
-            (limits.unverified_manifest_bytes_max.saturating_sub(self.unverified_bytes), Code::ManifestTooLarge)
-        };
-        let is_named = match &self.state {
-            State::Waiting => name == ENVELOPE.as_bytes() || is_manifest_name(name),
-            State::Trusted(seal, _) => named(seal).any(|named| named.as_bytes() == name),
-            State::Done => return false,
+        let is_envelope = name == ENVELOPE.as_bytes();
+        let (is_named, manifest_max) = match &self.state {
+            State::Waiting => {
+                let left = limits.unverified_manifest_bytes_max.saturating_sub(self.unverified_bytes);
+                (is_envelope || is_manifest_name(name), left)
+            }
+            State::Trusted(seal, _) => (named(seal).any(|named| named.as_bytes() == name), limits.manifest_bytes_max),
+            // Whatever a seal has came before it was opened.
+            State::Open => (false, 0),
+            State::Refused => return Acceptance::Refused,
         };
         if !is_named {
             let expected = "only `seal.json` and the manifests it names, regular files";
             refusals.push(Refusal::new(Code::MalformedSeal, member, expected, "a regular file"));
-            return false;
+            return Acceptance::Refused;
         }
+        let (max, code) = if is_envelope {
+            (limits.envelope_bytes_max, Code::SealTooLarge)
+        } else {
+            (manifest_max, Code::ManifestTooLarge)
+        };
         if size > max {
             refusals.push(Refusal::new(code, member, format!("at most {max} bytes"), format!("{size} bytes")));
-            self.state = State::Done;
-            return false;
+            if matches!(self.state, State::Trusted(..)) {
+                self.manifests.insert(String::from_utf8_lossy(name).into_owned(), None);
+                return Acceptance::Refused;
+            }
+            self.state = State::Refused;
+            return Acceptance::SealRefused;
         }
-        if !is_trusted && name != ENVELOPE.as_bytes() {
+        if !is_envelope && matches!(self.state, State::Waiting) {
             self.unverified_bytes += size;
         }
-        true
+        Acceptance::Read
     }
 
     /// Adds a file that was accepted.
@@ -120,12 +140,12 @@ impl<'a> ArchivedSeal<'a> {
             let (trusted, rules, found) = judge_seal(&bytes, self.edge, &self.checkout, self.limits);
             refusals.append(found);
             let Some(trusted) = trusted else {
-                self.state = State::Done;
+                self.state = State::Refused;
                 return Opened::Refused(rules);
             };
             self.state = State::Trusted(Box::new(trusted), rules);
         } else {
-            self.manifests.insert(String::from_utf8_lossy(name).into_owned(), bytes);
+            self.manifests.insert(String::from_utf8_lossy(name).into_owned(), Some(bytes));
         }
         match &self.state {
             State::Trusted(seal, _) if named(seal).all(|name| self.manifests.contains_key(name)) => {
@@ -137,8 +157,12 @@ impl<'a> ArchivedSeal<'a> {
 
     /// Opens the seal with the manifests that are there.
     pub(super) fn close(&mut self, refusals: &mut Refusals) -> Opened {
-        let State::Trusted(seal, rules) = std::mem::replace(&mut self.state, State::Done) else {
-            return Opened::NotYet;
+        let (seal, rules) = match std::mem::replace(&mut self.state, State::Open) {
+            State::Trusted(seal, rules) => (seal, rules),
+            other => {
+                self.state = other;
+                return Opened::NotYet;
+            }
         };
         let statement = seal.statement();
         for name in self.manifests.keys().filter(|name| !named(&seal).any(|named| named == name.as_str())) {
@@ -154,19 +178,25 @@ impl<'a> ArchivedSeal<'a> {
                 Some(name) => {
                     let place = format!("{}/{name}", self.place);
                     let checked = match (subjects.next(), self.manifests.remove(name)) {
-                        (Some(subject), Some(bytes)) => check_manifest(&bytes, subject, sealed, &place, self.limits),
+                        (Some(subject), Some(Some(bytes))) => {
+                            check_manifest(&bytes, subject, sealed, &place, self.limits).map_err(Some)
+                        }
+                        // Refused when it was met.
+                        (Some(_), Some(None)) => Err(None),
                         (Some(_), None) => {
                             let expected = "the manifest that was signed";
-                            Err(Refusal::new(Code::ManifestMismatch, place, expected, "it is not there"))
+                            Err(Some(Refusal::new(Code::ManifestMismatch, place, expected, "it is not there")))
                         }
                         (None, _) => {
                             let (expected, found) = ("a manifest that was signed", "no subject for it");
-                            Err(Refusal::new(Code::ManifestMismatch, place, expected, found))
+                            Err(Some(Refusal::new(Code::ManifestMismatch, place, expected, found)))
                         }
                     };
                     checked.map_or_else(
                         |refusal| {
-                            refusals.push(refusal);
+                            if let Some(refusal) = refusal {
+                                refusals.push(refusal);
+                            }
                             SealedTree::Unknown
                         },
                         SealedTree::Known,
@@ -193,7 +223,7 @@ impl<'a> ArchivedSeal<'a> {
         };
         let names: Vec<String> = match &self.state {
             State::Trusted(seal, _) => named(seal).map(str::to_owned).collect(),
-            State::Waiting | State::Done => return opened,
+            State::Waiting | State::Open | State::Refused => return opened,
         };
         for (name, kind) in directory.names() {
             let is_named = name == ENVELOPE.as_bytes() || names.iter().any(|named| named.as_bytes() == name);
