@@ -1,7 +1,7 @@
 //! PAX records and GNU long names before one file: never panics, and what is accepted the `tar` crate reads as the same.
 #![no_main]
 
-use cacheseal_fuzz::{accepted, as_tar_reads, header, padded};
+use cacheseal_fuzz::{accepted, as_tar_reads, has_lines_in_values, header, padded};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -14,10 +14,7 @@ fuzz_target!(|data: &[u8]| {
     let Some(members) = accepted(&archive) else { return };
     assert_eq!(members.len(), 1);
     assert_eq!((members[0].1, &members[0].2[..]), ('f', &b"abc"[..]));
-    // That crate takes a line end within a value for the end of the record.
-    let lines = data.iter().filter(|byte| **byte == b'\n').count();
-    let records = data.split(|byte| *byte == b'\n').filter(|line| line.first().is_some_and(u8::is_ascii_digit)).count();
-    if lines == records {
+    if !has_lines_in_values(data) {
         assert_eq!(as_tar_reads(&archive).ok(), Some(members));
     }
 });

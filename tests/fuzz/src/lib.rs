@@ -64,6 +64,22 @@ pub fn as_tar_reads(archive: &[u8]) -> std::io::Result<Vec<(Vec<u8>, char, Vec<u
     Ok(members)
 }
 
+/// Whether a PAX value holds a line end, which the `tar` crate takes for the end of the record.
+pub fn has_lines_in_values(records: &[u8]) -> bool {
+    let mut rest = records;
+    while let Some(space) = rest.iter().position(|byte| *byte == b' ') {
+        let len = std::str::from_utf8(&rest[..space]).ok().and_then(|digits| digits.parse::<usize>().ok());
+        let Some((record, after)) = len.filter(|len| *len > 0).and_then(|len| rest.split_at_checked(len)) else {
+            break;
+        };
+        if record[..record.len() - 1].contains(&b'\n') {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
 /// Puts the right checksum into each block that has a magic: what is behind a wrong one is not reached.
 pub fn mend_checksums(archive: &mut [u8]) {
     for block in archive.chunks_exact_mut(512) {
