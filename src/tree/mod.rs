@@ -5,6 +5,7 @@
 mod compare;
 mod dispose;
 mod entry;
+mod export;
 mod handle;
 mod hardlinks;
 mod names;
@@ -15,6 +16,7 @@ mod walk;
 
 pub use compare::{Comparison, Expectation, all_missing, compare};
 pub use dispose::{Disposal, DisposalError, Quarantine};
+pub use export::{ExportError, ExportSink, export};
 pub use handle::{Directory, Found, Kind};
 pub use hardlinks::HardLinks;
 pub use read::{ReadError, read_named_file};
