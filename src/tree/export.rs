@@ -8,8 +8,8 @@ use rustix::fs::FileType;
 use super::entry::{code_of, digest_text, kind_of, mode_differences};
 use super::handle::{Directory, Found, Kind, mode_of, stat_of};
 use super::names::Names;
-use super::read::{Buffer, OpenFile, ReadError, open_file, read_link};
-use crate::base::{Algorithm, Code, Refusal, place};
+use super::read::{BUFFER_BYTES, OpenFile, ReadError, open_file, read_link};
+use crate::base::{Algorithm, Buffer, Code, Refusal, place};
 use crate::seal::manifest::{Entry, Manifest, Node, Step, forbidden_bits, link_text, missing};
 
 /// Takes a tree, entry by entry, each directory before what it holds. Paths are below the root, which is the empty one.
@@ -22,9 +22,6 @@ pub trait ExportSink {
 
     /// The next bytes of the file.
     fn content(&mut self, piece: &[u8]) -> io::Result<()>;
-
-    /// All bytes of the file were given, and are those that were sealed.
-    fn file_end(&mut self) -> io::Result<()>;
 
     /// A symlink.
     fn link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()>;
@@ -47,7 +44,7 @@ pub enum ExportError {
 ///
 /// `spelling` is the root as the policy writes it.
 pub fn export(
-    root: Directory,
+    root: &Directory,
     spelling: &str,
     manifest: &Manifest,
     sink: &mut impl ExportSink,
@@ -55,10 +52,11 @@ pub fn export(
     let mut exporter = Exporter {
         spelling,
         algorithm: manifest.algorithm(),
-        buffer: Buffer::default(),
+        buffer: Buffer::new(BUFFER_BYTES),
         names: Names::default(),
         sink,
     };
+    let root = exporter.again(root)?;
     let mut frames = vec![exporter.enter(root, b"")?];
     let mut steps = manifest.entries();
     exporter.sink.directory(b"").map_err(ExportError::Sink)?;
@@ -109,6 +107,11 @@ impl<S: ExportSink> Exporter<'_, S> {
 
     fn unread(&self, path: &[u8], expected: String, error: &ReadError) -> ExportError {
         self.differs(code_of(error), path, expected, error.to_string())
+    }
+
+    /// A handle of the root of its own.
+    fn again(&self, root: &Directory) -> Result<Directory, ExportError> {
+        root.try_clone().map_err(|error| self.unread(b"", "a directory".to_owned(), &error.into()))
     }
 
     fn open(&self, frame: &Frame, path: &[u8], name: &[u8]) -> Result<Directory, ExportError> {
@@ -207,7 +210,7 @@ impl<S: ExportSink> Exporter<'_, S> {
             let text = |digest| digest_text(size, self.algorithm, digest);
             return Err(self.differs(Code::DigestMismatch, path, text(&digest), text(&found)));
         }
-        self.sink.file_end().map_err(ExportError::Sink)
+        Ok(())
     }
 }
 
