@@ -87,7 +87,8 @@ mod tests {
     #[test]
     fn threads_change_no_byte() {
         // Larger than a job of the library, so that several threads have something to do.
-        let bytes: Vec<u8> = (0_u32..4_000_000).flat_map(|number| (number / 7 ^ number >> 3).to_le_bytes()).collect();
+        let bytes: Vec<u8> =
+            (0_u32..4_000_000).flat_map(|number| ((number / 7) ^ (number >> 3)).to_le_bytes()).collect();
         let zstd = |threads| encoded(&bytes, Compression::Zstd { level: 1, threads });
         let one = zstd(1);
         assert_eq!(zstd::decode_all(&*one).unwrap(), bytes);

@@ -235,11 +235,8 @@ mod tests {
         ] {
             let path = path.as_bytes();
             let archive = written(|tar| {
-                if directory {
-                    tar.directory(path).unwrap()
-                } else {
-                    tar.file(path, 0, false).unwrap()
-                };
+                let written = if directory { tar.directory(path) } else { tar.file(path, 0, false) };
+                written.unwrap();
             });
             assert_eq!(archive.len() == 3 * BLOCK, fits, "{}", path.len());
             if fits {

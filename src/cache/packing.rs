@@ -129,30 +129,13 @@ impl Pack<'_> {
     fn write_root<W: Write>(&self, tar: &mut Writer<W>, root: Root<'_>) -> Result<(), RootError> {
         let state = self.request.workspace.root(root.placed);
         let (Ok(RootState::There(directory)), Some(manifest)) = (&state, root.manifest) else {
-            return self.no_tree(root, state).map_or(Ok(()), |refusal| Err(RootError::Differs(refusal)));
+            return no_tree(root, state).map_or(Ok(()), |refusal| Err(RootError::Differs(refusal)));
         };
         let mut sink = Member { tar, prefix: member_name(root.placed), interrupted: self.request.interrupted };
         export(directory, &root.sealed.path, manifest, &mut sink).map_err(|error| match error {
             ExportError::Differs(refusal) => RootError::Differs(refusal),
             ExportError::Sink(error) => RootError::Write(error),
         })
-    }
-
-    /// Why a root has no tree to compare with a manifest; `None` if that is as sealed.
-    fn no_tree(&self, root: Root<'_>, state: io::Result<RootState>) -> Option<Refusal> {
-        let place = root.sealed.path.as_str();
-        let refusal = |code, expected: &str, found: &str| Some(Refusal::new(code, place, expected, found));
-        match (state, root.manifest) {
-            (Ok(RootState::Absent), None) | (Ok(RootState::There(_)), Some(_)) => None,
-            (Ok(RootState::Absent), Some(_)) => refusal(Code::MissingEntry, "a directory", "nothing"),
-            (Ok(RootState::There(_)), None) => {
-                refusal(Code::ExtraEntry, "nothing: the root was absent when it was sealed", "a directory")
-            }
-            (Ok(RootState::Unsafe(kind)), _) => {
-                refusal(Code::UnsafeRoot, "a real directory below real directories", kind.noun())
-            }
-            (Err(error), _) => refusal(Code::Unreadable, "a directory", &error.to_string()),
-        }
     }
 
     /// Everything that differs, as `verify` tells it. `first` is what stopped the packing, and all there is to tell if
@@ -171,7 +154,7 @@ impl Pack<'_> {
                     refusals.append(all_missing(&root.sealed.path, manifest, cap));
                 }
                 (state, _) => {
-                    if let Some(refusal) = self.no_tree(root, state) {
+                    if let Some(refusal) = no_tree(root, state) {
                         refusals.push(refusal);
                     }
                 }
@@ -181,6 +164,23 @@ impl Pack<'_> {
             refusals.push(first);
         }
         refusals
+    }
+}
+
+/// Why a root has no tree to compare with a manifest; `None` if that is as sealed.
+fn no_tree(root: Root<'_>, state: io::Result<RootState>) -> Option<Refusal> {
+    let place = root.sealed.path.as_str();
+    let refusal = |code, expected: &str, found: &str| Some(Refusal::new(code, place, expected, found));
+    match (state, root.manifest) {
+        (Ok(RootState::Absent), None) | (Ok(RootState::There(_)), Some(_)) => None,
+        (Ok(RootState::Absent), Some(_)) => refusal(Code::MissingEntry, "a directory", "nothing"),
+        (Ok(RootState::There(_)), None) => {
+            refusal(Code::ExtraEntry, "nothing: the root was absent when it was sealed", "a directory")
+        }
+        (Ok(RootState::Unsafe(kind)), _) => {
+            refusal(Code::UnsafeRoot, "a real directory below real directories", kind.noun())
+        }
+        (Err(error), _) => refusal(Code::Unreadable, "a directory", &error.to_string()),
     }
 }
 

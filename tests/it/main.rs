@@ -23,6 +23,7 @@ mod keys_cli;
 mod lockfiles;
 mod manifests;
 mod output;
+mod pack;
 mod policy_pairs;
 mod policy_table;
 mod policy_use;
