@@ -7,8 +7,8 @@
 //! (Zstandard).
 
 mod codec;
-mod entries;
 mod encode;
+mod entries;
 mod error;
 mod extension;
 mod header;
@@ -18,8 +18,8 @@ mod stream;
 mod unverified;
 mod write;
 
-pub use entries::{Contents, Entries, Kind, Obstacle, canonical};
 pub use encode::{Compression, Encoder};
+pub use entries::{Contents, Entries, Kind, Obstacle, canonical};
 pub use error::ArchiveError;
 pub use layout::{Layout, Place, packed};
 pub use reader::{Member, MemberKind, Reader};

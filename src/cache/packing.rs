@@ -6,18 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::place::{RootState, Workspace};
 use super::unverified::UnverifiedDocuments;
-use crate::archive::{Compression, Encoder, Writer};
+use crate::archive::{Compression, Encoder, Writer, packed};
 use crate::base::{Code, Refusal, Refusals};
 use crate::policy::{Cache, PlacedRoot, Policy, RootBase};
 use crate::seal::manifest::Manifest;
 use crate::seal::statement::{SealedRoot, Statement};
 use crate::seal::{ENVELOPE, SEALS};
 use crate::tree::{Expectation, ExportError, ExportSink, Options, all_missing, compare, export};
-
-/// Where an archive has what lies in the policy's directory, in home, and anywhere else.
-const CHECKOUT: &str = "checkout";
-const HOME: &str = "home";
-const FILESYSTEM: &str = "root";
 
 /// What to pack.
 pub struct PackRequest<'a> {
@@ -118,7 +113,7 @@ impl Pack<'_> {
 
     fn write_seal<W: Write>(&self, tar: &mut Writer<W>) -> io::Result<()> {
         let mut file = |name: &str, bytes: &[u8]| {
-            let path = format!("{CHECKOUT}/{SEALS}/{}/{name}", self.request.cache.name);
+            let path = format!("{}/{SEALS}/{}/{name}", packed::CHECKOUT, self.request.cache.name);
             tar.file(path.as_bytes(), bytes.len() as u64, false)?;
             tar.content(bytes)
         };
@@ -187,9 +182,9 @@ fn no_tree(root: Root<'_>, state: io::Result<RootState>) -> Option<Refusal> {
 /// The path of a root in an archive.
 fn member_name(root: &PlacedRoot) -> String {
     let base = match root.root.base {
-        RootBase::Policy => CHECKOUT,
-        RootBase::Home => HOME,
-        RootBase::Filesystem => FILESYSTEM,
+        RootBase::Policy => packed::CHECKOUT,
+        RootBase::Home => packed::HOME,
+        RootBase::Filesystem => packed::FILESYSTEM,
     };
     format!("{base}/{}", root.root.components.join("/"))
 }

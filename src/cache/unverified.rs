@@ -1,6 +1,6 @@
 //! The documents of a seal, held against each other and the policy, but signed by nobody in particular.
 
-use super::opening::check_manifest;
+use super::opening::{check_manifest, code_of};
 use super::place::Workspace;
 use crate::base::{Code, Escaped, Limits, Refusal, Refusals};
 use crate::policy::{Cache, Policy};
@@ -8,7 +8,7 @@ use crate::seal::envelope::UnverifiedEnvelope;
 use crate::seal::manifest::Manifest;
 use crate::seal::statement::{SealedRoot, Statement, Subject};
 use crate::seal::{ENVELOPE, SEALS};
-use crate::tree::{Found, Kind, ReadError, SealDirectory};
+use crate::tree::{Found, Kind, SealDirectory};
 
 /// A seal of a cache: consistent in itself, for the cache and the roots that the policy names. Anybody may have made it.
 pub(super) struct UnverifiedDocuments {
@@ -88,20 +88,16 @@ impl Reading<'_> {
     }
 
     fn file(&mut self, directory: &SealDirectory, name: &str, max: u64) -> Option<Vec<u8>> {
-        let is_envelope = name == ENVELOPE;
         let error = match directory.file(name, max) {
             Ok(bytes) => return Some(bytes),
             Err(error) => error,
         };
-        let code = match error {
-            ReadError::Absent if is_envelope => Code::NoSeal,
-            ReadError::Absent => Code::ManifestMismatch,
-            ReadError::TooLarge { .. } if is_envelope => Code::SealTooLarge,
-            ReadError::TooLarge { .. } => Code::ManifestTooLarge,
-            ReadError::NotRegular(_) => Code::MalformedSeal,
-            ReadError::Changed => Code::ChangedWhileRead,
-            ReadError::Io(_) => Code::Unreadable,
+        let (absent, too_large) = if name == ENVELOPE {
+            (Code::NoSeal, Code::SealTooLarge)
+        } else {
+            (Code::ManifestMismatch, Code::ManifestTooLarge)
         };
+        let code = code_of(&error, absent, too_large);
         self.refuse(code, name, "a regular file that stays as it is", format!("it {error}"));
         None
     }
