@@ -42,6 +42,15 @@ impl From<Errno> for ReadError {
     }
 }
 
+impl From<ReadError> for io::Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(error) => error,
+            error => Self::other(error.to_string()),
+        }
+    }
+}
+
 /// Bytes that a worker reads at once; more bring nothing.
 pub(super) const BUFFER_BYTES: usize = 128 << 10;
 
@@ -86,7 +95,7 @@ impl OpenFile {
 
     /// Gives all its bytes to `take`, in pieces, then makes sure that nothing touched the file since it was opened.
     /// Never reads past the size it had.
-    fn read_all<E: From<ReadError>>(
+    pub(super) fn read_all<E: From<ReadError>>(
         &self,
         buffer: &mut Buffer,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
