@@ -37,6 +37,8 @@ pub(super) enum Command {
     Verify(VerifyArguments),
     /// Write a sealed cache into one archive, the seal first
     Pack(PackArguments),
+    /// Verify an archive and put what is in it into its places, all of it or nothing
+    Unpack(UnpackArguments),
     /// Show what a seal says or an archive holds, without verifying anything
     Inspect(InspectArguments),
     /// Show what differs between two seals, directories or archives
@@ -59,6 +61,7 @@ impl Command {
             Self::Seal(_) => "seal",
             Self::Verify(_) => "verify",
             Self::Pack(_) => "pack",
+            Self::Unpack(_) => "unpack",
             Self::Inspect(_) => "inspect",
             Self::Diff(_) => "diff",
             Self::Export(_) => "export",
@@ -314,6 +317,32 @@ pub(super) struct PackArguments {
     /// Threads that compress; they change no byte [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) threads: Option<u16>,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UnpackArguments {
+    /// The archive, `-` for stdin; its seal must come first, as `pack` writes it
+    #[arg(value_name = "FILE")]
+    pub(super) archive: PathBuf,
+    /// The cache that the archive is to be [default: the policy's only one]
+    #[arg(long, value_name = "CACHE")]
+    pub(super) cache: Option<String>,
+    /// The gate, as the policy names it [default: the policy's only one]
+    #[arg(long, value_name = "GATE")]
+    pub(super) gate: Option<String>,
+    /// Replace roots that are not empty, and the seal
+    #[arg(long)]
+    pub(super) replace: bool,
+    /// A list of revocations on top of keys/revoked.toml (can be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub(super) revocations: Vec<PathBuf>,
+    /// Show every rule, what it compared and the line of the policy that it came from
+    #[arg(long)]
+    pub(super) explain: bool,
+    #[command(flatten)]
+    pub(super) window: WindowArgument,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
 }

@@ -21,6 +21,7 @@ mod revoke;
 mod seal;
 mod sealed;
 mod setup;
+mod unpack;
 mod unwritable;
 mod verify;
 mod verify_archive;
@@ -113,6 +114,7 @@ fn dispatch(command: Command, context: &Context) -> Result<Outcome, Failure> {
         Command::Seal(arguments) => seal::run(&arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context),
         Command::Pack(arguments) => pack::run(&arguments, context),
+        Command::Unpack(arguments) => unpack::run(&arguments, context),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),

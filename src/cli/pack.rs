@@ -11,7 +11,7 @@ use serde_json::json;
 use super::arguments::PackArguments;
 use super::context::{Context, shown};
 use super::failure::Failure;
-use super::interrupt::{flag_of_signals, interruption};
+use super::interrupt::{Interrupt, interruption};
 use super::outcome::Outcome;
 use super::setup::Setup;
 use super::unwritable::unwritable;
@@ -32,8 +32,8 @@ pub(super) fn run(arguments: &PackArguments, context: &Context) -> Result<Outcom
         // Nothing is left behind that a signal would have to wait for.
         return packing.write(io::stdout().lock(), &AtomicBool::new(false), |mut out| out.flush());
     }
-    let interrupted = flag_of_signals()?;
-    packing.write(begin(arguments)?, &interrupted, NewFile::publish)
+    let interrupt = Interrupt::listen()?;
+    packing.write(begin(arguments)?, &interrupt.flag, NewFile::publish)
 }
 
 /// How the name of the archive wants it compressed.
