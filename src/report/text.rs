@@ -57,9 +57,7 @@ fn unpacked_text(unpacked: &Unpacked, outcome: Exit) -> String {
     let done = if outcome == Exit::Ok { "roots and seal are in their places" } else { "nothing was unpacked" };
     let _ = writeln!(out, "note: {done}");
     let confined = match unpacked.confinement {
-        Some(Confinement::None) => {
-            "this system has no Landlock to keep the reader from other files"
-        }
+        Some(Confinement::None) => "this system has no Landlock to keep the reader from other files",
         Some(Confinement::Partial) => "its reader was kept from other files as far as Landlock can on this kernel",
         Some(Confinement::Full) | None => "",
     };

@@ -40,3 +40,4 @@ mod statement;
 mod statement_lists;
 mod tree;
 mod types;
+mod unpack;
