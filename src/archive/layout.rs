@@ -159,9 +159,13 @@ impl Layout {
         let roots = self.roots.iter().filter(|root| root.mapped.is_none() && root.base != RootBase::Filesystem);
         let wanted = roots.map(|root| (root.base, root.components.as_slice()));
         let wanted: Vec<_> = wanted.chain([(RootBase::Policy, self.seal.as_slice())]).collect();
-        let met = wanted.iter().filter_map(|(base, names)| Some((first_run(path, names)?, *base)));
-        let Some((at, base)) = met.clone().min_by_key(|(at, _)| *at) else { return Ok(Place::Elsewhere) };
-        if met.clone().any(|(other, base_of_other)| other == at && base_of_other != base) {
+        // What is in another place than the one that is known cannot be meant: of two readings it is the other.
+        let is_known = |base| if base == RootBase::Home { self.home.is_some() } else { self.checkout.is_some() };
+        let met = wanted.iter().filter_map(|(base, names)| Some((first_run(path, names)?, is_known(*base), *base)));
+        let Some((at, known, base)) = met.clone().min_by_key(|(at, known, _)| (*at, *known)) else {
+            return Ok(Place::Elsewhere);
+        };
+        if met.clone().any(|other| (other.0, other.1) == (at, known) && other.2 != base) {
             return Err(ambiguous(
                 "each member in one root",
                 format!("`{}`, which fits two", Escaped(whole.as_bytes())),
@@ -270,6 +274,16 @@ mod tests {
     fn a_member_that_fits_two_roots_is_ambiguous() {
         assert_eq!(place(&mut layout(&["~/a", "a"], &[]), "a/b"), "ambiguous-layout");
         assert_eq!(place(&mut layout(&["~/a", "a"], &[("a", 1)]), "a/b"), "1:b");
+        // Where the checkout is known, only home can be meant.
+        let mut packed = layout(&["~/a", "a"], &[]);
+        for (name, expected) in [
+            ("checkout/.cacheseal/deps/seal.json", "seal:seal.json"),
+            ("checkout/a/b", "1:b"),
+            ("home/a/b", "0:b"),
+            ("else/a/b", "ambiguous-layout"),
+        ] {
+            assert_eq!(place(&mut packed, name), expected, "{name}");
+        }
     }
 
     #[test]

@@ -238,6 +238,8 @@ codes! {
     Unreadable = "unreadable", Io;
     /// A file could not be written.
     Unwritable = "unwritable", Io;
+    /// A signal ended the run.
+    Interrupted = "interrupted", Io;
     /// A refused cache could not be moved away.
     DisposalFailed = "disposal-failed", Io;
     /// Nothing was restored: no seal, and every root absent or empty.
@@ -284,6 +286,8 @@ codes! {
     AlreadySigned = "already-signed", Setup;
     /// The file exists and is never overwritten.
     FileExists = "file-exists", Setup;
+    /// The place of a root is taken.
+    RootNotEmpty = "root-not-empty", Setup;
     /// The seal cannot be written in the form asked for.
     UnsupportedExport = "unsupported-export", Setup;
     /// The command line is wrong.

@@ -3,12 +3,17 @@
 mod archived;
 mod cosigning;
 mod opening;
+mod packing;
 mod place;
 mod sealing;
+mod unpacking;
+mod unverified;
 mod verifying;
 
-pub use archived::{ArchiveRequest, ArchiveVerification, Sink, extract_archive, verify_archive};
+pub use archived::{ArchiveRequest, ArchiveVerification, verify_archive};
 pub use cosigning::cosign;
+pub use packing::{PackError, PackRequest, Packed, pack};
 pub use place::{RootState, Workspace};
 pub use sealing::{SealError, SealRequest, Sealed, seal};
+pub use unpacking::{UnpackError, UnpackRequest, Unpacked, unpack};
 pub use verifying::{Facts, Verification, VerifyRequest, verify};

@@ -1,7 +1,7 @@
 //! What the commands that read an archive have in common.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::base::{Code, Escaped};
 pub(super) struct ArchiveInput {
     /// Its name as reports show it.
     pub(super) name: String,
-    pub(super) source: Box<dyn Read + Send>,
+    pub(super) source: File,
 }
 
 impl ArchiveInput {
@@ -22,7 +22,7 @@ impl ArchiveInput {
         if path == Path::new("-") {
             let file = io::stdin().as_fd().try_clone_to_owned().map(File::from);
             let file = file.map_err(|error| Failure::new(Code::Unreadable, format!("stdin: {error}")))?;
-            return Ok(Self { name: "stdin".to_owned(), source: Box::new(file) });
+            return Ok(Self { name: "stdin".to_owned(), source: file });
         }
         let failed = |what: String| {
             Failure::new(Code::Unreadable, format!("expected an archive at {}, but {what}", shown(path)))
@@ -33,7 +33,7 @@ impl ArchiveInput {
             let hint = "verify directories with `cacheseal verify CACHE --gate GATE`";
             return Err(failed("it is a directory".to_owned()).hint(hint));
         }
-        Ok(Self { name: path.to_string_lossy().into_owned(), source: Box::new(file) })
+        Ok(Self { name: path.to_string_lossy().into_owned(), source: file })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -35,6 +35,10 @@ pub(super) enum Command {
     Seal(SealArguments),
     /// Verify a restored cache at a gate
     Verify(VerifyArguments),
+    /// Write a sealed cache into one archive, the seal first
+    Pack(PackArguments),
+    /// Verify an archive and put what is in it into its places, all of it or nothing
+    Unpack(UnpackArguments),
     /// Show what a seal says or an archive holds, without verifying anything
     Inspect(InspectArguments),
     /// Show what differs between two seals, directories or archives
@@ -56,12 +60,19 @@ impl Command {
             Self::Key(_) => "key",
             Self::Seal(_) => "seal",
             Self::Verify(_) => "verify",
+            Self::Pack(_) => "pack",
+            Self::Unpack(_) => "unpack",
             Self::Inspect(_) => "inspect",
             Self::Diff(_) => "diff",
             Self::Export(_) => "export",
             Self::Policy(_) => "policy",
             Self::Drill(_) => "drill",
         }
+    }
+
+    /// Whether stdout belongs to what the command makes, so that its report goes to stderr.
+    pub(super) fn takes_stdout(&self) -> bool {
+        matches!(self, Self::Pack(arguments) if arguments.out == Path::new("-"))
     }
 }
 
@@ -290,6 +301,50 @@ pub(super) enum OnRefusal {
 
 fn parse_digest(text: &str) -> Result<Digest, String> {
     Digest::from_hex(text.as_bytes()).ok_or_else(|| "expected 64 lower-case hex digits".to_owned())
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PackArguments {
+    /// The cache, as the policy names it; it must be sealed
+    #[arg(value_name = "CACHE")]
+    pub(super) cache: String,
+    /// The archive, a new file: plain if its name ends in `.tar`, else Zstandard; `-` for stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    /// How hard to compress, from 1 to 22 [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=22))]
+    pub(super) level: Option<u8>,
+    /// Threads that compress; they change no byte [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: Option<u16>,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UnpackArguments {
+    /// The archive, `-` for stdin; its seal must come first, as `pack` writes it
+    #[arg(value_name = "FILE")]
+    pub(super) archive: PathBuf,
+    /// The cache that the archive is to be [default: the policy's only one]
+    #[arg(long, value_name = "CACHE")]
+    pub(super) cache: Option<String>,
+    /// The gate, as the policy names it [default: the policy's only one]
+    #[arg(long, value_name = "GATE")]
+    pub(super) gate: Option<String>,
+    /// Replace roots that are not empty, and the seal
+    #[arg(long)]
+    pub(super) replace: bool,
+    /// A list of revocations on top of keys/revoked.toml (can be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub(super) revocations: Vec<PathBuf>,
+    /// Show every rule, what it compared and the line of the policy that it came from
+    #[arg(long)]
+    pub(super) explain: bool,
+    #[command(flatten)]
+    pub(super) window: WindowArgument,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
 }
 
 #[derive(Debug, Args)]

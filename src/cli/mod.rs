@@ -11,14 +11,17 @@ mod export;
 mod failure;
 mod init;
 mod inspect;
+mod interrupt;
 mod key;
 mod key_file;
 mod outcome;
+mod pack;
 mod policy;
 mod revoke;
 mod seal;
 mod sealed;
 mod setup;
+mod unpack;
 mod unwritable;
 mod verify;
 mod verify_archive;
@@ -45,17 +48,18 @@ pub fn run() -> ExitCode {
         Err(error) => return no_command(&error),
     };
     let name = cli.command.name();
+    let report: fn(&[u8]) = if cli.command.takes_stdout() { context::to_stderr } else { context::to_stdout };
     let (exit, shown) = match dispatch(cli.command, &Context::of_process()) {
         Ok(outcome) => (outcome.exit, Shown::Outcome(outcome)),
         Err(failure) => (failure.code.exit(), Shown::Failure(failure)),
     };
     match (shown, cli.format) {
-        (Shown::Outcome(outcome), Format::Text) => context::to_stdout(&outcome.output),
-        (Shown::Outcome(outcome), Format::Json) => context::to_stdout(&json_line(&outcome.json)),
-        (Shown::Failure(failure), Format::Text) => context::to_stderr(&failure.text()),
+        (Shown::Outcome(outcome), Format::Text) => report(&outcome.output),
+        (Shown::Outcome(outcome), Format::Json) => report(&json_line(&outcome.json)),
+        (Shown::Failure(failure), Format::Text) => context::to_stderr(failure.text().as_bytes()),
         (Shown::Failure(failure), Format::Json) => {
             let value = error_json(name, failure.code, exit, &failure.message, &failure.hints);
-            context::to_stdout(&json_line(&value));
+            report(&json_line(&value));
         }
     }
     ExitCode::from(exit.number())
@@ -109,6 +113,8 @@ fn dispatch(command: Command, context: &Context) -> Result<Outcome, Failure> {
         Command::Key(command) => key::run(&command, context),
         Command::Seal(arguments) => seal::run(&arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context),
+        Command::Pack(arguments) => pack::run(&arguments, context),
+        Command::Unpack(arguments) => unpack::run(&arguments, context),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),

@@ -94,6 +94,7 @@ fn outcome(
 ) -> Outcome {
     let allowed = outcome == Exit::Miss && arguments.allow_miss;
     let report = Report {
+        command: "verify",
         cache: names.cache,
         gate: names.gate,
         outcome,
@@ -103,6 +104,7 @@ fn outcome(
         rules: arguments.explain.then_some(verification.rules.as_slice()),
         disposal,
         archive: None,
+        unpacked: None,
     };
     Outcome { exit: report.exit, output: report.text().into_bytes(), json: report.json() }
 }

@@ -47,6 +47,7 @@ pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context
     let outcome = verified.verification.exit();
     let allowed = outcome == Exit::Miss && arguments.allow_miss;
     let report = Report {
+        command: "verify",
         cache: &cache,
         gate: &gate,
         outcome,
@@ -56,6 +57,7 @@ pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context
         rules: arguments.explain.then_some(verified.verification.rules.as_slice()),
         disposal: Vec::new(),
         archive: Some(&verified),
+        unpacked: None,
     };
     Ok(Outcome { exit: report.exit, output: report.text().into_bytes(), json: report.json() })
 }

@@ -7,12 +7,14 @@ pub use json::{counts_json, error_json, refusals_json};
 pub use text::{bytes_text, refusals_text};
 
 use crate::base::{Exit, Refusals};
-use crate::cache::{ArchiveVerification, Facts};
+use crate::cache::{ArchiveVerification, Facts, Unpacked};
 use crate::verify::Rule;
 
-/// The outcome of `verify`.
+/// The outcome of `verify` or `unpack`.
 #[derive(Debug)]
 pub struct Report<'a> {
+    /// The verb.
+    pub command: &'a str,
     /// The cache's name.
     pub cache: &'a str,
     /// The gate's name.
@@ -31,6 +33,8 @@ pub struct Report<'a> {
     pub disposal: Vec<String>,
     /// What there is to say of an archive, if one was verified.
     pub archive: Option<&'a ArchiveVerification>,
+    /// What came of the archive, if it was to be unpacked.
+    pub unpacked: Option<&'a Unpacked>,
 }
 
 /// The word for an outcome.

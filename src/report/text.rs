@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{Report, verdict};
-use crate::base::{Code, Escaped, Refusals, plural};
-use crate::cache::{ArchiveVerification, Facts};
+use crate::base::{Code, Escaped, Exit, Refusals, plural};
+use crate::cache::{ArchiveVerification, Facts, Unpacked};
+use crate::tree::Confinement;
 use crate::verify::Rule;
 
 /// Refusals shown in full; the counts cover all.
@@ -26,6 +27,9 @@ impl Report<'_> {
         if let Some(archive) = self.archive {
             out.push_str(&archive_text(archive));
         }
+        if let Some(unpacked) = self.unpacked {
+            out.push_str(&unpacked_text(unpacked, self.outcome));
+        }
         for line in &self.disposal {
             let _ = writeln!(out, "note: {line}");
         }
@@ -43,6 +47,25 @@ fn archive_text(archive: &ArchiveVerification) -> String {
     }
     if !archive.read_whole {
         out.push_str("note: the archive was not read to its end, so more may be wrong with it\n");
+    }
+    out
+}
+
+/// Whether it was unpacked, and how far its reader was confined.
+fn unpacked_text(unpacked: &Unpacked, outcome: Exit) -> String {
+    let mut out = String::new();
+    let done = if outcome == Exit::Ok { "roots and seal are in their places" } else { "nothing was unpacked" };
+    let _ = writeln!(out, "note: {done}");
+    let confined = match unpacked.confinement {
+        Some(Confinement::None) => "this system has no Landlock to keep the reader from other files",
+        Some(Confinement::Partial) => "its reader was kept from other files as far as Landlock can on this kernel",
+        Some(Confinement::Full) | None => "",
+    };
+    if !confined.is_empty() {
+        let _ = writeln!(out, "note: {confined}");
+    }
+    for left in &unpacked.left {
+        let _ = writeln!(out, "note: what was replaced is still beside it: {left}");
     }
     out
 }
@@ -114,7 +137,7 @@ pub fn refusals_text(refusals: &Refusals) -> String {
 fn kind(code: Code) -> &'static str {
     match code.exit() {
         exit if exit.is_refusal() => "refused",
-        crate::base::Exit::Miss => "miss",
+        Exit::Miss => "miss",
         _ => "error",
     }
 }
@@ -135,7 +158,7 @@ fn advice(code: Code) -> &'static str {
             "nothing is trusted until this is mended; run again"
         }
         Code::HardlinkOutside => "copy instead of linking, or set `hardlinks = \"any\"` for this gate",
-        code if code.exit() == crate::base::Exit::Changed => {
+        code if code.exit() == Exit::Changed => {
             "do not use these files: throw the cache away and have a trusted job seal a new one"
         }
         _ => "do not use this cache; find out who wrote it",

@@ -6,7 +6,7 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use super::Options;
-use super::entry::{code_of, kind_of};
+use super::entry::{code_of, digest_text, kind_of, mode_differences};
 use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::hardlinks::HardLinks;
 use super::names::Names;
@@ -113,7 +113,7 @@ impl CompareVisit<'_> {
         worker: &mut Worker<Place, Part>,
     ) -> Result<(), ReadError> {
         let name = listing.name(record);
-        let kind = kind_of(at, name, file_type)?;
+        let kind = kind_of(at.fd, name, file_type)?;
         match (record.node, kind) {
             (Node::File { .. }, Kind::File) => self.file(at, name, record.node, worker),
             (Node::Directory(index), Kind::Directory) => {
@@ -157,30 +157,15 @@ impl CompareVisit<'_> {
         let found = file.digest(self.expected.manifest.algorithm(), &mut worker.buffer)?;
         if found != digest {
             let algorithm = self.expected.manifest.algorithm();
-            let found = format!("{size} bytes of {algorithm} {found}");
-            let expected = format!("{size} bytes of {algorithm} {digest}");
+            let (expected, found) = (digest_text(size, algorithm, &digest), digest_text(size, algorithm, &found));
             self.differs(&mut worker.found, Code::DigestMismatch, at, name, expected, found);
         }
         Ok(())
     }
 
     fn mode(&self, part: &mut Part, at: &At<'_, Place>, name: &[u8], stat: &Stat, executable: bool) {
-        let mode = mode_of(stat);
-        if let Some(found) = forbidden_bits(mode, true) {
-            let expected = "no setuid, setgid or sticky bit, and not writable by others".to_owned();
-            self.differs(part, Code::ForbiddenMode, at, name, expected, found);
-        }
-        if (mode & 0o100 != 0) != executable {
-            let (expected, found) =
-                if executable { ("executable", "not executable") } else { ("not executable", "executable") };
-            self.differs(
-                part,
-                Code::ModeMismatch,
-                at,
-                name,
-                format!("{expected} by its owner"),
-                format!("{found} by its owner"),
-            );
+        for (code, expected, found) in mode_differences(mode_of(stat), executable) {
+            self.differs(part, code, at, name, expected, found);
         }
     }
 
@@ -223,7 +208,7 @@ impl CompareVisit<'_> {
             worker.stop();
             return;
         }
-        match kind_of(at, name, file_type) {
+        match kind_of(at.fd, name, file_type) {
             Ok(Kind::Special(noun)) => {
                 let expected = "a file, directory or symlink".to_owned();
                 self.differs(&mut worker.found, Code::SpecialFile, at, name, expected, noun.to_owned());

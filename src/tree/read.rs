@@ -42,6 +42,15 @@ impl From<Errno> for ReadError {
     }
 }
 
+impl From<ReadError> for io::Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(error) => error,
+            error => Self::other(error.to_string()),
+        }
+    }
+}
+
 /// Bytes that a worker reads at once; more bring nothing.
 pub(super) const BUFFER_BYTES: usize = 128 << 10;
 
@@ -86,24 +95,39 @@ impl OpenFile {
 
     /// Gives all its bytes to `take`, in pieces, then makes sure that nothing touched the file since it was opened.
     /// Never reads past the size it had.
-    fn read_all(&self, buffer: &mut Buffer, mut take: impl FnMut(&[u8])) -> Result<(), ReadError> {
+    pub(super) fn read_all<E: From<ReadError>>(
+        &self,
+        buffer: &mut Buffer,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut left = self.size();
         let buffer = buffer.slice_mut();
         while left > 0 {
             let want = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
             let piece = buffer.get_mut(..want).unwrap_or_default();
-            let read = retry_on_intr(|| rustix::io::read(&self.fd, &mut *piece))?;
+            let read = retry_on_intr(|| rustix::io::read(&self.fd, &mut *piece)).map_err(ReadError::from)?;
             if read == 0 {
-                return Err(ReadError::Changed);
+                return Err(ReadError::Changed.into());
             }
-            take(piece.get(..read).unwrap_or_default());
+            take(piece.get(..read).unwrap_or_default())?;
             left = left.saturating_sub(read as u64);
         }
-        if same_file_state(&self.stat, &stat_of(self.fd.as_fd())?) { Ok(()) } else { Err(ReadError::Changed) }
+        let now = stat_of(self.fd.as_fd()).map_err(ReadError::from)?;
+        if same_file_state(&self.stat, &now) { Ok(()) } else { Err(ReadError::Changed.into()) }
     }
 
     /// The digest of its bytes.
     pub(super) fn digest(&self, algorithm: Algorithm, buffer: &mut Buffer) -> Result<Digest, ReadError> {
+        self.digest_and(algorithm, buffer, |_| Ok(()))
+    }
+
+    /// The digest of its bytes, which go to `take` too.
+    pub(super) fn digest_and<E: From<ReadError>>(
+        &self,
+        algorithm: Algorithm,
+        buffer: &mut Buffer,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<Digest, E> {
         let size = self.size();
         let mut whole = None;
         let mut pieces = None;
@@ -114,6 +138,7 @@ impl OpenFile {
             } else {
                 pieces.get_or_insert_with(|| Hasher::new(algorithm)).update(piece);
             }
+            take(piece)
         })?;
         Ok(whole.or_else(|| pieces.map(Hasher::finish)).unwrap_or_else(|| algorithm.digest(b"")))
     }
@@ -125,7 +150,10 @@ impl OpenFile {
             return Err(ReadError::TooLarge { size, max });
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        self.read_all(buffer, |piece| bytes.extend_from_slice(piece))?;
+        self.read_all::<ReadError>(buffer, |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })?;
         Ok(bytes)
     }
 }

@@ -81,7 +81,7 @@ impl SnapshotVisit<'_> {
         worker: &mut Worker<u32, Part>,
     ) -> Result<(), ReadError> {
         let full = |_| ReadError::Io(std::io::Error::other("the names in one directory take more than 4 GiB"));
-        match kind_of(at, name, file_type)? {
+        match kind_of(at.fd, name, file_type)? {
             Kind::File => {
                 let file = open_file(at.fd, name)?;
                 if let Some(found) = forbidden_bits(mode_of(&file.stat), true) {

@@ -234,7 +234,7 @@ impl Run<'_, '_> {
     }
 
     /// Gives something to the sink, if there is one and nothing was refused.
-    fn sink(&mut self, give: impl FnOnce(&mut dyn Sink) -> Result<(), Refusal>) -> Result<(), Stop> {
+    pub(super) fn sink(&mut self, give: impl FnOnce(&mut dyn Sink) -> Result<(), Refusal>) -> Result<(), Stop> {
         let Some(sink) = self.sink.as_deref_mut().filter(|_| self.refusals.is_empty()) else { return Ok(()) };
         give(sink).map_err(|refusal| {
             self.refusals.push(refusal);

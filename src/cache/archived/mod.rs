@@ -7,5 +7,7 @@ mod request;
 mod run;
 mod seal;
 
-pub use request::{ArchiveRequest, ArchiveVerification, Sink};
-pub use run::{extract_archive, verify_archive};
+pub(super) use request::Sink;
+pub use request::{ArchiveRequest, ArchiveVerification};
+pub use run::verify_archive;
+pub(super) use run::{LookedAt, extract_archive, look_at_checkout};

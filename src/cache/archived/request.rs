@@ -46,7 +46,9 @@ pub struct ArchiveVerification {
 
 /// Takes what has been held against a trusted seal, to write it somewhere. Paths are below their roots; parents may
 /// come after what is in them, or not at all.
-pub trait Sink {
+pub(in crate::cache) trait Sink {
+    /// A file of the seal, which is trusted and complete.
+    fn seal_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), Refusal>;
     /// A directory.
     fn directory(&mut self, root: usize, path: &[u8]) -> Result<(), Refusal>;
     /// A file, whose contents follow in pieces.

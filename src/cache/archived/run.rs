@@ -17,21 +17,45 @@ use crate::verify::{Checkout, Lockfiles, Rule};
 /// Reads `source` once and holds it against the policy.
 #[must_use]
 pub fn verify_archive(request: &ArchiveRequest<'_>, source: impl Read + Send) -> ArchiveVerification {
-    read(request, source, None)
+    read(request, look_at_checkout(request), source, None)
 }
 
 /// The same, and gives what was accepted to `sink`: only while nothing was refused, and only if the seal comes before
-/// what it is for.
-pub fn extract_archive(
+/// what it is for. Opens no file, unless the seal is one beside the archive.
+pub(in crate::cache) fn extract_archive(
     request: &ArchiveRequest<'_>,
+    looked: LookedAt,
     source: impl Read + Send,
     sink: &mut dyn Sink,
 ) -> ArchiveVerification {
-    read(request, source, Some(sink))
+    read(request, looked, source, Some(sink))
 }
 
-fn read(request: &ArchiveRequest<'_>, source: impl Read + Send, sink: Option<&mut dyn Sink>) -> ArchiveVerification {
-    let mut run = Run::new(request, sink);
+/// What the checkout says at one moment.
+#[derive(Debug)]
+pub(in crate::cache) struct LookedAt {
+    checkout: Checkout,
+    /// What is wrong with it.
+    refusals: Refusals,
+}
+
+/// Reads the lockfiles of the checkout, where the gate compares them.
+pub(in crate::cache) fn look_at_checkout(request: &ArchiveRequest<'_>) -> LookedAt {
+    let limits = request.limits;
+    let (lockfiles, refusals) = match request.edge.gate.lockfile {
+        LockfileRule::Any => (Lockfiles::Unpinned, Refusals::new(limits.refusals_max)),
+        LockfileRule::Exact => read_lockfiles(request.workspace, request.edge, limits),
+    };
+    LookedAt { checkout: Checkout { now: request.now, platform: request.platform.clone(), lockfiles }, refusals }
+}
+
+fn read(
+    request: &ArchiveRequest<'_>,
+    looked: LookedAt,
+    source: impl Read + Send,
+    sink: Option<&mut dyn Sink>,
+) -> ArchiveVerification {
+    let mut run = Run::new(request, looked, sink);
     let options = CodecOptions { window_log_max: request.window_log_max, limits: request.limits };
     let read_whole = match run.open_beside() {
         Ok(()) => unwrapped(source, &options, |stream| run.read(&mut Reader::new(stream))),
@@ -104,13 +128,9 @@ pub(super) enum ObservedKind {
 }
 
 impl<'a, 's> Run<'a, 's> {
-    pub(super) fn new(request: &'a ArchiveRequest<'a>, sink: Option<&'s mut dyn Sink>) -> Self {
+    pub(super) fn new(request: &'a ArchiveRequest<'a>, looked: LookedAt, sink: Option<&'s mut dyn Sink>) -> Self {
         let limits = request.limits;
-        let (lockfiles, refusals) = match request.edge.gate.lockfile {
-            LockfileRule::Any => (Lockfiles::Unpinned, Refusals::new(limits.refusals_max)),
-            LockfileRule::Exact => read_lockfiles(request.workspace, request.edge, limits),
-        };
-        let checkout = Checkout { now: request.now, platform: request.platform.clone(), lockfiles };
+        let LookedAt { checkout, refusals } = looked;
         Self {
             request,
             sink,
@@ -152,7 +172,7 @@ impl<'a, 's> Run<'a, 's> {
                 if self.sink.is_some() { Err(Stop) } else { Ok(()) }
             }
             Opened::Trusted(trusted) => {
-                let OpenedSeal { facts, rules, trees } = *trusted;
+                let OpenedSeal { facts, rules, trees, files } = *trusted;
                 self.rules = rules;
                 let links_inside = self.request.edge.gate.links == LinkRule::Inside;
                 let totals = facts.totals();
@@ -164,7 +184,7 @@ impl<'a, 's> Run<'a, 's> {
                         self.hold_observed(member);
                     }
                 }
-                Ok(())
+                files.iter().try_for_each(|(name, bytes)| self.sink(|sink| sink.seal_file(name, bytes)))
             }
         }
     }

@@ -18,6 +18,7 @@ pub(super) struct ArchivedSeal<'a> {
     limits: &'a Limits,
     /// The seal as refusals name it.
     place: String,
+    envelope: Vec<u8>,
     /// By name; nothing for one that was refused for its size.
     manifests: BTreeMap<String, Option<Vec<u8>>>,
     /// Bytes of manifests that came before a trusted envelope.
@@ -63,6 +64,8 @@ pub(super) struct OpenedSeal {
     pub(super) rules: Vec<Rule>,
     /// What was sealed, by the spelling of its root.
     pub(super) trees: Vec<(String, SealedTree)>,
+    /// Its files by their names, as they are.
+    pub(super) files: Vec<(String, Vec<u8>)>,
 }
 
 impl<'a> ArchivedSeal<'a> {
@@ -72,6 +75,7 @@ impl<'a> ArchivedSeal<'a> {
             checkout,
             limits,
             place: format!("{SEALS}/{}", edge.cache.name),
+            envelope: Vec::new(),
             manifests: BTreeMap::new(),
             unverified_bytes: 0,
             is_met: false,
@@ -144,6 +148,7 @@ impl<'a> ArchivedSeal<'a> {
                 return Opened::Refused(rules);
             };
             self.state = State::Trusted(Box::new(trusted), rules);
+            self.envelope = bytes;
         } else {
             self.manifests.insert(String::from_utf8_lossy(name).into_owned(), Some(bytes));
         }
@@ -172,6 +177,7 @@ impl<'a> ArchivedSeal<'a> {
         }
         let mut subjects = statement.subjects.iter();
         let mut trees = Vec::new();
+        let mut files = vec![(ENVELOPE.to_owned(), std::mem::take(&mut self.envelope))];
         for sealed in &statement.predicate.roots {
             let tree = match &sealed.manifest {
                 None => SealedTree::Absent,
@@ -179,7 +185,9 @@ impl<'a> ArchivedSeal<'a> {
                     let place = format!("{}/{name}", self.place);
                     let checked = match (subjects.next(), self.manifests.remove(name)) {
                         (Some(subject), Some(Some(bytes))) => {
-                            check_manifest(&bytes, subject, sealed, &place, self.limits).map_err(Some)
+                            let checked = check_manifest(&bytes, subject, sealed, &place, self.limits);
+                            files.push((name.clone(), bytes));
+                            checked.map_err(Some)
                         }
                         // Refused when it was met.
                         (Some(_), Some(None)) => Err(None),
@@ -211,7 +219,7 @@ impl<'a> ArchivedSeal<'a> {
             links_leaving: 0,
             warnings: seal.warnings().to_vec(),
         };
-        Opened::Trusted(Box::new(OpenedSeal { facts, rules, trees }))
+        Opened::Trusted(Box::new(OpenedSeal { facts, rules, trees, files }))
     }
 
     /// Reads a seal that lies beside the archive.

@@ -13,7 +13,7 @@ mod tests;
 
 pub use build::{Builder, NewEntry};
 pub use difference::differences;
-pub use entries::{Entries, Entry};
+pub use entries::{Entries, Entry, Step};
 pub use export::{digest_lines, mtree};
 pub use parse::{ManifestError, ManifestErrorKind};
 pub use rules::{forbidden_bits, leaves_root, link_text, missing};

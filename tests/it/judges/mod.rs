@@ -6,6 +6,7 @@ mod exports;
 mod faults;
 mod kills;
 mod openssl;
+mod packs;
 mod points;
 mod realtrees;
 mod reference;
