@@ -136,9 +136,9 @@ impl Stage {
             let base = match workspace.base(root) {
                 Ok(Some(base)) => base,
                 Ok(None) => {
-                    return Err(Obstacle::Error(write_error(place, "the directory that it is below is not there")));
+                    return Err(Obstacle::Error(write_error(place, &"the directory that it is below is not there")));
                 }
-                Err(error) => return Err(Obstacle::Error(write_error(place, error))),
+                Err(error) => return Err(Obstacle::Error(write_error(place, &error))),
             };
             stage.add(place, StagedTree::begin(&base, &components, request.replace))?;
         }
@@ -171,7 +171,7 @@ impl Stage {
     ) -> Result<(ArchiveVerification, Confinement), UnpackError> {
         let mut writing = Writing { trees: Vec::new(), file: None, interrupted: request.interrupted };
         for Staged { place, tree } in &self.0 {
-            let writer = tree.writer().map_err(|error| write_error(place, error))?;
+            let writer = tree.writer().map_err(|error| write_error(place, &error))?;
             writing.trees.push((place, writer));
         }
         let directories: Vec<&Directory> = self.0.iter().map(|staged| staged.tree.directory()).collect();
@@ -188,7 +188,7 @@ impl Stage {
         };
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().spawn_scoped(scope, work);
-            let thread = thread.map_err(|error| write_error(request.archive.name, error))?;
+            let thread = thread.map_err(|error| write_error(request.archive.name, &error))?;
             thread.join().or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
@@ -219,11 +219,11 @@ fn stage_error(place: &str, error: StageError) -> UnpackError {
         StageError::Io { source, .. } if source.kind() == io::ErrorKind::ResourceBusy => {
             UnpackError::Busy { place: place.to_owned() }
         }
-        error => write_error(place, error),
+        error => write_error(place, &error),
     }
 }
 
-fn write_error(place: &str, error: impl ToString) -> UnpackError {
+fn write_error(place: &str, error: &impl ToString) -> UnpackError {
     UnpackError::Write { place: place.to_owned(), what: error.to_string() }
 }
 
@@ -321,7 +321,7 @@ impl Sink for Writing<'_> {
         let mut refused = Ok(());
         let read = source.pieces(|piece| {
             refused = self.piece(piece);
-            refused.as_ref().map(|()| ()).map_err(|_| io::Error::other("not taken"))
+            if refused.is_err() { Err(io::Error::other("not taken")) } else { Ok(()) }
         });
         refused?;
         read.map_err(|error| unwritable(self.spelling(root), path, &error))?;

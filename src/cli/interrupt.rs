@@ -26,7 +26,7 @@ pub(super) struct Interrupt {
 impl Interrupt {
     /// Listens from now on. The second signal ends the process at once, whatever it does.
     pub(super) fn listen() -> Result<Self, Failure> {
-        register().map_err(|error| Failure::new(Code::Internal, format!("could not watch for signals: {error}")))
+        register().map_err(|error| Failure::new(Code::Unreadable, format!("could not watch for signals: {error}")))
     }
 
     /// Reads `file` until a signal comes: a pipe that nobody writes to would else be waited for to the end of days.

@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outc
         replace: arguments.replace,
         interrupted: &interrupt.flag,
     };
-    let unpacked = unpack(&request, interrupt.reader(input.source)?).map_err(failure)?;
+    let unpacked = unpack(&request, interrupt.reader(input.source)?).map_err(|error| failure(&error))?;
     // From here on nothing changes the verdict.
     let verification = &unpacked.archive.verification;
     let outcome = verification.exit();
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outc
     Ok(Outcome { exit: outcome, output: report.text().into_bytes(), json: report.json() })
 }
 
-fn failure(error: UnpackError) -> Failure {
+fn failure(error: &UnpackError) -> Failure {
     let failure = Failure::new(error.code(), error.to_string());
     match error {
         UnpackError::Interrupted => interruption(),

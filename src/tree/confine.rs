@@ -29,6 +29,7 @@ impl Confinement {
 /// From now on the calling thread, and every thread that it starts, opens, makes and removes nothing outside of
 /// `directories`. What is open stays so. This is one wall more, not the only one: it holds if the others have a gap.
 #[cfg(target_os = "linux")]
+#[must_use]
 pub fn confine(directories: &[&Directory]) -> Confinement {
     use landlock::{
         ABI, Access as _, AccessFs, PathBeneath, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError,
@@ -58,6 +59,7 @@ pub fn confine(directories: &[&Directory]) -> Confinement {
 
 /// Elsewhere there is nothing like it.
 #[cfg(not(target_os = "linux"))]
+#[must_use]
 pub fn confine(_: &[&Directory]) -> Confinement {
     Confinement::None
 }

@@ -24,6 +24,7 @@ mod lockfiles;
 mod manifests;
 mod output;
 mod pack;
+mod packed;
 mod policy_pairs;
 mod policy_table;
 mod policy_use;

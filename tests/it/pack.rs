@@ -93,7 +93,7 @@ fn the_seal_comes_first_then_each_root_in_its_order() {
         file("checkout/deps/pkg/zero", b""),
         ("checkout/deps/tool".to_owned(), "file", 0o755, b"#!/bin/sh\necho tool\n".to_vec()),
         directory("home/store"),
-        file("home/store/blob", &[0; 200_000]),
+        file("home/store/blob", &vec![0; 200_000]),
     ];
     let plain = project.packed("a.tar", &[]);
     assert_eq!(members(&plain), expected);

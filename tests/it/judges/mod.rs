@@ -14,6 +14,7 @@ mod restores;
 #[cfg(target_arch = "x86_64")]
 mod short_reads;
 mod tampering;
+mod unpacks;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
