@@ -43,6 +43,7 @@
 //! Imports between the modules point left only: base, identity, seal and policy, tree, verify, cache, guard, report,
 //! cli. Only `tree`, `guard` and `cli` touch files; only `cli` knows arguments, environment, clock and randomness.
 
+pub mod archive;
 pub mod base;
 pub mod cache;
 pub mod cli;

@@ -22,9 +22,11 @@ pub enum Exit {
     Untrusted = 10,
     /// The contents differ from the seal.
     Changed = 11,
+    /// An archive that different programs may read differently, or that would write where it should not.
+    UnsafeArchive = 12,
     /// A limit was exceeded.
     Limit = 13,
-    /// Something outside the roots changed, or nobody is left who would know.
+    /// Something outside the roots is written or changed, the policy among it; or nobody is left who would know.
     Stray = 15,
     /// The policy works, but a lint found something.
     Findings = 20,
@@ -40,13 +42,14 @@ impl Exit {
             Self::Io => 2,
             Self::Changed => 3,
             Self::Limit => 4,
-            Self::Untrusted => 5,
-            Self::Stray => 6,
+            Self::UnsafeArchive => 5,
+            Self::Untrusted => 6,
+            Self::Stray => 7,
             // Errors that end a command before any verdict; never mixed with the ones above.
-            Self::Setup => 7,
-            Self::Usage => 8,
-            Self::Internal => 9,
-            Self::Findings => 10,
+            Self::Setup => 8,
+            Self::Usage => 9,
+            Self::Internal => 10,
+            Self::Findings => 11,
         }
     }
 
@@ -113,6 +116,8 @@ codes! {
     PolicyChanged = "policy-changed", Stray;
     /// An entry outside the roots was created, changed or removed while a guard watched.
     StrayWrite = "stray-write", Stray;
+    /// A member of an archive that lies outside the roots and the seal.
+    StrayEntry = "stray-entry", Stray;
     /// There are files in the roots but no seal.
     NoSeal = "no-seal", Untrusted;
     /// The seal directory holds something other than `seal.json` and the manifests it names.
@@ -171,6 +176,48 @@ codes! {
     ManifestMismatch = "manifest-mismatch", Untrusted;
     /// A signed manifest is not in the canonical form.
     MalformedManifest = "malformed-manifest", Untrusted;
+    /// Not an archive at all: no tar, and no gzip or Zstandard around one.
+    NotAnArchive = "not-an-archive", UnsafeArchive;
+    /// The compressed stream is broken.
+    DamagedArchive = "damaged-archive", UnsafeArchive;
+    /// The archive ends inside a member.
+    TruncatedArchive = "truncated-archive", UnsafeArchive;
+    /// The archive does not end with two blocks of zeros.
+    MissingEnd = "missing-end", UnsafeArchive;
+    /// Bytes after the end of the archive or of its compressed stream.
+    TrailingData = "trailing-data", UnsafeArchive;
+    /// The checksum of a tar header is wrong.
+    ChecksumMismatch = "checksum-mismatch", UnsafeArchive;
+    /// A tar header that is not as its format says.
+    MalformedHeader = "malformed-header", UnsafeArchive;
+    /// PAX records or a GNU long name that are not as their formats say.
+    MalformedExtension = "malformed-extension", UnsafeArchive;
+    /// A member that tar programs read in different ways.
+    AmbiguousHeader = "ambiguous-header", UnsafeArchive;
+    /// PAX records for all members that follow.
+    GlobalHeader = "global-header", UnsafeArchive;
+    /// A sparse file.
+    SparseFile = "sparse-file", UnsafeArchive;
+    /// A member of a type that no cache needs.
+    UnsupportedMember = "unsupported-member", UnsafeArchive;
+    /// A name that is absolute, has `..` or `.` in it, or is empty.
+    UnsafePath = "unsafe-path", UnsafeArchive;
+    /// The same path twice.
+    DuplicateEntry = "duplicate-entry", UnsafeArchive;
+    /// A member below a symlink or a file of the same archive.
+    EntryBelowLink = "entry-below-link", UnsafeArchive;
+    /// A hard link to something other than a file of the roots that came before it.
+    UnsafeHardlink = "unsafe-hardlink", UnsafeArchive;
+    /// More than one seal, home or checkout in one archive.
+    AmbiguousLayout = "ambiguous-layout", UnsafeArchive;
+    /// The seal does not come before what it is for, so nothing bounds what would be written.
+    SealNotFirst = "seal-not-first", UnsafeArchive;
+    /// The archive expands to more than is believed of any honest one.
+    ExpansionLimit = "expansion-limit", Limit;
+    /// Zstandard wants a larger window than was allowed.
+    WindowTooLarge = "window-too-large", Limit;
+    /// A tar extension header with more data than any honest name needs.
+    ExtensionTooLarge = "extension-too-large", Limit;
     /// `seal.json` is larger than any honest one.
     SealTooLarge = "seal-too-large", Limit;
     /// More signatures than are ever checked.
@@ -211,6 +258,8 @@ codes! {
     Unreadable = "unreadable", Io;
     /// A file could not be written.
     Unwritable = "unwritable", Io;
+    /// A signal ended the run.
+    Interrupted = "interrupted", Io;
     /// A refused cache could not be moved away.
     DisposalFailed = "disposal-failed", Io;
     /// Nothing was restored: no seal, and every root absent or empty.
@@ -239,8 +288,6 @@ codes! {
     UnpinnedPolicy = "unpinned-policy", Setup;
     /// A guard is to start, and one is there already.
     GuardRunning = "guard-running", Setup;
-    /// A guard is to start, and roots or seal are there already.
-    RootsNotEmpty = "roots-not-empty", Setup;
     /// HOME is not set or not absolute, and a root begins with `~/`.
     NoHome = "no-home", Setup;
     /// A lockfile that the cache names is not in the checkout.
@@ -261,6 +308,8 @@ codes! {
     AlreadySigned = "already-signed", Setup;
     /// The file exists and is never overwritten.
     FileExists = "file-exists", Setup;
+    /// The place of a root is taken.
+    RootNotEmpty = "root-not-empty", Setup;
     /// The seal cannot be written in the form asked for.
     UnsupportedExport = "unsupported-export", Setup;
     /// The command line is wrong.
@@ -307,7 +356,16 @@ mod tests {
 
     #[test]
     fn refusals_outrank_io_and_io_outranks_a_miss() {
-        let order = [Exit::Stray, Exit::Untrusted, Exit::Limit, Exit::Changed, Exit::Io, Exit::Miss, Exit::Ok];
+        let order = [
+            Exit::Stray,
+            Exit::Untrusted,
+            Exit::UnsafeArchive,
+            Exit::Limit,
+            Exit::Changed,
+            Exit::Io,
+            Exit::Miss,
+            Exit::Ok,
+        ];
         assert!(order.windows(2).all(|pair| pair[0].rank() > pair[1].rank()));
     }
 }

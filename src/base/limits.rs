@@ -23,6 +23,18 @@ pub struct Limits {
     pub setup_bytes_max: u64,
     /// A lockfile, bytes. The largest seen in the wild are some 10 MiB.
     pub lockfile_bytes_max: u64,
+    /// What an archive may expand to while no trusted seal says how large it is, bytes.
+    pub archive_bytes_max: u64,
+    /// Bytes that an archive may expand to, whatever its ratio, while no trusted seal says how large it is.
+    pub expansion_free_bytes: u64,
+    /// Bytes for each compressed byte beyond that. Real caches stay under 10; gzip reaches 1,032, Zstandard 30,000.
+    pub expansion_ratio_max: u64,
+    /// Zeros after the end of an archive, bytes: the largest record that tar programs write by themselves is 1 MiB.
+    pub archive_padding_bytes_max: u64,
+    /// The data of one PAX or GNU extension header, bytes: a path, a link, and some attributes.
+    pub extension_bytes_max: u64,
+    /// A manifest that comes before any trusted `seal.json`, bytes: room for some 400,000 entries.
+    pub unverified_manifest_bytes_max: u64,
     /// Refusals kept for each code; all are counted.
     pub refusals_max: usize,
 }
@@ -40,6 +52,12 @@ impl Limits {
         link_bytes_max: 4_096,
         setup_bytes_max: 1 << 20,
         lockfile_bytes_max: 128 << 20,
+        archive_bytes_max: 1 << 40,
+        expansion_free_bytes: 64 << 20,
+        expansion_ratio_max: 200,
+        archive_padding_bytes_max: 1 << 20,
+        extension_bytes_max: 1 << 20,
+        unverified_manifest_bytes_max: 64 << 20,
         refusals_max: 1_000,
     };
 }

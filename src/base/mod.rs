@@ -1,5 +1,6 @@
 //! The words every other room shares: codes, digests, entry paths, limits, refusals. Imports nothing of ours.
 
+mod buffer;
 mod code;
 mod digest;
 mod display;
@@ -8,10 +9,11 @@ mod limits;
 mod path;
 mod refusal;
 
+pub use buffer::Buffer;
 pub use code::{Code, Exit};
 pub use digest::{Algorithm, Digest, Hasher};
 pub use display::{Escaped, plural};
 pub use json::{Json, JsonError};
 pub use limits::Limits;
 pub use path::{EntryPath, PathError, escape_into, unescape};
-pub use refusal::{Refusal, Refusals};
+pub use refusal::{Refusal, Refusals, place};

@@ -25,6 +25,17 @@ impl Refusal {
     }
 }
 
+/// A refusal's place: the root as the policy writes it, then the entry.
+#[must_use]
+pub fn place(spelling: &str, path: &[u8]) -> Vec<u8> {
+    let mut place = spelling.as_bytes().to_vec();
+    if !path.is_empty() {
+        place.push(b'/');
+        place.extend_from_slice(path);
+    }
+    place
+}
+
 /// All refusals of a run, worst first. Each is counted; of each code the first `cap` by place are kept, so
 /// that what is shown does not depend on the order in which threads met them.
 #[derive(Debug, Clone)]

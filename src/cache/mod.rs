@@ -1,11 +1,19 @@
 //! A whole cache: sealing its roots, verifying them, taking them away. Brings tree, policy and judgement together.
 
+mod archived;
 mod cosigning;
+mod opening;
+mod packing;
 mod place;
 mod sealing;
+mod unpacking;
+mod unverified;
 mod verifying;
 
+pub use archived::{ArchiveRequest, ArchiveVerification, verify_archive};
 pub use cosigning::cosign;
+pub use packing::{PackError, PackRequest, Packed, pack};
 pub use place::{RootState, Workspace};
 pub use sealing::{SealError, SealRequest, Sealed, seal};
+pub use unpacking::{UnpackError, UnpackRequest, Unpacked, unpack};
 pub use verifying::{Facts, Verification, VerifyRequest, verify};

@@ -63,7 +63,7 @@ impl Workspace {
     }
 
     /// The directory that a root's components start from; `None` if it does not exist.
-    fn base(&self, root: &PlacedRoot) -> io::Result<Option<Directory>> {
+    pub(super) fn base(&self, root: &PlacedRoot) -> io::Result<Option<Directory>> {
         let path = match (root.root.base, &self.home) {
             (RootBase::Policy, _) => return self.policy_directory.descend([]).map(there),
             (RootBase::Home, Some(home)) => home.as_path(),

@@ -1,15 +1,16 @@
 //! Verifying a restored cache.
 
+use super::opening::{check_manifest, code_of, judge_seal, read_lockfiles};
 use super::place::{RootState, Workspace};
-use crate::base::{Code, Digest, Escaped, Exit, Limits, Refusal, Refusals, plural};
+use crate::base::{Code, Escaped, Exit, Limits, Refusal, Refusals, plural};
 use crate::policy::{Edge, LinkRule, LockfileRule, PlacedRoot};
 use crate::seal::manifest::{Manifest, Totals};
 use crate::seal::statement::{SealedRoot, Statement, Subject};
 use crate::seal::{ENVELOPE, SEALS};
 use crate::tree::{
-    Comparison, Directory, Expectation, Found, HardLinks, Kind, Options, ReadError, SealDirectory, all_missing, compare,
+    Comparison, Directory, Expectation, Found, HardLinks, Kind, Options, SealDirectory, all_missing, compare,
 };
-use crate::verify::{Checkout, Lockfiles, Rule, Trail, TrustedSeal, judge_envelope};
+use crate::verify::{Checkout, Lockfiles, Rule, TrustedSeal};
 
 /// What to verify, and against what.
 pub struct VerifyRequest<'a> {
@@ -175,12 +176,9 @@ impl<'a> Run<'a> {
     }
 
     fn judge(&mut self, bytes: &[u8]) -> Option<TrustedSeal> {
-        let checkout =
-            Checkout { now: self.request.now, platform: self.request.platform.clone(), lockfiles: self.lockfiles() };
-        let place = format!("{}/{ENVELOPE}", self.place);
-        let mut trail = Trail::new(place, self.limits.refusals_max);
-        let trusted = judge_envelope(bytes, self.request.edge, &checkout, self.limits, &mut trail);
-        let (rules, refusals) = trail.into_parts();
+        let lockfiles = self.lockfiles();
+        let checkout = Checkout { now: self.request.now, platform: self.request.platform.clone(), lockfiles };
+        let (trusted, rules, refusals) = judge_seal(bytes, self.request.edge, &checkout, self.limits);
         self.rules = rules;
         self.refusals.append(refusals);
         trusted
@@ -191,21 +189,9 @@ impl<'a> Run<'a> {
         if !self.request.lockfiles_pinned || self.request.edge.gate.lockfile == LockfileRule::Any {
             return Lockfiles::Unpinned;
         }
-        let mut digests = Vec::new();
-        for path in &self.request.edge.cache.lockfiles {
-            match self.request.workspace.lockfile(path, self.limits.lockfile_bytes_max) {
-                Ok(digest) => digests.push(digest),
-                Err(ReadError::Io(error)) => {
-                    return Lockfiles::Unreadable { path: path.clone(), found: error.to_string() };
-                }
-                // Something stands in its place.
-                Err(error) => {
-                    self.refuse(Code::Unreadable, path, "a lockfile", format!("it {error}"));
-                    digests.push(None);
-                }
-            }
-        }
-        Lockfiles::Known(digests)
+        let (lockfiles, refusals) = read_lockfiles(self.request.workspace, self.request.edge, self.limits);
+        self.refusals.append(refusals);
+        lockfiles
     }
 
     /// The seal holds exactly the envelope and the manifests that the statement names.
@@ -359,26 +345,13 @@ impl<'a> Run<'a> {
                 return None;
             }
         };
-        let found = Digest::sha256(&bytes);
-        if found != subject.sha256 {
-            let expected = format!("sha256 {}", subject.sha256);
-            self.refuse(Code::ManifestMismatch, &place, expected, format!("sha256 {found}"));
-            return None;
-        }
-        let manifest = match Manifest::parse(&bytes, sealed.digest, self.limits) {
-            Ok(manifest) => manifest,
-            Err(error) => {
-                self.refuse(error.code(), &place, "a manifest in canonical form", error.to_string());
-                return None;
+        match check_manifest(&bytes, subject, sealed, &place, self.limits) {
+            Ok(manifest) => Some(manifest),
+            Err(refusal) => {
+                self.refusals.push(refusal);
+                None
             }
-        };
-        let signed = Totals { entries: sealed.entries, bytes: sealed.bytes };
-        if manifest.totals() != signed {
-            let text = |totals: Totals| format!("{} entries and {} bytes", totals.entries, totals.bytes);
-            self.refuse(Code::MalformedManifest, &place, text(signed), text(manifest.totals()));
-            return None;
         }
-        Some(manifest)
     }
 
     fn compare_root(&mut self, sealed: &SealedRoot, manifest: &Manifest, state: RootState) -> Option<Comparison> {
@@ -394,17 +367,6 @@ impl<'a> Run<'a> {
         let links_inside = self.request.edge.gate.links == LinkRule::Inside;
         let expected = Expectation { spelling: &sealed.path, manifest, links_inside };
         Some(compare(root, &expected, &self.request.options))
-    }
-}
-
-/// The code for a file of the seal that could not be read.
-fn code_of(error: &ReadError, absent: Code, too_large: Code) -> Code {
-    match error {
-        ReadError::Absent => absent,
-        ReadError::TooLarge { .. } => too_large,
-        ReadError::NotRegular(_) => Code::MalformedSeal,
-        ReadError::Changed => Code::ChangedWhileRead,
-        ReadError::Io(_) => Code::Unreadable,
     }
 }
 

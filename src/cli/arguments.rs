@@ -1,11 +1,15 @@
 //! What can be typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use super::common_arguments::{PolicyArgument, WalkArguments};
+pub(super) use super::guard_arguments::{GuardCheckArguments, GuardCommand, GuardStartArguments, GuardWaitArguments};
+
+use super::common_arguments::parse_elsewhere;
 use crate::base::Digest;
-use crate::policy::{MaxAge, MaxAgeError};
+use crate::seal::statement::Platform;
 
 /// Decides whether a restored dependency cache is exactly what a trusted job said it was
 #[derive(Debug, Parser)]
@@ -39,9 +43,13 @@ pub(super) enum Command {
     /// Watch what a restore writes outside the roots, and keep in memory what decides about trust
     #[command(subcommand)]
     Guard(GuardCommand),
-    /// Show what a seal says, without verifying anything
+    /// Write a sealed cache into one archive, the seal first
+    Pack(PackArguments),
+    /// Verify an archive and put what is in it into its places, all of it or nothing
+    Unpack(UnpackArguments),
+    /// Show what a seal says or an archive holds, without verifying anything
     Inspect(InspectArguments),
-    /// Show what differs between two seals or directories
+    /// Show what differs between two seals, directories or archives
     Diff(DiffArguments),
     /// Write a seal in a form that other tools read
     Export(ExportArguments),
@@ -64,6 +72,8 @@ impl Command {
             Self::Guard(GuardCommand::Wait(_)) => "guard wait",
             Self::Guard(GuardCommand::Check(_)) => "guard check",
             Self::Guard(GuardCommand::Stop(_)) => "guard stop",
+            Self::Pack(_) => "pack",
+            Self::Unpack(_) => "unpack",
             Self::Inspect(_) => "inspect",
             Self::Diff(_) => "diff",
             Self::Export(_) => "export",
@@ -71,20 +81,11 @@ impl Command {
             Self::Drill(_) => "drill",
         }
     }
-}
 
-#[derive(Debug, Args)]
-pub(super) struct PolicyArgument {
-    /// The policy; seals, keys and lockfiles are found beside it
-    #[arg(long, value_name = "FILE", default_value = "cacheseal.toml")]
-    pub(super) policy: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct WalkArguments {
-    /// Threads that read; more than there are cores keeps a cold disk busy
-    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(super) threads: u16,
+    /// Whether stdout belongs to what the command makes, so that its report goes to stderr.
+    pub(super) fn takes_stdout(&self) -> bool {
+        matches!(self, Self::Pack(arguments) if arguments.out == Path::new("-"))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -191,14 +192,6 @@ pub(super) struct SealArguments {
     pub(super) walk: WalkArguments,
 }
 
-/// The last `=` parts the two: a root has none more often than a directory.
-fn parse_elsewhere(text: &str) -> Result<(PathBuf, String), String> {
-    match text.rsplit_once('=') {
-        Some((place, root)) if !place.is_empty() && !root.is_empty() => Ok((PathBuf::from(place), root.to_owned())),
-        _ => Err("expected DIR=ROOT".to_owned()),
-    }
-}
-
 fn parse_binding(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -220,11 +213,13 @@ pub(super) struct KeySource {
 #[derive(Debug, Args)]
 pub(super) struct VerifyArguments {
     /// The cache, as the policy names it
-    #[arg(value_name = "CACHE")]
-    pub(super) cache: String,
+    #[arg(value_name = "CACHE", required_unless_present = "archive")]
+    pub(super) cache: Option<String>,
     /// The gate, as the policy names it
-    #[arg(long, value_name = "GATE")]
-    pub(super) gate: String,
+    #[arg(long, value_name = "GATE", required_unless_present = "archive")]
+    pub(super) gate: Option<String>,
+    #[command(flatten)]
+    pub(super) archive: ArchiveArguments,
     #[command(flatten)]
     pub(super) pin: Pin,
     /// A list of revocations on top of keys/revoked.toml: an old tag carries an old list (can be repeated)
@@ -264,6 +259,55 @@ pub(super) struct Pin {
     pub(super) policy_sha256: Option<Digest>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ArchiveArguments {
+    /// Verify a cache archive instead of directories: a tar file, plain or in gzip or Zstandard, or `-` for stdin.
+    /// Nothing is written
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["guard", "trust_checkout", "policy_sha256", "on_refusal"])]
+    pub(super) archive: Option<PathBuf>,
+    /// The cache that the archive is to be [default: the policy's only one]
+    #[arg(long = "cache", value_name = "CACHE", requires = "archive", conflicts_with = "cache")]
+    pub(super) archive_cache: Option<String>,
+    /// The seal's directory, where the archive does not hold it
+    #[arg(long, value_name = "DIR", requires = "archive")]
+    pub(super) seal: Option<PathBuf>,
+    /// A name in the archive and the root that it is, `.` for all of it: reads absolute and `../` names too (can be
+    /// repeated)
+    #[arg(long, value_name = "PREFIX=ROOT", requires = "archive", value_parser = parse_mapping)]
+    pub(super) root: Vec<(String, String)>,
+    /// The system that the cache is for [default: this one]
+    #[arg(long, value_name = "OS/ARCH", requires = "archive", value_parser = parse_platform)]
+    pub(super) platform: Option<Platform>,
+    #[command(flatten)]
+    pub(super) window: WindowArgument,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WindowArgument {
+    /// The largest Zstandard window to allow, as a power of two in bytes: 30 reads what `zstd --long=30` wrote
+    #[arg(long, value_name = "N", default_value_t = 27, value_parser = clap::value_parser!(u32).range(10..=31))]
+    pub(super) window_log_max: u32,
+}
+
+fn parse_mapping(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((prefix, root)) if !prefix.is_empty() && !root.is_empty() => {
+            let prefix = prefix.strip_suffix('/').filter(|prefix| !prefix.is_empty()).unwrap_or(prefix);
+            Ok((prefix.to_owned(), root.to_owned()))
+        }
+        _ => Err("expected PREFIX=ROOT, the name in the archive and the root as the policy writes it".to_owned()),
+    }
+}
+
+fn parse_platform(text: &str) -> Result<Platform, String> {
+    match text.split_once('/') {
+        Some((os, arch)) if !os.is_empty() && !arch.is_empty() => {
+            Ok(Platform { os: os.to_owned(), arch: arch.to_owned() })
+        }
+        _ => Err("expected OS/ARCH, like linux/x86_64".to_owned()),
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum OnRefusal {
     /// Leave everything where it is
@@ -284,108 +328,72 @@ fn parse_digest(text: &str) -> Result<Digest, String> {
     Digest::from_hex(text.as_bytes()).ok_or_else(|| "expected 64 lower-case hex digits".to_owned())
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum GuardCommand {
-    /// Before the restore: load what decides about trust, and look at everything that a restore has no business with
-    Start(GuardStartArguments),
-    /// Before the restore: wait until a guard that was started beside this step answers
-    Wait(GuardWaitArguments),
-    /// After the restore: look again; exits with 15 if anything outside the roots was written
-    Check(GuardCheckArguments),
-    /// End the guard
-    Stop(PolicyArgument),
-}
-
 #[derive(Debug, Args)]
-pub(super) struct GuardStartArguments {
-    /// The caches whose roots and seals may be written, as the policy names them
-    #[arg(value_name = "CACHE", required = true)]
-    pub(super) caches: Vec<String>,
-    /// ROOT will be filled at DIR, for `seal --root` (can be repeated)
-    #[arg(long, value_name = "DIR=ROOT", value_parser = parse_elsewhere)]
-    pub(super) root: Vec<(PathBuf, String)>,
-    /// Nothing is restored while the guard watches: what fills the empty roots may be sealed
-    #[arg(long)]
-    pub(super) no_restore: bool,
-    /// Start although roots or seals are there already; they cannot be sealed before they were verified
-    #[arg(long)]
-    pub(super) allow_filled: bool,
-    /// Do not watch PATH and what is below it: absolute, or `~/…` (can be repeated)
-    #[arg(long, value_name = "PATH")]
-    pub(super) allow: Vec<PathBuf>,
-    /// Watch PATH and what is below it too, whether or not it is there (can be repeated)
-    #[arg(long, value_name = "PATH")]
-    pub(super) watch: Vec<PathBuf>,
-    /// Let stray writes decide nothing, and list them
-    #[arg(long)]
-    pub(super) report_only: bool,
-    #[command(flatten)]
-    pub(super) process: GuardProcess,
-    /// End by itself after this time: a whole number and `h` or `m`, at most a day
-    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = parse_lifetime)]
-    pub(super) max_lifetime: MaxAge,
-    #[command(flatten)]
-    pub(super) policy: PolicyArgument,
-    #[command(flatten)]
-    pub(super) walk: WalkArguments,
-}
-
-/// Which process is the guard.
-#[derive(Debug, Args)]
-#[group(multiple = false)]
-pub(super) struct GuardProcess {
-    /// Serve in this process instead of a detached one
-    #[arg(long)]
-    pub(super) foreground: bool,
-    /// The process that `guard start` makes, and that stays
-    #[arg(long, hide = true)]
-    pub(super) detached: bool,
-}
-
-fn parse_lifetime(text: &str) -> Result<MaxAge, String> {
-    let time: MaxAge = text.parse().map_err(|error: MaxAgeError| error.to_string())?;
-    if time.seconds() > 86_400 { Err("expected at most `24h`".to_owned()) } else { Ok(time) }
-}
-
-#[derive(Debug, Args)]
-pub(super) struct GuardWaitArguments {
-    /// Caches that it must guard
+pub(super) struct PackArguments {
+    /// The cache, as the policy names it; it must be sealed
     #[arg(value_name = "CACHE")]
-    pub(super) caches: Vec<String>,
-    /// How long to wait, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=600))]
-    pub(super) timeout: u16,
+    pub(super) cache: String,
+    /// The archive, a new file: plain if its name ends in `.tar`, else Zstandard; `-` for stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) out: PathBuf,
+    /// How hard to compress, from 1 to 22 [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=22))]
+    pub(super) level: Option<u8>,
+    /// Threads that compress; they change no byte [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: Option<u16>,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct GuardCheckArguments {
-    /// List what was written, and exit with 0
+pub(super) struct UnpackArguments {
+    /// The archive, `-` for stdin; its seal must come first, as `pack` writes it
+    #[arg(value_name = "FILE")]
+    pub(super) archive: PathBuf,
+    /// The cache that the archive is to be [default: the policy's only one]
+    #[arg(long, value_name = "CACHE")]
+    pub(super) cache: Option<String>,
+    /// The gate, as the policy names it [default: the policy's only one]
+    #[arg(long, value_name = "GATE")]
+    pub(super) gate: Option<String>,
+    /// Replace roots that are not empty, and the seal
     #[arg(long)]
-    pub(super) report_only: bool,
+    pub(super) replace: bool,
+    /// A list of revocations on top of keys/revoked.toml (can be repeated)
+    #[arg(long, value_name = "FILE")]
+    pub(super) revocations: Vec<PathBuf>,
+    /// Show every rule, what it compared and the line of the policy that it came from
+    #[arg(long)]
+    pub(super) explain: bool,
+    #[command(flatten)]
+    pub(super) window: WindowArgument,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArguments {
-    /// A seal: its directory, such as .cacheseal/cargo
-    #[arg(value_name = "SEAL")]
+    /// A seal: its directory, such as .cacheseal/cargo; or a cache archive, `-` for stdin
+    #[arg(value_name = "SEAL|ARCHIVE")]
     pub(super) seal: PathBuf,
+    #[command(flatten)]
+    pub(super) window: WindowArgument,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArguments {
-    /// A seal or a directory
+    /// A seal, a directory or an archive
     #[arg(value_name = "A")]
     pub(super) a: PathBuf,
-    /// A seal or a directory
+    /// A seal, a directory or an archive
     #[arg(value_name = "B")]
     pub(super) b: PathBuf,
-    /// The root to compare, where a seal has several and the other side is a directory
+    /// The root to compare, where one side has several and the other is a directory
     #[arg(long, value_name = "ROOT")]
     pub(super) root: Option<String>,
+    #[command(flatten)]
+    pub(super) window: WindowArgument,
     #[command(flatten)]
     pub(super) walk: WalkArguments,
 }

@@ -111,6 +111,6 @@ pub(super) fn to_stdout(bytes: &[u8]) {
     let _ = out.write_all(bytes).and_then(|()| out.flush());
 }
 
-pub(super) fn to_stderr(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+pub(super) fn to_stderr(bytes: &[u8]) {
+    let _ = io::stderr().lock().write_all(bytes);
 }

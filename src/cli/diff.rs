@@ -4,47 +4,140 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::archived::Archived;
 use super::arguments::DiffArguments;
 use super::context::shown;
 use super::failure::Failure;
 use super::outcome::Outcome;
 use super::sealed::UnverifiedSeal;
-use crate::base::{Algorithm, Code, Limits, Refusal, Refusals};
+use crate::base::{Algorithm, Code, EntryPath, Escaped, Limits, Refusal, Refusals};
 use crate::report::{refusals_json, refusals_text};
 use crate::seal::ENVELOPE;
 use crate::seal::manifest::{Manifest, differences};
 use crate::tree::{Directory, Options, snapshot};
 
-/// One side: a seal with its roots, or a directory that is still to be read.
-enum Side {
+/// One side: a seal with its roots, a directory that is still to be read, or an archive that is.
+enum Side<'a> {
     Seal(Box<UnverifiedSeal>),
-    Directory(Directory),
+    Directory(&'a Path),
+    Archive(&'a Path),
+}
+
+/// The trees of one side.
+struct Trees {
+    /// By the path of their root; one without a path is all there is.
+    trees: Vec<(Option<String>, Manifest)>,
+    /// Members of an archive outside of them.
+    outside: Vec<EntryPath>,
+}
+
+impl Trees {
+    fn whole(tree: Manifest) -> Self {
+        Self { trees: vec![(None, tree)], outside: Vec::new() }
+    }
 }
 
 pub(super) fn run(arguments: &DiffArguments) -> Result<Outcome, Failure> {
     let limits = Limits::STANDARD;
-    let options = Options { threads: usize::from(arguments.walk.threads), limits: &limits };
+    let (a, b) = (open(&arguments.a, &limits)?, open(&arguments.b, &limits)?);
+    let reading = Reading {
+        // Contents can only be compared by the digests that a seal has.
+        algorithm: a.algorithm().or_else(|| b.algorithm()).unwrap_or(Algorithm::Blake3),
+        root: arguments.root.as_deref(),
+        window_log_max: arguments.window.window_log_max,
+        options: Options { threads: usize::from(arguments.walk.threads), limits: &limits },
+    };
+    let (trees_a, trees_b) = (reading.trees(&a, b.seal())?, reading.trees(&b, a.seal())?);
     let mut found = Refusals::new(limits.refusals_max);
-    let root = arguments.root.as_deref();
-    match (open(&arguments.a, &limits)?, open(&arguments.b, &limits)?) {
-        (Side::Seal(a), Side::Seal(b)) => seals(&a, &b, root, &limits, &mut found)?,
-        (Side::Seal(a), Side::Directory(b)) => {
-            let (path, a) = a.manifest(root, &limits)?;
-            let b = read(b, &arguments.b, a.algorithm(), &options)?;
-            differences(&path, &a, &b, &mut found);
+    outside(&trees_a, Code::MissingEntry, &mut found);
+    outside(&trees_b, Code::ExtraEntry, &mut found);
+    match (&trees_a.trees[..], &trees_b.trees[..]) {
+        // A tree without a name is held against the one that is meant.
+        ([(None, a)], _) => {
+            let (path, b) = reading.one(&trees_b)?;
+            differences(path, a, b, &mut found);
         }
-        (Side::Directory(a), Side::Seal(b)) => {
-            let (path, b) = b.manifest(root, &limits)?;
-            let a = read(a, &arguments.a, b.algorithm(), &options)?;
-            differences(&path, &a, &b, &mut found);
+        (_, [(None, b)]) => {
+            let (path, a) = reading.one(&trees_a)?;
+            differences(path, a, b, &mut found);
         }
-        (Side::Directory(a), Side::Directory(b)) => {
-            let a = read(a, &arguments.a, Algorithm::Blake3, &options)?;
-            let b = read(b, &arguments.b, Algorithm::Blake3, &options)?;
-            differences(".", &a, &b, &mut found);
-        }
+        (a, b) => by_root(a, b, &mut found),
     }
     Ok(outcome(&found))
+}
+
+impl Side<'_> {
+    fn seal(&self) -> Option<&UnverifiedSeal> {
+        if let Side::Seal(seal) = self { Some(seal) } else { None }
+    }
+
+    fn algorithm(&self) -> Option<Algorithm> {
+        self.seal()?.statement.predicate.roots.first().map(|root| root.digest)
+    }
+}
+
+/// How sides are read.
+struct Reading<'a> {
+    algorithm: Algorithm,
+    /// The only root to compare, if one is named.
+    root: Option<&'a str>,
+    window_log_max: u32,
+    options: Options<'a>,
+}
+
+impl Reading<'_> {
+    /// The trees of a side. An archive is told apart into roots by its own seal, or by that of the other side.
+    fn trees(&self, side: &Side<'_>, other: Option<&UnverifiedSeal>) -> Result<Trees, Failure> {
+        let limits = self.options.limits;
+        let (roots, outside) = match side {
+            Side::Seal(seal) => {
+                let owned = |(path, tree): (&str, Manifest)| (path.to_owned(), tree);
+                (seal.manifests(limits)?.into_iter().map(owned).collect(), Vec::new())
+            }
+            Side::Directory(path) => return self.directory(path).map(Trees::whole),
+            Side::Archive(path) => {
+                let archived = Archived::open_whole(path, self.algorithm, self.window_log_max, limits)?;
+                let Some(seal) = archived.seal.as_ref().or(other) else {
+                    return archived.whole(self.algorithm).map(Trees::whole);
+                };
+                let trees = archived.trees(seal, self.algorithm)?;
+                // An archive of one root alone, from its top, names none of them.
+                if trees.roots.is_empty() {
+                    return archived.whole(self.algorithm).map(Trees::whole);
+                }
+                (trees.roots, trees.outside)
+            }
+        };
+        let is_wanted = |path: &str| self.root.is_none_or(|root| path == root);
+        let wanted: Vec<_> = roots.into_iter().filter(|(path, _)| is_wanted(path)).collect();
+        Ok(Trees { trees: wanted.into_iter().map(|(path, tree)| (Some(path), tree)).collect(), outside })
+    }
+
+    fn directory(&self, path: &Path) -> Result<Manifest, Failure> {
+        let directory = Directory::open(path).map_err(|error| no_side(path, &error.to_string()))?;
+        let taken = snapshot(directory, &path.to_string_lossy(), self.algorithm, &self.options);
+        match taken.refusals.iter().next() {
+            None => Ok(taken.manifest),
+            Some(first) => {
+                let place = Escaped(&first.place);
+                Err(Failure::new(first.code, format!("{place}: expected {}, found {}", first.expected, first.found)))
+            }
+        }
+    }
+
+    /// The one tree that is meant.
+    fn one<'t>(&self, trees: &'t Trees) -> Result<(&'t str, &'t Manifest), Failure> {
+        if let [(path, tree)] = &trees.trees[..] {
+            return Ok((path.as_deref().unwrap_or("."), tree));
+        }
+        let names = trees.trees.iter().filter_map(|(path, _)| path.as_deref());
+        let names: Vec<_> = names.map(|path| format!("`{}`", Escaped(path.as_bytes()))).collect();
+        let message = match self.root {
+            Some(root) => format!("expected a root `{}`, found none", Escaped(root.as_bytes())),
+            None => format!("expected `--root` to name one of {}", names.join(", ")),
+        };
+        Err(Failure::new(Code::Usage, message))
+    }
 }
 
 fn outcome(found: &Refusals) -> Outcome {
@@ -64,45 +157,40 @@ fn outcome(found: &Refusals) -> Outcome {
     Outcome { exit, output: text.into_bytes(), json }
 }
 
-fn open(path: &Path, limits: &Limits) -> Result<Side, Failure> {
+fn open<'a>(path: &'a Path, limits: &Limits) -> Result<Side<'a>, Failure> {
     if path.join(ENVELOPE).symlink_metadata().is_ok() || path.file_name().is_some_and(|name| name == ENVELOPE) {
         return Ok(Side::Seal(Box::new(UnverifiedSeal::open(path, limits)?)));
     }
-    let opened = Directory::open(path);
-    opened.map(Side::Directory).map_err(|error| {
-        Failure::new(Code::Unreadable, format!("expected a seal or a directory at {}: {error}", shown(path)))
-    })
+    match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => Ok(Side::Directory(path)),
+        Ok(_) => Ok(Side::Archive(path)),
+        Err(error) => Err(no_side(path, &error.to_string())),
+    }
 }
 
-fn read(directory: Directory, path: &Path, algorithm: Algorithm, options: &Options<'_>) -> Result<Manifest, Failure> {
-    let taken = snapshot(directory, &path.to_string_lossy(), algorithm, options);
-    match taken.refusals.iter().next() {
-        None => Ok(taken.manifest),
-        Some(first) => {
-            let place = crate::base::Escaped(&first.place);
-            Err(Failure::new(first.code, format!("{place}: expected {}, found {}", first.expected, first.found)))
-        }
+fn no_side(path: &Path, why: &str) -> Failure {
+    Failure::new(Code::Unreadable, format!("expected a seal, a directory or an archive at {}: {why}", shown(path)))
+}
+
+/// Members of an archive that are in none of its roots.
+fn outside(trees: &Trees, code: Code, found: &mut Refusals) {
+    for path in &trees.outside {
+        let (a, b) = ("a member outside the roots", "nothing");
+        let (expected, other) = if code == Code::MissingEntry { (a, b) } else { (b, a) };
+        found.push(Refusal::new(code, path.as_bytes(), expected, other));
     }
 }
 
 /// Root by root, by the path that the policy gave them.
-fn seals(
-    a: &UnverifiedSeal,
-    b: &UnverifiedSeal,
-    root: Option<&str>,
-    limits: &Limits,
-    found: &mut Refusals,
-) -> Result<(), Failure> {
-    let (a, b) = (a.manifests(limits)?, b.manifests(limits)?);
-    let wanted = |path: &str| root.is_none_or(|root| root == path);
-    for (path, manifest) in a.iter().filter(|(path, _)| wanted(path)) {
+fn by_root(a: &[(Option<String>, Manifest)], b: &[(Option<String>, Manifest)], found: &mut Refusals) {
+    let place = |path: &Option<String>| path.clone().unwrap_or_default();
+    for (path, manifest) in a {
         match b.iter().find(|(other, _)| other == path) {
-            Some((_, other)) => differences(path, manifest, other, found),
-            None => found.push(Refusal::new(Code::MissingEntry, *path, "a root", "nothing")),
+            Some((_, other)) => differences(&place(path), manifest, other, found),
+            None => found.push(Refusal::new(Code::MissingEntry, place(path), "a root", "nothing")),
         }
     }
-    for (path, _) in b.iter().filter(|(path, _)| wanted(path) && !a.iter().any(|(other, _)| other == path)) {
-        found.push(Refusal::new(Code::ExtraEntry, *path, "nothing", "a root"));
+    for (path, _) in b.iter().filter(|(path, _)| !a.iter().any(|(other, _)| other == path)) {
+        found.push(Refusal::new(Code::ExtraEntry, place(path), "nothing", "a root"));
     }
-    Ok(())
 }

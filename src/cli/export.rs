@@ -17,7 +17,7 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<Outcome, Failure> {
         ExportForm::SigstoreBundle => sigstore_bundle(&seal)?,
         form => listing(&seal, form, arguments.root.as_deref(), &limits)?,
     };
-    to_stderr("note: exported without verifying the seal\n");
+    to_stderr(b"note: exported without verifying the seal\n");
     let json = json!({ "version": 1, "command": "export", "exit": 0, "verified": false, "content": String::from_utf8_lossy(&bytes) });
     Ok(Outcome { exit: Exit::Ok, output: bytes, json })
 }

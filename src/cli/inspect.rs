@@ -1,33 +1,99 @@
 //! `inspect`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::archived::Archived;
 use super::arguments::InspectArguments;
 use super::failure::Failure;
 use super::outcome::Outcome;
 use super::sealed::UnverifiedSeal;
-use crate::base::{Escaped, Exit, Limits, plural};
-use crate::report::bytes_text;
+use crate::archive::UnverifiedKind;
+use crate::base::{Algorithm, Escaped, Exit, Limits, Refusal, Refusals, plural};
+use crate::report::{bytes_text, refusals_json, refusals_text};
+use crate::seal::ENVELOPE;
 
 pub(super) fn run(arguments: &InspectArguments) -> Result<Outcome, Failure> {
     let limits = Limits::STANDARD;
+    let is_archive = arguments.seal == Path::new("-")
+        || arguments.seal.file_name().is_none_or(|name| name != ENVELOPE)
+            && arguments.seal.metadata().is_ok_and(|metadata| !metadata.is_dir());
+    if is_archive {
+        return archive(arguments, &limits);
+    }
     let seal = UnverifiedSeal::open(&arguments.seal, &limits)?;
+    let mut json = json!({ "version": 1, "command": "inspect", "exit": 0, "verified": false });
+    let text = describe(&seal, &limits, &mut json);
+    let output = format!("unverified: this is what the seal says of itself; anybody could have written it\n{text}");
+    Ok(Outcome { exit: Exit::Ok, output: output.into_bytes(), json })
+}
+
+/// Adds what a seal says to a report.
+fn describe(seal: &UnverifiedSeal, limits: &Limits, json: &mut Value) -> String {
     let payload: Value = serde_json::from_slice(seal.envelope.unverified_payload().1).unwrap_or_default();
     let keyids: Vec<&str> = seal.envelope.unverified_keyids().collect();
-    let manifests = seal.manifests(&limits);
-    let text = text(&seal, &keyids, manifests.as_ref().err());
-    let json = json!({
-        "version": 1, "command": "inspect", "exit": 0, "verified": false, "keyids": keyids, "statement": payload,
-        "manifestsAsNamed": manifests.is_ok(),
+    let manifests = seal.manifests(limits);
+    if let Some(fields) = json.as_object_mut() {
+        fields.insert("keyids".to_owned(), json!(keyids));
+        fields.insert("statement".to_owned(), payload);
+        fields.insert("manifestsAsNamed".to_owned(), json!(manifests.is_ok()));
+    }
+    text(seal, &keyids, manifests.as_ref().err())
+}
+
+/// What an archive holds. What no archive may hold is told too, and decides the exit status.
+fn archive(arguments: &InspectArguments, limits: &Limits) -> Result<Outcome, Failure> {
+    let archived = Archived::open(&arguments.seal, Algorithm::Blake3, arguments.window.window_log_max, limits)?;
+    let members = &archived.archive.members;
+    let (mut files, mut directories, mut links, mut bytes) = (0, 0, 0, 0_u64);
+    for member in members {
+        match &member.kind {
+            UnverifiedKind::File { size, .. } => (files, bytes) = (files + 1, bytes.saturating_add(*size)),
+            UnverifiedKind::Directory => directories += 1,
+            UnverifiedKind::Link(_) => links += 1,
+        }
+    }
+    let mut problems = Refusals::new(limits.refusals_max);
+    for (name, obstacle) in &archived.archive.obstacles {
+        problems.push(Refusal::new(obstacle.code, name.as_slice(), obstacle.expected, obstacle.found.as_str()));
+    }
+    if let Some(error) = &archived.archive.error {
+        problems.push(error.refusal(arguments.seal.as_os_str().as_encoded_bytes()));
+    }
+    let exit = problems.exit();
+    let mut json = json!({
+        "version": 1, "command": "inspect", "exit": exit.number(), "verified": false,
+        "archive": { "files": files, "directories": directories, "links": links, "bytes": bytes },
+        "problems": refusals_json(&problems),
     });
-    Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json })
+    let mut out = "unverified: this is what the archive holds; anybody could have written it\n".to_owned();
+    let _ = writeln!(
+        out,
+        "  {:<10} {}, {}, {}, {}",
+        "members",
+        plural(files, "file", "files"),
+        plural(directories, "directory", "directories"),
+        plural(links, "symlink", "symlinks"),
+        bytes_text(bytes),
+    );
+    match &archived.seal {
+        Some(seal) => {
+            out.push_str(&describe(seal, limits, &mut json));
+            for path in archived.trees(seal, Algorithm::Blake3).map(|trees| trees.outside).unwrap_or_default() {
+                let _ = writeln!(out, "  {:<10} {}", "outside", Escaped(path.as_bytes()));
+            }
+        }
+        None => out.push_str("  seal       none\n"),
+    }
+    out.push_str(&refusals_text(&problems).replace("refused[", "problem["));
+    Ok(Outcome { exit, output: out.into_bytes(), json })
 }
 
 fn text(seal: &UnverifiedSeal, keyids: &[&str], manifests: Option<&Failure>) -> String {
     let predicate = &seal.statement.predicate;
-    let mut out = "unverified: this is what the seal says of itself; anybody could have written it\n".to_owned();
+    let mut out = String::new();
     let mut row = |label: &str, value: &str| {
         let _ = writeln!(out, "  {label:<10} {}", Escaped(value.as_bytes()));
     };

@@ -64,7 +64,8 @@ pub(super) fn rendered(
 ) -> Rendered {
     let outcome = verification.exit();
     let allowed = outcome == Exit::Miss && demand.allow_miss;
-    let report = Report {
+    Rendered::of(&Report {
+        command: "verify",
         cache: &demand.cache,
         gate: &demand.gate,
         outcome,
@@ -74,8 +75,9 @@ pub(super) fn rendered(
         rules: demand.explain.then_some(verification.rules.as_slice()),
         candidates,
         disposal,
-    };
-    Rendered { exit: report.exit, text: report.text(), json: report.json(), junit: report.junit() }
+        archive: None,
+        unpacked: None,
+    })
 }
 
 /// A verdict from a single refusal, with which nothing else was looked at.
@@ -106,6 +108,10 @@ pub(super) fn dispose(demand: &Demand, setup: &Setup) -> (Vec<String>, bool) {
 }
 
 impl Rendered {
+    pub(super) fn of(report: &Report<'_>) -> Self {
+        Self { exit: report.exit, text: report.text(), json: report.json(), junit: report.junit() }
+    }
+
     /// In one of the forms.
     pub(super) fn bytes(&self, format: Format) -> Vec<u8> {
         match format {

@@ -41,7 +41,7 @@ fn new(arguments: &KeyNewArguments) -> Result<Outcome, Failure> {
     let to_stdout = arguments.out == Path::new("-");
     let mut text = format!("key {} of `{}`: {}\n", keyid, arguments.name, made.public_file);
     if to_stdout {
-        super::context::to_stderr(&text);
+        super::context::to_stderr(text.as_bytes());
         text = format!("{}\n", *made.key.to_line());
     }
     let json = json!({

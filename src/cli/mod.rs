@@ -1,28 +1,36 @@
 //! The command line: the only room that knows arguments, environment, clock, randomness and terminal.
 #![expect(clippy::disallowed_methods, reason = "this room is the edge to the outside")]
 
+mod archive_input;
+mod archived;
 mod arguments;
+mod common_arguments;
 mod context;
 mod diff;
 mod drill;
 mod export;
 mod failure;
 mod guard;
+mod guard_arguments;
 mod init;
 mod inspect;
+mod interrupt;
 mod json_line;
 mod judging;
 mod key;
 mod key_file;
 mod outcome;
+mod pack;
 mod policy;
 mod reports;
 mod revoke;
 mod seal;
 mod sealed;
 mod setup;
+mod unpack;
 mod unwritable;
 mod verify;
+mod verify_archive;
 
 use std::process::ExitCode;
 
@@ -45,18 +53,19 @@ pub fn run() -> ExitCode {
         Err(error) => return no_command(&error),
     };
     let name = cli.command.name();
+    let report: fn(&[u8]) = if cli.command.takes_stdout() { context::to_stderr } else { context::to_stdout };
     let (exit, shown) = match dispatch(cli.command, &Context::of_process(), cli.format) {
         Ok(outcome) => (outcome.exit, Shown::Outcome(outcome)),
         Err(failure) => (failure.code.exit(), Shown::Failure(failure)),
     };
     match (shown, cli.format) {
         // Only `verify` gets this far with `junit`, and its output is in that form then.
-        (Shown::Outcome(outcome), Format::Text | Format::Junit) => context::to_stdout(&outcome.output),
-        (Shown::Outcome(outcome), Format::Json) => context::to_stdout(&json_line(&outcome.json)),
-        (Shown::Failure(failure), Format::Text | Format::Junit) => context::to_stderr(&failure.text()),
+        (Shown::Outcome(outcome), Format::Text | Format::Junit) => report(&outcome.output),
+        (Shown::Outcome(outcome), Format::Json) => report(&json_line(&outcome.json)),
+        (Shown::Failure(failure), Format::Text | Format::Junit) => context::to_stderr(failure.text().as_bytes()),
         (Shown::Failure(failure), Format::Json) => {
             let value = error_json(name, failure.code, exit, &failure.message, &failure.hints);
-            context::to_stdout(&json_line(&value));
+            report(&json_line(&value));
         }
     }
     ExitCode::from(exit.number())
@@ -99,6 +108,8 @@ fn dispatch(command: Command, context: &Context, format: Format) -> Result<Outco
         Command::Seal(arguments) => seal::run(&arguments, context),
         Command::Verify(arguments) => verify::run(&arguments, context, format),
         Command::Guard(command) => guard::run(&command, context, format),
+        Command::Pack(arguments) => pack::run(&arguments, context),
+        Command::Unpack(arguments) => unpack::run(&arguments, context),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Diff(arguments) => diff::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),

@@ -1,5 +1,6 @@
 //! A seal on disk as `inspect`, `diff` and `export` read it: consistent in itself, but by nobody in particular.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::context::shown;
@@ -17,7 +18,23 @@ pub(super) struct UnverifiedSeal {
     pub(super) statement: Statement,
     /// `seal.json` as it is.
     pub(super) bytes: Vec<u8>,
-    directory: SealDirectory,
+    files: Files,
+}
+
+/// Where the files of a seal are.
+enum Files {
+    Directory(SealDirectory),
+    /// By name, out of an archive.
+    Memory(BTreeMap<String, Vec<u8>>),
+}
+
+impl Files {
+    fn file(&self, name: &str, max: u64) -> Result<Vec<u8>, ReadError> {
+        match self {
+            Self::Directory(directory) => directory.file(name, max),
+            Self::Memory(files) => files.get(name).cloned().ok_or(ReadError::Absent),
+        }
+    }
 }
 
 impl UnverifiedSeal {
@@ -32,7 +49,17 @@ impl UnverifiedSeal {
         let opened = Directory::open(directory).and_then(SealDirectory::read);
         let directory =
             opened.map_err(|error| failed(Code::Unreadable, format!("expected a seal directory: {error}")))?;
-        let bytes = directory.file(ENVELOPE, limits.envelope_bytes_max).map_err(|error| match error {
+        Self::read(&shown(path), Files::Directory(directory), limits)
+    }
+
+    /// The seal whose files an archive holds at `place`.
+    pub(super) fn of_files(place: &[u8], files: BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result<Self, Failure> {
+        Self::read(&format!("`{}`", Escaped(place)), Files::Memory(files), limits)
+    }
+
+    fn read(place: &str, files: Files, limits: &Limits) -> Result<Self, Failure> {
+        let failed = |code, what: String| Failure::new(code, format!("{place}: {what}"));
+        let bytes = files.file(ENVELOPE, limits.envelope_bytes_max).map_err(|error| match error {
             ReadError::Absent => failed(Code::NoSeal, format!("expected `{ENVELOPE}` in it, but it is not there")),
             ReadError::TooLarge { .. } => failed(Code::SealTooLarge, format!("`{ENVELOPE}` {error}")),
             ReadError::NotRegular(_) => failed(Code::MalformedSeal, format!("`{ENVELOPE}` {error}")),
@@ -43,7 +70,7 @@ impl UnverifiedSeal {
         let (payload_type, payload) = envelope.unverified_payload();
         let statement =
             Statement::parse(payload_type, payload, limits).map_err(|error| failed(error.code(), error.to_string()))?;
-        Ok(Self { envelope, statement, bytes, directory })
+        Ok(Self { envelope, statement, bytes, files })
     }
 
     /// The manifests of the roots that were there, if they are the ones that the statement names.
@@ -53,7 +80,7 @@ impl UnverifiedSeal {
         for (root, subject) in roots.zip(&self.statement.subjects) {
             let name = root.manifest.as_deref().unwrap_or_default();
             let failed = |code, what: String| Failure::new(code, format!("`{}`: {what}", Escaped(name.as_bytes())));
-            let bytes = self.directory.file(name, limits.manifest_bytes_max).map_err(|error| match error {
+            let bytes = self.files.file(name, limits.manifest_bytes_max).map_err(|error| match error {
                 ReadError::Absent => failed(Code::ManifestMismatch, error.to_string()),
                 ReadError::TooLarge { .. } => failed(Code::ManifestTooLarge, error.to_string()),
                 ReadError::NotRegular(_) => failed(Code::MalformedSeal, error.to_string()),

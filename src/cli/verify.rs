@@ -13,27 +13,40 @@ use crate::report::error_junit;
 use crate::verify::Rule;
 
 pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: Format) -> Result<Outcome, Failure> {
+    match verified(arguments, context) {
+        Ok(rendered) => Ok(reports::finish(rendered, format, &arguments.report)),
+        Err(failure) => {
+            // What of an archive is left to the policy to say, it may not have come to.
+            let cache = arguments.cache.as_ref().or(arguments.archive.archive_cache.as_ref());
+            let (cache, gate) = (cache.map_or("", String::as_str), arguments.gate.as_deref().unwrap_or(""));
+            if format == Format::Junit {
+                to_stdout(error_junit(cache, gate, failure.code, &failure.message).as_bytes());
+            }
+            Err(reports::fail(failure, cache, gate, &arguments.report))
+        }
+    }
+}
+
+/// An archive by the checkout, directories by the guard or by the policy on disk.
+fn verified(arguments: &VerifyArguments, context: &Context) -> Result<Rendered, Failure> {
+    if let Some(archive) = &arguments.archive.archive {
+        return super::verify_archive::run(archive, arguments, context);
+    }
+    let (Some(cache), Some(gate)) = (&arguments.cache, &arguments.gate) else {
+        return Err(Failure::new(Code::Usage, "expected CACHE and `--gate GATE`"));
+    };
     let demand = Demand {
-        cache: arguments.cache.clone(),
-        gate: arguments.gate.clone(),
+        cache: cache.clone(),
+        gate: gate.clone(),
         explain: arguments.explain,
         allow_miss: arguments.allow_miss,
         on_refusal: arguments.on_refusal,
         threads: arguments.walk.threads,
     };
-    let verified = if arguments.pin.guard {
+    if arguments.pin.guard {
         ask_to_verify(arguments, &demand, context)
     } else {
         verify_here(arguments, &demand, context)
-    };
-    match verified {
-        Ok(rendered) => Ok(reports::finish(rendered, format, &arguments.report)),
-        Err(failure) => {
-            if format == Format::Junit {
-                to_stdout(error_junit(&demand.cache, &demand.gate, failure.code, &failure.message).as_bytes());
-            }
-            Err(reports::fail(failure, &demand.cache, &demand.gate, &arguments.report))
-        }
     }
 }
 

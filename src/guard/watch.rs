@@ -72,7 +72,7 @@ impl BeginError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::NotEmpty { .. } => Code::RootsNotEmpty,
+            Self::NotEmpty { .. } => Code::RootNotEmpty,
             Self::Unreadable { .. } => Code::Unreadable,
             Self::Limit(obstacle) => obstacle.code,
         }

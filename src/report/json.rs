@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Report, verdict};
 use crate::base::{Code, Exit, Refusals, escape_into};
 use crate::cache::Facts;
+use crate::tree::Confinement;
 use crate::verify::Rule;
 
 impl Report<'_> {
@@ -13,7 +14,7 @@ impl Report<'_> {
     pub fn json(&self) -> Value {
         json!({
             "version": 1,
-            "command": "verify",
+            "command": self.command,
             "verdict": verdict(self.outcome),
             "exit": self.exit.number(),
             "cache": self.cache,
@@ -26,6 +27,14 @@ impl Report<'_> {
             "candidates": self.candidates.map(refusals_json),
             "disposal": self.disposal,
             "unwritten": [],
+            "archive": self.archive.map(|archive| json!({
+                "home": archive.home, "checkout": archive.checkout, "readWhole": archive.read_whole,
+            })),
+            "unpacked": self.unpacked.map(|unpacked| json!({
+                "inPlace": self.outcome == Exit::Ok,
+                "confinement": unpacked.confinement.map(Confinement::as_str),
+                "left": unpacked.left,
+            })),
         })
     }
 }

@@ -9,12 +9,14 @@ pub use junit::error_junit;
 pub use text::{bytes_text, candidates_text, refusals_text};
 
 use crate::base::{Exit, Refusals};
-use crate::cache::Facts;
+use crate::cache::{ArchiveVerification, Facts, Unpacked};
 use crate::verify::Rule;
 
-/// The outcome of `verify`.
+/// The outcome of `verify` or `unpack`.
 #[derive(Debug)]
 pub struct Report<'a> {
+    /// The verb.
+    pub command: &'a str,
     /// The cache's name.
     pub cache: &'a str,
     /// The gate's name.
@@ -33,6 +35,10 @@ pub struct Report<'a> {
     pub candidates: Option<&'a Refusals>,
     /// What was done with a refused cache, in words; empty if nothing.
     pub disposal: Vec<String>,
+    /// What there is to say of an archive, if one was verified.
+    pub archive: Option<&'a ArchiveVerification>,
+    /// What came of the archive, if it was to be unpacked.
+    pub unpacked: Option<&'a Unpacked>,
 }
 
 /// The word for an outcome.

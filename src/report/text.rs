@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{Report, verdict};
-use crate::base::{Code, Escaped, Refusal, Refusals, plural};
-use crate::cache::Facts;
+use crate::base::{Code, Escaped, Exit, Refusal, Refusals, plural};
+use crate::cache::{ArchiveVerification, Facts, Unpacked};
+use crate::tree::Confinement;
 use crate::verify::Rule;
 
 /// Refusals shown in full; the counts cover all.
@@ -24,11 +25,50 @@ impl Report<'_> {
         out.push_str(&rules_text(self.rules.unwrap_or_default()));
         out.push_str(&refusals_text(self.refusals));
         out.push_str(&self.candidates.map_or_else(String::new, candidates_text));
+        if let Some(archive) = self.archive {
+            out.push_str(&archive_text(archive));
+        }
+        if let Some(unpacked) = self.unpacked {
+            out.push_str(&unpacked_text(unpacked, self.outcome));
+        }
         for line in &self.disposal {
             let _ = writeln!(out, "note: {line}");
         }
         out
     }
+}
+
+/// Where the archive has its parts, and whether more of it may be wrong.
+fn archive_text(archive: &ArchiveVerification) -> String {
+    let mut out = String::new();
+    for (what, place) in [("home", &archive.home), ("the checkout", &archive.checkout)] {
+        if let Some(place) = place.as_ref().filter(|place| !place.is_empty()) {
+            let _ = writeln!(out, "note: {what} is `{place}` in the archive");
+        }
+    }
+    if !archive.read_whole {
+        out.push_str("note: the archive was not read to its end, so more may be wrong with it\n");
+    }
+    out
+}
+
+/// Whether it was unpacked, and how far its reader was confined.
+fn unpacked_text(unpacked: &Unpacked, outcome: Exit) -> String {
+    let mut out = String::new();
+    let done = if outcome == Exit::Ok { "roots and seal are in their places" } else { "nothing was unpacked" };
+    let _ = writeln!(out, "note: {done}");
+    let confined = match unpacked.confinement {
+        Some(Confinement::None) => "this system has no Landlock to keep the reader from other files",
+        Some(Confinement::Partial) => "its reader was kept from other files as far as Landlock can on this kernel",
+        Some(Confinement::Full) | None => "",
+    };
+    if !confined.is_empty() {
+        let _ = writeln!(out, "note: {confined}");
+    }
+    for left in &unpacked.left {
+        let _ = writeln!(out, "note: what was replaced is still beside it: {left}");
+    }
+    out
 }
 
 fn facts_text(facts: &Facts) -> String {
@@ -114,7 +154,7 @@ fn listed<'a>(refusals: impl Iterator<Item = &'a Refusal>, total: u64, kind: fn(
 fn kind(code: Code) -> &'static str {
     match code.exit() {
         exit if exit.is_refusal() => "refused",
-        crate::base::Exit::Miss => "miss",
+        Exit::Miss => "miss",
         _ => "error",
     }
 }
@@ -139,7 +179,7 @@ fn advice(code: Code) -> &'static str {
             "nothing is trusted until this is mended; run again"
         }
         Code::HardlinkOutside => "copy instead of linking, or set `hardlinks = \"any\"` for this gate",
-        code if code.exit() == crate::base::Exit::Changed => {
+        code if code.exit() == Exit::Changed => {
             "do not use these files: throw the cache away and have a trusted job seal a new one"
         }
         _ => "do not use this cache; find out who wrote it",

@@ -6,14 +6,14 @@ use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use super::Options;
-use super::entry::{code_of, forbidden_bits, kind_of, place};
+use super::entry::{code_of, digest_text, kind_of, mode_differences};
 use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::hardlinks::HardLinks;
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
 use super::walk::{At, Trail, Visit, Worker, walk};
-use crate::base::{Code, Refusal, Refusals};
-use crate::seal::manifest::{Listing, Manifest, Node, Record, Span};
+use crate::base::{Code, Refusal, Refusals, place};
+use crate::seal::manifest::{Listing, Manifest, Node, Record, Span, forbidden_bits, leaves_root, link_text, missing};
 
 /// What a root must be.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +100,7 @@ impl CompareVisit<'_> {
     }
 
     fn read_error(&self, part: &mut Part, place: Vec<u8>, node: Node, error: &ReadError) {
-        self.refuse(part, Refusal::new(code_of(error), place, describe(node), error.to_string()));
+        self.refuse(part, Refusal::new(code_of(error), place, node.describe(), error.to_string()));
     }
 
     /// An entry that the manifest names and the directory has.
@@ -113,7 +113,7 @@ impl CompareVisit<'_> {
         worker: &mut Worker<Place, Part>,
     ) -> Result<(), ReadError> {
         let name = listing.name(record);
-        let kind = kind_of(at, name, file_type)?;
+        let kind = kind_of(at.fd, name, file_type)?;
         match (record.node, kind) {
             (Node::File { .. }, Kind::File) => self.file(at, name, record.node, worker),
             (Node::Directory(index), Kind::Directory) => {
@@ -123,7 +123,7 @@ impl CompareVisit<'_> {
             (Node::Link(target), Kind::Link) => self.link(at, name, listing, target, &mut worker.found),
             (node, kind) => {
                 let code = if let Kind::Special(_) = kind { Code::SpecialFile } else { Code::TypeMismatch };
-                self.differs(&mut worker.found, code, at, name, describe(node), kind.noun().to_owned());
+                self.differs(&mut worker.found, code, at, name, node.describe(), kind.noun().to_owned());
                 Ok(())
             }
         }
@@ -149,7 +149,7 @@ impl CompareVisit<'_> {
                 Code::DigestMismatch,
                 at,
                 name,
-                describe(node),
+                node.describe(),
                 format!("a file of {} bytes", file.size()),
             );
             return Ok(());
@@ -157,30 +157,15 @@ impl CompareVisit<'_> {
         let found = file.digest(self.expected.manifest.algorithm(), &mut worker.buffer)?;
         if found != digest {
             let algorithm = self.expected.manifest.algorithm();
-            let found = format!("{size} bytes of {algorithm} {found}");
-            let expected = format!("{size} bytes of {algorithm} {digest}");
+            let (expected, found) = (digest_text(size, algorithm, &digest), digest_text(size, algorithm, &found));
             self.differs(&mut worker.found, Code::DigestMismatch, at, name, expected, found);
         }
         Ok(())
     }
 
     fn mode(&self, part: &mut Part, at: &At<'_, Place>, name: &[u8], stat: &Stat, executable: bool) {
-        let mode = mode_of(stat);
-        if let Some(found) = forbidden_bits(mode, true) {
-            let expected = "no setuid, setgid or sticky bit, and not writable by others".to_owned();
-            self.differs(part, Code::ForbiddenMode, at, name, expected, found);
-        }
-        if (mode & 0o100 != 0) != executable {
-            let (expected, found) =
-                if executable { ("executable", "not executable") } else { ("not executable", "executable") };
-            self.differs(
-                part,
-                Code::ModeMismatch,
-                at,
-                name,
-                format!("{expected} by its owner"),
-                format!("{found} by its owner"),
-            );
+        for (code, expected, found) in mode_differences(mode_of(stat), executable) {
+            self.differs(part, code, at, name, expected, found);
         }
     }
 
@@ -223,7 +208,7 @@ impl CompareVisit<'_> {
             worker.stop();
             return;
         }
-        match kind_of(at, name, file_type) {
+        match kind_of(at.fd, name, file_type) {
             Ok(Kind::Special(noun)) => {
                 let expected = "a file, directory or symlink".to_owned();
                 self.differs(&mut worker.found, Code::SpecialFile, at, name, expected, noun.to_owned());
@@ -314,52 +299,6 @@ impl Visit for CompareVisit<'_> {
         match place {
             Some(index) => self.read_error(part, at, Node::Directory(index), &error),
             None => self.refuse(part, Refusal::new(code_of(&error), at, "nothing", error.to_string())),
-        }
-    }
-}
-
-/// Whether a link at `depth` directories below its root may lead out of it. `..` after a name goes through
-/// whatever that name is, so it counts as leaving.
-fn leaves_root(target: &[u8], depth: usize) -> bool {
-    let components: Vec<_> = target.split(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b".")).collect();
-    let up = components.iter().take_while(|name| **name == b"..").count();
-    target.first() == Some(&b'/') || up > depth || components.iter().skip(up).any(|name| *name == b"..")
-}
-
-fn missing(place: Vec<u8>, node: Node) -> Refusal {
-    Refusal::new(Code::MissingEntry, place, describe(node), "nothing")
-}
-
-fn describe(node: Node) -> String {
-    match node {
-        Node::File { size, .. } => format!("a file of {size} bytes"),
-        Node::Directory(_) => "a directory".to_owned(),
-        Node::Link(_) => "a symlink".to_owned(),
-    }
-}
-
-fn link_text(target: &[u8]) -> String {
-    format!("a link to `{}`", crate::base::Escaped(target))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_are_followed_on_paper_only() {
-        for (target, depth, leaves) in [
-            ("b", 0, false),
-            ("../b", 0, true),
-            ("../b", 1, false),
-            ("../../b", 1, true),
-            ("./../b", 1, false),
-            ("b/../c", 3, true),
-            ("/etc/passwd", 9, true),
-            ("..", 1, false),
-            ("...", 0, false),
-        ] {
-            assert_eq!(leaves_root(target.as_bytes(), depth), leaves, "{target} at {depth}");
         }
     }
 }

@@ -130,7 +130,7 @@ fn move_into(from: &Directory, name: &str, to: &Directory) -> Result<(), Errno> 
 
 /// Opens the directory `name` after giving its owner every right to it: whoever may delete it may do so whatever
 /// its mode says.
-fn open_to_owner(parent: &Directory, name: &[u8]) -> io::Result<Found<Directory>> {
+pub(super) fn open_to_owner(parent: &Directory, name: &[u8]) -> io::Result<Found<Directory>> {
     let found = match parent.child(name) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             unlock(parent.fd(), name)?;

@@ -1,22 +1,14 @@
-//! What both walks, for sealing and for verifying, ask of an entry.
+//! What all who go through a tree, to seal, to verify or to pack, ask of an entry, and what they say of it.
+
+use std::os::fd::BorrowedFd;
 
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 use super::handle::Kind;
 use super::read::ReadError;
-use super::walk::At;
-use crate::base::Code;
-
-/// A refusal's place: the root as the policy writes it, then the entry.
-pub(super) fn place(spelling: &str, path: &[u8]) -> Vec<u8> {
-    let mut place = spelling.as_bytes().to_vec();
-    if !path.is_empty() {
-        place.push(b'/');
-        place.extend_from_slice(path);
-    }
-    place
-}
+use crate::base::{Algorithm, Code, Digest};
+use crate::seal::manifest::forbidden_bits;
 
 /// The code for an entry that the walk met but could not read as what it was listed as.
 pub(super) fn code_of(error: &ReadError) -> Code {
@@ -26,21 +18,32 @@ pub(super) fn code_of(error: &ReadError) -> Code {
     }
 }
 
-/// Mode bits that no sealed entry has, named; `None` if there are none of them. Directories may be sticky or
-/// setgid, as shared ones are.
-pub(super) fn forbidden_bits(mode: u32, file: bool) -> Option<String> {
-    let special = if file { mode & 0o7000 } else { 0 };
-    ((special | mode & 0o002) != 0).then(|| format!("mode {:04o}", mode & 0o7777))
-}
-
 /// The kind of an entry, asked of the file system where the directory does not tell.
-pub(super) fn kind_of<P>(at: &At<'_, P>, name: &[u8], file_type: FileType) -> Result<Kind, ReadError> {
+pub(super) fn kind_of(directory: BorrowedFd<'_>, name: &[u8], file_type: FileType) -> Result<Kind, ReadError> {
     match Kind::of(file_type) {
         Some(kind) => Ok(kind),
-        None => match rustix::fs::statat(at.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+        None => match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Kind::of_stat(&stat)),
             Err(Errno::NOENT) => Err(ReadError::Changed),
             Err(errno) => Err(errno.into()),
         },
     }
+}
+
+/// How a file's mode differs from what was sealed: code, what was expected, what was found.
+pub(super) fn mode_differences(mode: u32, executable: bool) -> impl Iterator<Item = (Code, String, String)> {
+    let forbidden = forbidden_bits(mode, true).map(|found| {
+        let expected = "no setuid, setgid or sticky bit, and not writable by others";
+        (Code::ForbiddenMode, expected.to_owned(), found)
+    });
+    let bit = |executable| if executable { "executable by its owner" } else { "not executable by its owner" };
+    let is_executable = mode & 0o100 != 0;
+    let differs = is_executable != executable;
+    let mismatch = differs.then(|| (Code::ModeMismatch, bit(executable).to_owned(), bit(is_executable).to_owned()));
+    forbidden.into_iter().chain(mismatch)
+}
+
+/// The contents of a file, for people.
+pub(super) fn digest_text(size: u64, algorithm: Algorithm, digest: &Digest) -> String {
+    format!("{size} bytes of {algorithm} {digest}")
 }

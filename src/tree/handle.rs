@@ -84,9 +84,14 @@ impl Directory {
         Ok(Self(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
     }
 
+    /// Another handle of the same directory.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
     /// Goes down `components`, each of which must be a real directory.
     pub fn descend<'a>(&self, components: impl IntoIterator<Item = &'a str>) -> io::Result<Found<Self>> {
-        let mut current = Self(self.0.try_clone()?);
+        let mut current = self.try_clone()?;
         for (depth, name) in components.into_iter().enumerate() {
             current = match current.child(name.as_bytes())? {
                 Found::There(next) => next,
@@ -128,6 +133,23 @@ impl Directory {
 
     pub(super) fn into_fd(self) -> OwnedFd {
         self.0
+    }
+}
+
+/// What all may read, before the umask.
+pub(super) const MODE_FILE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
+
+/// What all may enter, before the umask.
+pub(super) const MODE_DIRECTORY: Mode =
+    Mode::RWXU.union(Mode::RGRP).union(Mode::XGRP).union(Mode::ROTH).union(Mode::XOTH);
+
+/// Whether `name` in `directory` still is what is open.
+pub(super) fn is_at(open: BorrowedFd<'_>, directory: &Directory, name: &[u8]) -> Result<bool, Errno> {
+    let own = stat_of(open)?;
+    match rustix::fs::statat(&directory.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(named) => Ok((named.st_dev, named.st_ino) == (own.st_dev, own.st_ino)),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno),
     }
 }
 

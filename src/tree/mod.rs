@@ -3,26 +3,36 @@
 #![expect(clippy::disallowed_methods, reason = "this room is where files are touched")]
 
 mod compare;
+mod confine;
 mod dispose;
 mod entry;
+mod export;
 mod handle;
 mod hardlinks;
 mod look;
 mod names;
+mod new_file;
 mod read;
 mod snapshot;
+mod staged;
 mod stamp;
 mod store;
+mod tree_writer;
 mod walk;
 
 pub use compare::{Comparison, Expectation, all_missing, compare};
+pub use confine::{Confinement, confine};
 pub use dispose::{Disposal, DisposalError, Quarantine};
+pub use export::{ExportError, ExportSink, export};
 pub use handle::{Directory, Found, Kind};
 pub use hardlinks::HardLinks;
 pub use look::{Change, Difference, Exceptions, Look, Obstacle, Reach, Sight, is_there, is_vacant, look, resolve};
+pub use new_file::NewFile;
 pub use read::{ReadError, read_named_file};
 pub use snapshot::{Snapshot, snapshot};
+pub use staged::{StageError, StagedTree};
 pub use store::{SealDirectory, Staging, StoreError};
+pub use tree_writer::{TreeWriter, WrittenFile};
 
 use crate::base::Limits;
 

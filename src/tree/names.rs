@@ -70,6 +70,17 @@ impl Names {
         self.entries.iter().map(|(start, end, kind)| (self.text.get(*start..*end).unwrap_or_default(), *kind))
     }
 
+    /// One of the names with its type.
+    pub(super) fn get(&self, index: usize) -> Option<(&[u8], FileType)> {
+        let (start, end, kind) = self.entries.get(index)?;
+        Some((self.text.get(*start..*end).unwrap_or_default(), *kind))
+    }
+
+    /// Moves the names out. What was needed to read them stays for the next directory.
+    pub(super) fn take(&mut self) -> Self {
+        Self { text: std::mem::take(&mut self.text), entries: std::mem::take(&mut self.entries), buffer: Vec::new() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -8,7 +8,7 @@ use rustix::io::{Errno, retry_on_intr};
 use zeroize::Zeroize as _;
 
 use super::handle::{Directory, Kind, mode_of, stat_of};
-use crate::base::{Algorithm, Digest, Hasher};
+use crate::base::{Algorithm, Buffer, Digest, Hasher};
 
 /// Why a file could not be read as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -42,29 +42,17 @@ impl From<Errno> for ReadError {
     }
 }
 
-/// A buffer for reading, aligned to a page: the kernel copies to an unaligned one at a third of the speed.
-#[derive(Debug)]
-pub(super) struct Buffer {
-    bytes: Vec<u8>,
-    start: usize,
-}
-
-const PAGE: usize = 4096;
-const BUFFER_BYTES: usize = 128 << 10;
-
-impl Default for Buffer {
-    fn default() -> Self {
-        let bytes = vec![0; BUFFER_BYTES + PAGE];
-        let start = bytes.as_ptr().align_offset(PAGE).min(PAGE);
-        Self { bytes, start }
+impl From<ReadError> for io::Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(error) => error,
+            error => Self::other(error.to_string()),
+        }
     }
 }
 
-impl Buffer {
-    fn slice(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(self.start..).and_then(|rest| rest.get_mut(..BUFFER_BYTES)).unwrap_or_default()
-    }
-}
+/// Bytes that a worker reads at once; more bring nothing.
+pub(super) const BUFFER_BYTES: usize = 128 << 10;
 
 /// A file that is open for reading, as it was when it was opened.
 pub(super) struct OpenFile {
@@ -107,24 +95,39 @@ impl OpenFile {
 
     /// Gives all its bytes to `take`, in pieces, then makes sure that nothing touched the file since it was opened.
     /// Never reads past the size it had.
-    fn read_all(&self, buffer: &mut Buffer, mut take: impl FnMut(&[u8])) -> Result<(), ReadError> {
+    pub(super) fn read_all<E: From<ReadError>>(
+        &self,
+        buffer: &mut Buffer,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut left = self.size();
-        let buffer = buffer.slice();
+        let buffer = buffer.slice_mut();
         while left > 0 {
             let want = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
             let piece = buffer.get_mut(..want).unwrap_or_default();
-            let read = retry_on_intr(|| rustix::io::read(&self.fd, &mut *piece))?;
+            let read = retry_on_intr(|| rustix::io::read(&self.fd, &mut *piece)).map_err(ReadError::from)?;
             if read == 0 {
-                return Err(ReadError::Changed);
+                return Err(ReadError::Changed.into());
             }
-            take(piece.get(..read).unwrap_or_default());
+            take(piece.get(..read).unwrap_or_default())?;
             left = left.saturating_sub(read as u64);
         }
-        if same_file_state(&self.stat, &stat_of(self.fd.as_fd())?) { Ok(()) } else { Err(ReadError::Changed) }
+        let now = stat_of(self.fd.as_fd()).map_err(ReadError::from)?;
+        if same_file_state(&self.stat, &now) { Ok(()) } else { Err(ReadError::Changed.into()) }
     }
 
     /// The digest of its bytes.
     pub(super) fn digest(&self, algorithm: Algorithm, buffer: &mut Buffer) -> Result<Digest, ReadError> {
+        self.digest_and(algorithm, buffer, |_| Ok(()))
+    }
+
+    /// The digest of its bytes, which go to `take` too.
+    pub(super) fn digest_and<E: From<ReadError>>(
+        &self,
+        algorithm: Algorithm,
+        buffer: &mut Buffer,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<Digest, E> {
         let size = self.size();
         let mut whole = None;
         let mut pieces = None;
@@ -135,6 +138,7 @@ impl OpenFile {
             } else {
                 pieces.get_or_insert_with(|| Hasher::new(algorithm)).update(piece);
             }
+            take(piece)
         })?;
         Ok(whole.or_else(|| pieces.map(Hasher::finish)).unwrap_or_else(|| algorithm.digest(b"")))
     }
@@ -146,7 +150,10 @@ impl OpenFile {
             return Err(ReadError::TooLarge { size, max });
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        self.read_all(buffer, |piece| bytes.extend_from_slice(piece))?;
+        self.read_all::<ReadError>(buffer, |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })?;
         Ok(bytes)
     }
 }
@@ -161,7 +168,7 @@ fn same_file_state(before: &Stat, after: &Stat) -> bool {
 impl Directory {
     /// The bytes of the regular file `name`, if there are at most `max`.
     pub fn read_file(&self, name: &[u8], max: u64) -> Result<Vec<u8>, ReadError> {
-        open_file(self.fd(), name)?.bytes(max, &mut Buffer::default())
+        open_file(self.fd(), name)?.bytes(max, &mut Buffer::new(BUFFER_BYTES))
     }
 
     /// The SHA-256 of the regular file at `components` below this directory, if it has at most `max` bytes.
@@ -171,14 +178,14 @@ impl Directory {
             if size > max {
                 Err(ReadError::TooLarge { size, max })
             } else {
-                file.digest(Algorithm::Sha256, &mut Buffer::default())
+                file.digest(Algorithm::Sha256, &mut Buffer::new(BUFFER_BYTES))
             }
         })
     }
 
     /// The bytes of the regular file at `components` below this directory, if there are at most `max`.
     pub fn read_below(&self, components: &[&str], max: u64) -> Result<Vec<u8>, ReadError> {
-        self.file_below(components, |file| file.bytes(max, &mut Buffer::default()))
+        self.file_below(components, |file| file.bytes(max, &mut Buffer::new(BUFFER_BYTES)))
     }
 
     fn file_below<T>(
@@ -217,10 +224,10 @@ pub fn read_named_file(path: &std::path::Path, max: u64) -> Result<(Vec<u8>, u32
     match Kind::of_stat(&stat) {
         Kind::File => {
             let file = OpenFile { fd, stat };
-            let mut buffer = Buffer::default();
+            let mut buffer = Buffer::new(BUFFER_BYTES);
             let bytes = file.bytes(max, &mut buffer);
             // It may have been a private key.
-            buffer.bytes.zeroize();
+            buffer.slice_mut().zeroize();
             Ok((bytes?, mode_of(&file.stat)))
         }
         kind => Err(ReadError::NotRegular(kind)),

@@ -6,13 +6,13 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::Options;
-use super::entry::{code_of, forbidden_bits, kind_of, place};
+use super::entry::{code_of, kind_of};
 use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
 use super::walk::{At, Trail, Visit, Worker, walk};
-use crate::base::{Algorithm, Code, Refusal, Refusals};
-use crate::seal::manifest::{Listing, Manifest, Node};
+use crate::base::{Algorithm, Code, Refusal, Refusals, place};
+use crate::seal::manifest::{Listing, Manifest, Node, forbidden_bits};
 
 /// What a tree holds, and what in it cannot be sealed.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl SnapshotVisit<'_> {
         worker: &mut Worker<u32, Part>,
     ) -> Result<(), ReadError> {
         let full = |_| ReadError::Io(std::io::Error::other("the names in one directory take more than 4 GiB"));
-        match kind_of(at, name, file_type)? {
+        match kind_of(at.fd, name, file_type)? {
             Kind::File => {
                 let file = open_file(at.fd, name)?;
                 if let Some(found) = forbidden_bits(mode_of(&file.stat), true) {

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::dispose::remove_tree;
-use super::handle::{Directory, Found, Kind};
+use super::handle::{Directory, Found, Kind, MODE_DIRECTORY, MODE_FILE};
 use super::names::Names;
 use super::read::ReadError;
 use crate::seal::SEALS;
@@ -29,10 +29,6 @@ pub enum StoreError {
         source: io::Error,
     },
 }
-
-/// What all may read, before the umask.
-const MODE_FILE: Mode = Mode::RUSR.union(Mode::WUSR).union(Mode::RGRP).union(Mode::ROTH);
-const MODE_DIRECTORY: Mode = Mode::RWXU.union(Mode::RGRP).union(Mode::XGRP).union(Mode::ROTH).union(Mode::XOTH);
 
 fn doing<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> StoreError {
     move |error| StoreError::Io { doing, source: error.into() }

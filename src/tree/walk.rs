@@ -9,7 +9,8 @@ use rustix::io::Errno;
 
 use super::handle::open_directory;
 use super::names::Names;
-use super::read::Buffer;
+use super::read::BUFFER_BYTES;
+use crate::base::Buffer;
 
 /// The way from the root to a directory, shared by all that lies below it.
 #[derive(Debug)]
@@ -181,7 +182,7 @@ pub(super) fn walk<V: Visit>(visit: &V, root: OwnedFd, place: V::Place, threads:
 
 fn work<V: Visit>(visit: &V, queue: &Queue<V::Place>) -> V::Found {
     let mut worker =
-        Worker { buffer: Buffer::default(), found: V::Found::default(), children: Vec::new(), stop: false };
+        Worker { buffer: Buffer::new(BUFFER_BYTES), found: V::Found::default(), children: Vec::new(), stop: false };
     let mut names = Names::default();
     while let Some((job, busy)) = queue.next() {
         if queue.stopped.load(Ordering::Relaxed) {

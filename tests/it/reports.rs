@@ -145,3 +145,20 @@ fn a_guard_reports_in_every_form() {
     let junit = fs::read_to_string(file).unwrap();
     assert!(junit.contains("<failure type=\"guard-gone\" message=\"1 guard-gone\">"), "{junit}");
 }
+
+#[test]
+fn an_archive_has_reports_too() {
+    let project = sealed();
+    let archive = project.outside("deps.tar");
+    let archive = archive.to_str().unwrap();
+    project.json(&["pack", "deps", "-o", archive]).expect(0, &[]);
+    let file = project.outside("report.xml");
+    let report = format!("--report=junit={}", file.display());
+    let verify =
+        |more: &[&str]| project.run(&[&["verify", "--archive", archive, "--cache", "deps", &report], more].concat());
+    assert_eq!(verify(&["--gate", "any"]).code, Some(0));
+    assert!(fs::read_to_string(&file).unwrap().contains("<testcase classname=\"cacheseal.deps\" name=\"gate any\">"));
+    assert_eq!(verify(&["--gate", "none"]).code, Some(5));
+    assert!(fs::read_to_string(&file).unwrap().contains("<error type=\"unknown-gate\""));
+    project.json(&["verify", "--archive", archive, "--gate", "any", "--guard"]).expect_error(2, "usage");
+}

@@ -163,7 +163,7 @@ fn begin(arguments: &GuardStartArguments, context: &Context) -> Result<(Listener
     let guard = Guard::begin(what_to_watch(arguments, context, &setup, user)?).map_err(|error| {
         let failure = Failure::new(error.code(), error.to_string());
         match error.code() {
-            Code::RootsNotEmpty => failure
+            Code::RootNotEmpty => failure
                 .hint("start the guard before the restore, and remove what an earlier job left")
                 .hint("or say `--allow-filled`, and what is there is verified with what is restored"),
             _ => failure,

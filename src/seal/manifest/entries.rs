@@ -22,6 +22,24 @@ pub struct Entry<'a, 'p> {
     pub record: &'a Record,
 }
 
+/// One step through a manifest.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a, 'p> {
+    /// An entry. A directory's contents may come much later: `a`, `a-b`, `a/x`.
+    Entry(Entry<'a, 'p>),
+    /// The contents of a directory begin, in the directory that is under way.
+    Enter {
+        /// The path below the root, without `./`.
+        path: &'p [u8],
+        /// The last name of the path.
+        name: &'a [u8],
+        /// The contents.
+        listing: &'a Listing,
+    },
+    /// The contents of the directory that was entered last are over; at the very end, those of the root.
+    Leave,
+}
+
 /// A directory under way. Its subdirectories' contents sort as if each name ended in `/`, which may come
 /// after later names (`a`, `a-b`, `a/x`): they wait in `pending`, the next to come last.
 #[derive(Debug)]
@@ -32,27 +50,34 @@ struct Frame<'a> {
     prefix_len: usize,
 }
 
-enum Step<'a> {
+enum FrameStep<'a> {
     Entry(&'a Record),
     Enter(&'a [u8], u32),
     Leave,
 }
 
+/// A step without its path, which [`Entries`] holds.
+enum Move<'a> {
+    Entry(&'a Listing, &'a Record),
+    Enter(&'a [u8], &'a Listing),
+    Leave,
+}
+
 impl<'a> Frame<'a> {
-    fn step(&mut self) -> Step<'a> {
+    fn step(&mut self) -> FrameStep<'a> {
         let record = self.listing.records().get(self.next);
         if let Some((name, index)) = self.pending.pop() {
             if record.is_none_or(|record| contents_come_before(name, self.listing.name(record))) {
-                return Step::Enter(name, index);
+                return FrameStep::Enter(name, index);
             }
             self.pending.push((name, index));
         }
-        let Some(record) = record else { return Step::Leave };
+        let Some(record) = record else { return FrameStep::Leave };
         self.next += 1;
         if let Node::Directory(index) = record.node {
             self.pending.push((self.listing.name(record), index));
         }
-        Step::Entry(record)
+        FrameStep::Entry(record)
     }
 }
 
@@ -71,23 +96,45 @@ impl<'a> Entries<'a> {
     /// The next entry.
     pub fn next_entry(&mut self) -> Option<Entry<'a, '_>> {
         loop {
+            if let Move::Entry(listing, record) = self.advance()? {
+                return Some(Entry { path: &self.path, listing, record });
+            }
+        }
+    }
+
+    /// The next step: every entry as in [`Entries::next_entry`], and when a directory's contents begin and end.
+    pub fn next_step(&mut self) -> Option<Step<'a, '_>> {
+        Some(match self.advance()? {
+            Move::Entry(listing, record) => Step::Entry(Entry { path: &self.path, listing, record }),
+            Move::Enter(name, listing) => {
+                let path = self.path.strip_suffix(b"/").unwrap_or(&self.path);
+                Step::Enter { path, name, listing }
+            }
+            Move::Leave => Step::Leave,
+        })
+    }
+
+    fn advance(&mut self) -> Option<Move<'a>> {
+        loop {
             let frame = self.frames.last_mut()?;
             self.path.truncate(frame.prefix_len);
             let listing = frame.listing;
             match frame.step() {
-                Step::Entry(record) => {
+                FrameStep::Entry(record) => {
                     self.path.extend_from_slice(listing.name(record));
-                    return Some(Entry { path: &self.path, listing, record });
+                    return Some(Move::Entry(listing, record));
                 }
-                Step::Enter(name, index) => {
+                FrameStep::Enter(name, index) => {
                     self.path.extend_from_slice(name);
                     self.path.push(b'/');
                     if let Some(listing) = self.manifest.listing(index) {
                         self.frames.push(Frame::new(listing, self.path.len()));
+                        return Some(Move::Enter(name, listing));
                     }
                 }
-                Step::Leave => {
+                FrameStep::Leave => {
                     self.frames.pop();
+                    return Some(Move::Leave);
                 }
             }
         }

@@ -1,18 +1,22 @@
 //! The manifest: a closed, canonical list of a root's entries, in a strict profile of mtree(5) 2.0.
 //! `docs/FORMAT.md` is its specification.
 
+mod build;
 mod difference;
 mod encode;
 mod entries;
 mod export;
 mod parse;
+mod rules;
 #[cfg(test)]
 mod tests;
 
+pub use build::{Builder, NewEntry};
 pub use difference::differences;
-pub use entries::{Entries, Entry};
+pub use entries::{Entries, Entry, Step};
 pub use export::{digest_lines, mtree};
 pub use parse::{ManifestError, ManifestErrorKind};
+pub use rules::{forbidden_bits, leaves_root, link_text, missing};
 
 use crate::base::{Algorithm, Digest};
 
@@ -131,9 +135,14 @@ impl Listing {
         bytes_of(&self.text, target)
     }
 
+    /// Where in [`Listing::records`] the entry `name` stands.
+    #[must_use]
+    pub fn position(&self, name: &[u8]) -> Option<usize> {
+        self.records.binary_search_by(|record| self.name(record).cmp(name)).ok()
+    }
+
     fn find(&self, name: &[u8]) -> Option<&Record> {
-        let at = self.records.binary_search_by(|record| self.name(record).cmp(name)).ok()?;
-        self.records.get(at)
+        self.records.get(self.position(name)?)
     }
 }
 

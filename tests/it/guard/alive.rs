@@ -52,7 +52,7 @@ fn a_guard_that_was_killed_is_gone() {
     kill(process, Signal::KILL);
     refused_everywhere(&guarded, "guard-gone");
     // Its name is free again, but what it knew is lost: the roots are not empty any more.
-    guarded.try_start(&[]).expect_error(5, "roots-not-empty");
+    guarded.try_start(&[]).expect_error(5, "root-not-empty");
 }
 
 #[test]

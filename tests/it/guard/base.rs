@@ -188,7 +188,7 @@ fn a_tree_elsewhere_has_no_base_otherwise() {
     let guarded = Guarded::of(Project::empty(POLICY));
     attach(&guarded, "w");
     let named = pairs(&guarded, "w");
-    guarded.try_start(&[&["--no-restore"], &texts(&named)[..]].concat()).expect_error(5, "roots-not-empty");
+    guarded.try_start(&[&["--no-restore"], &texts(&named)[..]].concat()).expect_error(5, "root-not-empty");
     // It leads elsewhere than it did.
     let guarded = Guarded::of(Project::empty(POLICY));
     let named = pairs(&guarded, "w");

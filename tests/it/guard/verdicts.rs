@@ -249,7 +249,7 @@ fn roots_must_be_empty_before() {
     for place in ["deps/x", ".cacheseal/deps/seal.json", "../home/store/x"] {
         let guarded = Guarded::new();
         guarded.write(place, "left over");
-        guarded.try_start(&[]).expect_error_of(place, 5, "roots-not-empty");
+        guarded.try_start(&[]).expect_error_of(place, 5, "root-not-empty");
         // A guard that did not start holds no name.
         guarded.check().expect_of(place, 15, &["guard-gone"]);
         guarded.start(&["--allow-filled"]);
@@ -262,12 +262,12 @@ fn roots_must_be_empty_before() {
     // An empty seal is not.
     let guarded = Guarded::new();
     fs::create_dir_all(guarded.path(".cacheseal/deps")).unwrap();
-    guarded.try_start(&[]).expect_error(5, "roots-not-empty");
+    guarded.try_start(&[]).expect_error(5, "root-not-empty");
     // Nor is something that is no directory.
     for place in ["deps", "../home/store"] {
         let guarded = Guarded::new();
         std::os::unix::fs::symlink("/nowhere", guarded.path(place)).unwrap();
-        guarded.try_start(&[]).expect_error_of(place, 5, "roots-not-empty");
+        guarded.try_start(&[]).expect_error_of(place, 5, "root-not-empty");
     }
 }
 

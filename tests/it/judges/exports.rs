@@ -20,7 +20,7 @@ fn policy(digest: &str) -> String {
 }
 
 /// Names that every tool must take.
-const NAMES: &[&[u8]] = &[
+pub(super) const NAMES: &[&[u8]] = &[
     b"plain",
     b"a space",
     b" first",
@@ -43,13 +43,13 @@ const NAMES: &[&[u8]] = &[
 ];
 
 /// Names that some tools would take for patterns.
-const GLOBS: &[&[u8]] = &[b"star*", b"mark?", b"brackets[a-z]", b"{a,b}", b"back\\star*", b"back\\*"];
+pub(super) const GLOBS: &[&[u8]] = &[b"star*", b"mark?", b"brackets[a-z]", b"{a,b}", b"back\\star*", b"back\\*"];
 
 /// No UTF-8.
-const BYTES: &[&[u8]] = &[b"\xff\xfe", b"half\xc3"];
+pub(super) const BYTES: &[&[u8]] = &[b"\xff\xfe", b"half\xc3"];
 
 /// A sealed tree that has each of `names` as a file and as a directory with a file in it.
-fn sealed(digest: &str, names: &[&[&[u8]]]) -> Project {
+pub(super) fn sealed(digest: &str, names: &[&[&[u8]]]) -> Project {
     let project = Project::empty(&policy(digest));
     let root = project.path("deps");
     fs::create_dir(&root).unwrap();

@@ -8,6 +8,7 @@ mod guard;
 mod junit;
 mod kills;
 mod openssl;
+mod packs;
 mod points;
 mod realtrees;
 mod reference;
@@ -15,6 +16,7 @@ mod restores;
 #[cfg(target_arch = "x86_64")]
 mod short_reads;
 mod tampering;
+mod unpacks;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

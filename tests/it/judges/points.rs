@@ -1,5 +1,6 @@
 //! System calls of a run, one by one: strace counts them, then stops or fails a single one in a run of its own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Output};
 use std::sync::Mutex;
@@ -92,4 +93,35 @@ pub(super) fn sweep<S, T: Sync>(
 pub(super) fn assert_no_failures(failures: &[String]) {
     let shown = failures.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
     assert!(failures.is_empty(), "{} failures, the first:\n{shown}", failures.len());
+}
+
+/// System calls of a run with several threads: each name with every number up to the most that one thread makes. strace
+/// counts each thread's calls for itself, and acts on all that come to that number; with `once`, on one alone.
+pub(super) fn thread_points(project: &Project, arguments: &[&str], once: bool) -> Vec<Point> {
+    let trace = project.outside("trace");
+    traced(project, &["-o", text(&trace)], arguments).output().unwrap();
+    let trace = fs::read_to_string(trace).unwrap();
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for line in trace.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let Some((call, _)) = rest.trim_start().split_once('(') else { continue };
+        if !call.is_empty() && call.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            *counts.entry((call, thread)).or_default() += 1;
+        }
+    }
+    let mut by_call: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for ((call, _), count) in counts {
+        by_call.entry(call).or_default().push(count);
+    }
+    // The first starts the program, the others end it or a thread; none can fail in any useful way.
+    by_call.retain(|call, _| !["execve", "exit_group", "exit"].contains(call));
+    let mut points = Vec::new();
+    for (call, mut counts) in by_call {
+        counts.sort_unstable_by(|one, other| other.cmp(one));
+        let others = counts.get(1).copied().unwrap_or(0);
+        for nth in if once { others + 1 } else { 1 }..=counts[0] {
+            points.push(Point { call: call.to_owned(), nth, line: format!("{call}, number {nth}") });
+        }
+    }
+    points
 }

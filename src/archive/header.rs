@@ -1,0 +1,236 @@
+//! One tar header: 512 bytes, in the formats v7, ustar (POSIX.1-1988) and GNU. Everything that programs read in
+//! different ways is refused.
+
+use super::error::Fault;
+use crate::base::{Code, Escaped};
+
+/// Bytes of a header and of everything that is counted in an archive.
+pub(super) const BLOCK: usize = 512;
+
+/// What a header says, before anything that precedes it is applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) form: Form,
+    pub(super) type_flag: u8,
+    /// The prefix of ustar already joined to it.
+    pub(super) name: Vec<u8>,
+    pub(super) link: Vec<u8>,
+    /// Permission bits, at most `0o7777`.
+    pub(super) mode: u32,
+    /// Bytes of contents that follow.
+    pub(super) size: u64,
+}
+
+/// The format of a header, by its magic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    V7,
+    Ustar,
+    Gnu,
+}
+
+/// Where the fields lie, in the order of the header.
+mod field {
+    use std::ops::Range;
+
+    pub(super) const NAME: Range<usize> = 0..100;
+    pub(super) const MODE: Range<usize> = 100..108;
+    pub(super) const UID: Range<usize> = 108..116;
+    pub(super) const GID: Range<usize> = 116..124;
+    pub(super) const SIZE: Range<usize> = 124..136;
+    pub(super) const MTIME: Range<usize> = 136..148;
+    pub(super) const CHECKSUM: Range<usize> = 148..156;
+    pub(super) const TYPE_FLAG: usize = 156;
+    pub(super) const LINK: Range<usize> = 157..257;
+    pub(super) const MAGIC: Range<usize> = 257..265;
+    pub(super) const AFTER_LINK: Range<usize> = 257..512;
+    pub(super) const DEVICES: [Range<usize>; 2] = [329..337, 337..345];
+    pub(super) const PREFIX: Range<usize> = 345..500;
+    pub(super) const AFTER_PREFIX: Range<usize> = 500..512;
+    pub(super) const AFTER_DEVICES: Range<usize> = 345..512;
+}
+
+/// The size that octal digits cannot tell, bytes: 8 GiB.
+pub(super) const OCTAL_SIZE_END: u64 = 1 << 33;
+/// Larger sizes overflow in programs that count with a sign.
+const SIZE_END: u64 = 1 << 62;
+
+impl Header {
+    /// Reads a header; `None` for a block of zeros.
+    pub(super) fn parse(block: &[u8; BLOCK]) -> Result<Option<Self>, Fault> {
+        if block.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
+        check_sum(block)?;
+        let form = form(block)?;
+        let mode = number(part(block, field::MODE), "a mode")?.ok_or_else(|| malformed("a mode", "no digits"))?;
+        let mode = u32::try_from(mode).ok().filter(|mode| *mode <= 0o7777);
+        let mode = mode.ok_or_else(|| malformed("permission bits up to 7777", "more bits"))?;
+        let size = number(part(block, field::SIZE), "a size")?.ok_or_else(|| malformed("a size", "no digits"))?;
+        if size >= SIZE_END {
+            return Err(malformed("a size below 2^62", size.to_string()));
+        }
+        for (range, what) in [(field::UID, "a uid"), (field::GID, "a gid"), (field::MTIME, "a time")] {
+            number(part(block, range), what)?;
+        }
+        let type_flag = part(block, field::TYPE_FLAG..field::TYPE_FLAG + 1).first().copied().unwrap_or(0);
+        let name = text(part(block, field::NAME))?;
+        let link = text(part(block, field::LINK))?.to_vec();
+        let name = joined(form, block, name)?;
+        Ok(Some(Self { form, type_flag, name, link, mode, size }))
+    }
+
+    /// Whether a block may be meant as a header at all: its magic or its checksum is right.
+    pub(super) fn is_likely(block: &[u8; BLOCK]) -> bool {
+        check_sum(block).is_ok() || part(block, field::MAGIC).starts_with(b"ustar")
+    }
+}
+
+fn part(block: &[u8; BLOCK], range: std::ops::Range<usize>) -> &[u8] {
+    block.get(range).unwrap_or_default()
+}
+
+fn malformed(expected: &'static str, found: impl Into<String>) -> Fault {
+    Fault::new(Code::MalformedHeader, expected, found)
+}
+
+/// The sum of all bytes, the checksum field counted as spaces.
+fn check_sum(block: &[u8; BLOCK]) -> Result<(), Fault> {
+    let fault = |found| Fault::new(Code::ChecksumMismatch, "the checksum of the header", found);
+    let sum = |bytes: &[u8]| bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+    let stored = part(block, field::CHECKSUM);
+    let computed = sum(block) - sum(stored) + 8 * u64::from(b' ');
+    let written = number(stored, "a checksum").ok().flatten().ok_or_else(|| fault("none".to_owned()))?;
+    if written == computed { Ok(()) } else { Err(fault(format!("{written}, where {computed} would be right"))) }
+}
+
+/// The format, and what of the header it does not use.
+fn form(block: &[u8; BLOCK]) -> Result<Form, Fault> {
+    let zeros = |range| part(block, range).iter().all(|byte| *byte == 0);
+    match part(block, field::MAGIC) {
+        b"ustar\x0000" => {
+            devices(block)?;
+            if zeros(field::AFTER_PREFIX) {
+                Ok(Form::Ustar)
+            } else {
+                Err(malformed("zeros at the end of the header", "other bytes"))
+            }
+        }
+        b"ustar  \0" => {
+            devices(block)?;
+            // Here old GNU archives keep times and the maps of sparse files, others the prefix of the name.
+            if zeros(field::AFTER_DEVICES) {
+                Ok(Form::Gnu)
+            } else {
+                Err(Fault::new(Code::AmbiguousHeader, "zeros at the end of a GNU header", "other bytes"))
+            }
+        }
+        _ if zeros(field::AFTER_LINK) => Ok(Form::V7),
+        magic => Err(malformed("the magic of ustar, GNU or v7", format!("`{}`", Escaped(magic)))),
+    }
+}
+
+fn devices(block: &[u8; BLOCK]) -> Result<(), Fault> {
+    field::DEVICES.into_iter().try_for_each(|range| number(part(block, range), "a device number").map(|_| ()))
+}
+
+/// A field of text: up to the first NUL, after which only NULs may follow.
+fn text(field: &[u8]) -> Result<&[u8], Fault> {
+    let len = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
+    let (text, rest) = field.split_at(len);
+    if rest.iter().all(|byte| *byte == 0) {
+        Ok(text)
+    } else {
+        Err(Fault::new(Code::AmbiguousHeader, "nothing after the end of a name", "more bytes after its NUL"))
+    }
+}
+
+/// The name with the prefix that ustar has for it.
+fn joined(form: Form, block: &[u8; BLOCK], name: &[u8]) -> Result<Vec<u8>, Fault> {
+    let prefix = if form == Form::Ustar { text(part(block, field::PREFIX))? } else { b"" };
+    Ok(if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() })
+}
+
+/// A numeric field: octal digits between spaces and NULs, or a positive base-256 number. `None` without digits.
+fn number(field: &[u8], what: &'static str) -> Result<Option<u64>, Fault> {
+    match field.split_first() {
+        Some((first, rest)) if first & 0x80 != 0 => base_256(*first, rest, what).map(Some),
+        _ => octal(field, what),
+    }
+}
+
+/// The GNU extension for numbers that octal digits cannot tell: big-endian behind a byte `0x80`.
+fn base_256(first: u8, rest: &[u8], what: &'static str) -> Result<u64, Fault> {
+    if first != 0x80 {
+        return Err(malformed(what, "a negative number, or one that is too large"));
+    }
+    let (high, low) = rest.split_at(rest.len().saturating_sub(8));
+    if high.iter().any(|byte| *byte != 0) {
+        return Err(malformed(what, "a number that is too large"));
+    }
+    let value = low.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+    // A number that fits in octal has one form only. The field loses one digit to the byte in front of it.
+    let digits = u32::try_from(rest.len()).unwrap_or(0);
+    if 8_u64.checked_pow(digits).is_some_and(|end| value < end) {
+        return Err(Fault::new(Code::AmbiguousHeader, "octal digits for a number that fits", "base 256"));
+    }
+    Ok(value)
+}
+
+fn octal(field: &[u8], what: &'static str) -> Result<Option<u64>, Fault> {
+    let is_padding = |byte: &u8| matches!(*byte, b' ' | 0);
+    let start = field.iter().position(|byte| *byte != b' ').unwrap_or(field.len());
+    let rest = field.get(start..).unwrap_or_default();
+    let len = rest.iter().position(is_padding).unwrap_or(rest.len());
+    let (digits, padding) = rest.split_at(len);
+    if !padding.iter().all(is_padding) || !digits.iter().all(|digit| (b'0'..=b'7').contains(digit)) {
+        return Err(malformed(what, format!("`{}`", Escaped(field))));
+    }
+    // At most twelve digits, so it fits.
+    let value = digits.iter().fold(0_u64, |value, digit| value << 3 | u64::from(digit - b'0'));
+    Ok((!digits.is_empty()).then_some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(field: &[u8]) -> Result<Option<u64>, Code> {
+        number(field, "").map_err(|fault| fault.code)
+    }
+
+    #[test]
+    fn numbers_have_one_reading() {
+        for (field, value) in [
+            (&b"0000644\0"[..], Some(0o644)),
+            (b"000644 \0", Some(0o644)),
+            (b"   644 \0", Some(0o644)),
+            (b"77777777777\0", Some(OCTAL_SIZE_END - 1)),
+            (b"777777777777", Some((1 << 36) - 1)),
+            (b"\0\0\0\0\0\0\0\0", None),
+            (b"        ", None),
+            (b"\x80\0\0\0\0\0\0\x02\0\0\0\0", Some(OCTAL_SIZE_END)),
+        ] {
+            assert_eq!(code(field), Ok(value), "{}", Escaped(field));
+        }
+    }
+
+    #[test]
+    fn other_numbers_are_refused() {
+        for field in [
+            &b"0000648\0"[..],
+            b"-000644\0",
+            b"+000644\0",
+            b"0x00644\0",
+            b"64 4    ",
+            b"644\x00644\0",
+            b"\x00000644",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xfe",
+            b"\xc0\0\0\0\0\0\0\x02\0\0\0\0",
+            b"\x80\0\0\x01\0\0\0\0\0\0\0\0",
+        ] {
+            assert_eq!(code(field), Err(Code::MalformedHeader), "{}", Escaped(field));
+        }
+        assert_eq!(code(b"\x80\0\0\0\0\0\0\0\0\0\0\x04"), Err(Code::AmbiguousHeader));
+    }
+}

@@ -1,0 +1,28 @@
+//! Cache archives: tar streams, plain or in gzip or Zstandard, read in one pass and without writing anything; and
+//! written, in one form that all programs read alike.
+//!
+//! Tar is many formats, and programs differ in how they read them. Whoever verifies an archive in one way and unpacks
+//! it in another has verified nothing, so everything that is not read alike by GNU tar, bsdtar, Python and Go is
+//! refused. Sources: POSIX.1-1988 (ustar), POSIX.1-2001 (pax), the manual of GNU tar, RFC 1952 (gzip), RFC 8878
+//! (Zstandard).
+
+mod codec;
+mod encode;
+mod entries;
+mod error;
+mod extension;
+mod header;
+mod layout;
+mod reader;
+mod stream;
+mod unverified;
+mod write;
+
+pub use encode::{Compression, Encoder};
+pub use entries::{Contents, Entries, Kind, Obstacle, canonical};
+pub use error::ArchiveError;
+pub use layout::{Layout, Place, packed};
+pub use reader::{Member, MemberKind, Reader};
+pub use stream::{CodecOptions, Stream, unwrapped};
+pub use unverified::{UnverifiedArchive, UnverifiedKind, UnverifiedMember};
+pub use write::Writer;

@@ -1,0 +1,207 @@
+//! The bytes of an archive, unwrapped by a thread of their own while others look at them.
+
+use std::io::Read;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+
+use super::codec::{Outlet, decode};
+use super::error::{ArchiveError, Fault};
+use crate::base::{Buffer, Code, Limits};
+
+/// Bytes that travel from thread to thread at once.
+const CHUNK_BYTES: usize = 512 << 10;
+/// Chunks under way: enough for each side to be a little ahead of the other.
+const CHUNKS: usize = 4;
+
+/// How to unwrap an archive.
+#[derive(Debug, Clone, Copy)]
+pub struct CodecOptions<'a> {
+    /// The base-2 logarithm of the largest Zstandard window, bytes; 27 is what every decoder must allow.
+    pub window_log_max: u32,
+    /// Caps on what it expands to.
+    pub limits: &'a Limits,
+}
+
+/// An archive's bytes, one chunk after the other.
+#[derive(Debug)]
+pub struct Stream<'a> {
+    chunks: Receiver<Message>,
+    used: Sender<Buffer>,
+    chunk: Option<Chunk>,
+    /// What is left of the chunk begins here.
+    start: usize,
+    ended: bool,
+    /// Bytes taken so far.
+    offset: u64,
+    /// Bytes received so far.
+    expanded: u64,
+    /// Bytes that it may expand to whatever its ratio.
+    free_bytes: u64,
+    limits: &'a Limits,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    buffer: Buffer,
+    len: usize,
+    /// Bytes of the source that were read for it and all before it.
+    compressed: u64,
+}
+
+#[derive(Debug)]
+enum Message {
+    Chunk(Chunk),
+    End(Result<(), ArchiveError>),
+}
+
+/// Unwraps `source` in a thread of its own and has `read` take its bytes.
+pub fn unwrapped<T>(
+    source: impl Read + Send,
+    options: &CodecOptions<'_>,
+    read: impl FnOnce(&mut Stream<'_>) -> T,
+) -> T {
+    let (chunks_in, chunks) = sync_channel(CHUNKS - 2);
+    let (used, spaces) = channel();
+    let mut stream = Stream::new(chunks, used, options.limits);
+    std::thread::scope(|scope| {
+        let window_log_max = options.window_log_max;
+        scope.spawn(move || {
+            let mut outlet =
+                Pipe { chunks: chunks_in, spaces, space: Buffer::new(CHUNK_BYTES), made: 1, len: 0, compressed: 0 };
+            let result = decode(source, window_log_max, &mut outlet);
+            outlet.flush();
+            // Nobody waits for it if the reading ended early.
+            let _ = outlet.chunks.send(Message::End(result));
+        });
+        let result = read(&mut stream);
+        // The thread ends when nobody takes its chunks.
+        drop(stream);
+        result
+    })
+}
+
+/// The end of the decoder: fills chunks whole before it sends them.
+struct Pipe {
+    chunks: SyncSender<Message>,
+    spaces: Receiver<Buffer>,
+    space: Buffer,
+    /// Buffers made so far; beyond [`CHUNKS`] they are waited for.
+    made: usize,
+    len: usize,
+    compressed: u64,
+}
+
+impl Pipe {
+    /// Sends what is there. `false` if nobody wants it.
+    fn flush(&mut self) -> bool {
+        if self.len == 0 {
+            return true;
+        }
+        let next = if self.made < CHUNKS {
+            self.made += 1;
+            Buffer::new(CHUNK_BYTES)
+        } else {
+            match self.spaces.recv() {
+                Ok(buffer) => buffer,
+                Err(_) => return false,
+            }
+        };
+        let buffer = std::mem::replace(&mut self.space, next);
+        let chunk = Chunk { buffer, len: std::mem::take(&mut self.len), compressed: self.compressed };
+        self.chunks.send(Message::Chunk(chunk)).is_ok()
+    }
+}
+
+impl Outlet for Pipe {
+    fn space(&mut self) -> &mut [u8] {
+        self.space.slice_mut().get_mut(self.len..).unwrap_or_default()
+    }
+
+    fn filled(&mut self, len: usize, compressed: u64) -> bool {
+        self.len += len;
+        self.compressed = compressed;
+        self.len < CHUNK_BYTES || self.flush()
+    }
+}
+
+impl<'a> Stream<'a> {
+    /// An uncompressed archive that is in memory already.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8], limits: &'a Limits) -> Self {
+        let (chunks_in, chunks) = sync_channel(2);
+        let len = bytes.len();
+        let mut buffer = Buffer::new(len);
+        buffer.slice_mut().copy_from_slice(bytes);
+        // The channel has room for both.
+        let _ = chunks_in.send(Message::Chunk(Chunk { buffer, len, compressed: len as u64 }));
+        let _ = chunks_in.send(Message::End(Ok(())));
+        Self::new(chunks, channel().0, limits)
+    }
+
+    fn new(chunks: Receiver<Message>, used: Sender<Buffer>, limits: &'a Limits) -> Self {
+        let free_bytes = limits.expansion_free_bytes;
+        Self { chunks, used, chunk: None, start: 0, ended: false, offset: 0, expanded: 0, free_bytes, limits }
+    }
+
+    /// The next bytes; none at the end.
+    pub(super) fn fill(&mut self) -> Result<&[u8], ArchiveError> {
+        let exhausted = self.chunk.as_ref().is_none_or(|chunk| self.start >= chunk.len);
+        if exhausted && !self.ended {
+            self.receive()?;
+        }
+        Ok(self.chunk.as_ref().and_then(|chunk| chunk.buffer.slice().get(self.start..chunk.len)).unwrap_or_default())
+    }
+
+    fn receive(&mut self) -> Result<(), ArchiveError> {
+        if let Some(chunk) = self.chunk.take() {
+            // A decoder that has ended needs no space.
+            let _ = self.used.send(chunk.buffer);
+        }
+        match self.chunks.recv() {
+            Ok(Message::Chunk(chunk)) => {
+                self.expanded += chunk.len as u64;
+                self.check_expansion(chunk.compressed)?;
+                (self.start, self.chunk) = (0, Some(chunk));
+                Ok(())
+            }
+            Ok(Message::End(result)) => {
+                self.ended = true;
+                result
+            }
+            // Its thread panicked, which the scope passes on.
+            Err(_) => {
+                self.ended = true;
+                Err(ArchiveError::Io(std::io::Error::other("the decoder stopped")))
+            }
+        }
+    }
+
+    fn check_expansion(&self, compressed: u64) -> Result<(), ArchiveError> {
+        let limits = self.limits;
+        let by_ratio = compressed.saturating_mul(limits.expansion_ratio_max).min(limits.archive_bytes_max);
+        if self.expanded <= self.free_bytes.max(by_ratio) {
+            return Ok(());
+        }
+        let found = format!("{} bytes or more from {compressed}", self.expanded);
+        Err(Fault::new(Code::ExpansionLimit, "no more than an honest archive expands to", found).at(self.offset))
+    }
+
+    /// Takes `len` of the bytes that [`Stream::fill`] gave.
+    pub(super) fn consume(&mut self, len: usize) {
+        self.start += len;
+        self.offset += len as u64;
+    }
+
+    /// Bytes taken so far.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Lets it expand to `bytes` whatever its ratio.
+    pub(super) fn set_bound(&mut self, bytes: u64) {
+        self.free_bytes = self.free_bytes.max(bytes);
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        self.limits
+    }
+}

@@ -1,0 +1,356 @@
+//! The members of an archive held against the manifests of a trusted seal, in whatever order they come.
+
+use crate::archive::{Member, MemberKind};
+use crate::base::{Code, Digest, Refusal, Refusals, place};
+use crate::seal::manifest::{Listing, Manifest, Node, Record, forbidden_bits, leaves_root, link_text, missing};
+use crate::tree::all_missing;
+
+/// All roots of a seal, and what of them has been met.
+#[derive(Debug)]
+pub(super) struct Held {
+    roots: Vec<HeldRoot>,
+    /// Whether symlinks that leave their root are refused.
+    links_inside: bool,
+    /// Symlinks whose text leads out of their root.
+    pub(super) links_leaving: u64,
+}
+
+/// What was sealed for a root.
+#[derive(Debug)]
+pub(super) enum SealedTree {
+    /// Nothing: the root was absent.
+    Absent,
+    /// Its manifest was refused: nothing is compared with it.
+    Unknown,
+    /// Its manifest.
+    Known(Manifest),
+}
+
+/// A member as the archive has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Met<'a> {
+    pub(super) kind: MetKind<'a>,
+    /// Permission bits.
+    pub(super) mode: u32,
+}
+
+/// The type of a member.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum MetKind<'a> {
+    File { size: u64 },
+    Directory,
+    Link(&'a [u8]),
+    Special(&'static str),
+}
+
+impl<'a> MetKind<'a> {
+    /// The type of a member; a hard link is a file.
+    pub(super) fn of(member: &'a Member) -> Self {
+        match &member.kind {
+            MemberKind::File { size } => Self::File { size: *size },
+            MemberKind::HardLink(_) => Self::File { size: 0 },
+            MemberKind::Directory => Self::Directory,
+            MemberKind::Link(text) => Self::Link(text),
+            MemberKind::Special(noun) => Self::Special(noun),
+        }
+    }
+
+    /// Whether it is of the sealed type.
+    fn fits(self, node: Node) -> bool {
+        matches!(
+            (node, self),
+            (Node::File { .. }, Self::File { .. })
+                | (Node::Directory(_), Self::Directory)
+                | (Node::Link(_), Self::Link(_))
+        )
+    }
+
+    /// The code for another type than the sealed one.
+    fn mismatch(self) -> Code {
+        if let Self::Special(_) = self { Code::SpecialFile } else { Code::TypeMismatch }
+    }
+
+    /// The word for people, with its article.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Self::File { .. } => "a regular file",
+            Self::Directory => "a directory",
+            Self::Link(_) => "a symlink",
+            Self::Special(noun) => noun,
+        }
+    }
+}
+
+impl Held {
+    /// Roots in the policy's order, each with its spelling.
+    pub(super) fn new(roots: Vec<(String, SealedTree)>, links_inside: bool) -> Self {
+        let roots = roots.into_iter().map(|(spelling, sealed)| HeldRoot::new(spelling, sealed)).collect();
+        Self { roots, links_inside, links_leaving: 0 }
+    }
+
+    /// Holds a member against what was sealed. For a file that may still be the sealed one, the digest that its
+    /// contents must have.
+    pub(super) fn meet(&mut self, root: usize, path: &[u8], met: &Met<'_>, refusals: &mut Refusals) -> Option<Digest> {
+        let links_inside = self.links_inside;
+        let root = self.roots.get_mut(root)?;
+        root.is_met = true;
+        let at = || place(&root.spelling, path);
+        let found = match &root.sealed {
+            SealedTree::Unknown => return None,
+            SealedTree::Absent => {
+                if !std::mem::replace(&mut root.is_refused, true) {
+                    let expected = "nothing: the root was absent when it was sealed";
+                    refusals.push(Refusal::new(Code::ExtraEntry, root.spelling.as_str(), expected, "a directory"));
+                }
+                return None;
+            }
+            SealedTree::Known(manifest) => locate(manifest, &mut root.marks, &mut root.last, path),
+        };
+        let differs = |code, expected: String, found: &str| Refusal::new(code, at(), expected, found);
+        match found {
+            Located::Root if matches!(met.kind, MetKind::Directory) => forbidden(met, &at, refusals),
+            Located::Root => {
+                refusals.push(differs(met.kind.mismatch(), "a directory".to_owned(), met.kind.noun()));
+                root.is_refused = true;
+            }
+            Located::Nothing => {
+                let (code, expected) = match met.kind {
+                    MetKind::Special(_) => (Code::SpecialFile, "a file, directory or symlink"),
+                    _ => (Code::ExtraEntry, "nothing"),
+                };
+                refusals.push(differs(code, expected.to_owned(), met.kind.noun()));
+            }
+            Located::Below { len, node, is_new } => {
+                if is_new {
+                    let at = place(&root.spelling, path.get(..len).unwrap_or_default());
+                    refusals.push(Refusal::new(Code::TypeMismatch, at, node.describe(), "a directory"));
+                }
+            }
+            Located::Entry { node, link, mark } => {
+                if met.kind.fits(node) {
+                    *mark = Mark::Met;
+                    let (leaves, digest) = same_type(node, link, path, met, links_inside, &at, refusals);
+                    self.links_leaving += u64::from(leaves);
+                    return digest;
+                }
+                *mark = Mark::Alone;
+                refusals.push(differs(met.kind.mismatch(), node.describe(), met.kind.noun()));
+            }
+        }
+        None
+    }
+
+    /// Notes that a member was refused for something else: it is not missing as well.
+    pub(super) fn touch(&mut self, root: usize, path: &[u8]) {
+        let Some(root) = self.roots.get_mut(root) else { return };
+        root.is_met = true;
+        if let SealedTree::Known(manifest) = &root.sealed
+            && let Located::Entry { mark, .. } = locate(manifest, &mut root.marks, &mut root.last, path)
+        {
+            *mark = Mark::Alone;
+        }
+    }
+
+    /// Adds a refusal for everything that was sealed and not met.
+    pub(super) fn refuse_missing(&self, refusals: &mut Refusals, refusals_max: usize) {
+        for root in &self.roots {
+            let SealedTree::Known(manifest) = &root.sealed else { continue };
+            if !root.is_met {
+                refusals.append(all_missing(&root.spelling, manifest, refusals_max));
+            } else if !root.is_refused {
+                root.refuse_missing_below(manifest, refusals);
+            }
+        }
+    }
+}
+
+/// Compares a member with an entry of its type: whether it is a link that leaves its root, and the digest that the
+/// contents of a file must have if it is as long as it must be.
+fn same_type(
+    node: Node,
+    sealed_link: &[u8],
+    path: &[u8],
+    met: &Met<'_>,
+    links_inside: bool,
+    at: &dyn Fn() -> Vec<u8>,
+    refusals: &mut Refusals,
+) -> (bool, Option<Digest>) {
+    match (node, met.kind) {
+        (Node::File { size: sealed, executable, digest }, MetKind::File { size }) => {
+            forbidden(met, at, refusals);
+            executability(executable, met, at, refusals);
+            if size == sealed {
+                return (false, Some(digest));
+            }
+            let found = format!("a file of {size} bytes");
+            refusals.push(Refusal::new(Code::DigestMismatch, at(), node.describe(), found));
+        }
+        (Node::Link(_), MetKind::Link(text)) => {
+            if text != sealed_link {
+                refusals.push(Refusal::new(Code::LinkMismatch, at(), link_text(sealed_link), link_text(text)));
+            }
+            let depth = path.split(|byte| *byte == b'/').count() - 1;
+            let leaves = leaves_root(text, depth);
+            if leaves && links_inside {
+                let expected = "a link that stays inside the root";
+                refusals.push(Refusal::new(Code::LinkEscapes, at(), expected, link_text(text)));
+            }
+            return (leaves, None);
+        }
+        _ => forbidden(met, at, refusals),
+    }
+    (false, None)
+}
+
+/// One root, with what was sealed for it.
+#[derive(Debug)]
+struct HeldRoot {
+    spelling: String,
+    sealed: SealedTree,
+    /// A mark for each record of each listing.
+    marks: Vec<Box<[Mark]>>,
+    /// Whether anything of it was met, the root itself included.
+    is_met: bool,
+    /// Whether it was refused as a whole.
+    is_refused: bool,
+    /// The directory of the last member: its path and its listing.
+    last: Option<(Box<[u8]>, u32)>,
+}
+
+/// Whether a record has been met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Unmet,
+    Met,
+    /// Refused for what it is: nothing is said of what was sealed below it.
+    Alone,
+}
+
+impl HeldRoot {
+    fn new(spelling: String, sealed: SealedTree) -> Self {
+        let unmet = |listing: &Listing| vec![Mark::Unmet; listing.records().len()].into_boxed_slice();
+        let marks = match &sealed {
+            SealedTree::Known(manifest) => (0..).map_while(|index| manifest.listing(index)).map(unmet).collect(),
+            SealedTree::Absent | SealedTree::Unknown => Vec::new(),
+        };
+        Self { spelling, sealed, marks, is_met: false, is_refused: false, last: None }
+    }
+
+    fn refuse_missing_below(&self, manifest: &Manifest, refusals: &mut Refusals) {
+        let mut waiting = vec![(self.spelling.as_bytes().to_vec(), 0, false)];
+        while let Some((path, index, is_missing)) = waiting.pop() {
+            let Some(listing) = manifest.listing(index) else { continue };
+            let marks = self.marks.get(index as usize).map(|marks| &**marks).unwrap_or_default();
+            for (record, mark) in listing.records().iter().zip(marks) {
+                let is_missing = is_missing || *mark == Mark::Unmet;
+                if *mark == Mark::Alone {
+                    continue;
+                }
+                let is_directory = matches!(record.node, Node::Directory(_));
+                if !is_missing && !is_directory {
+                    continue;
+                }
+                let at = [&path, &b"/"[..], listing.name(record)].concat();
+                if let Node::Directory(below) = record.node {
+                    waiting.push((at.clone(), below, is_missing));
+                }
+                if is_missing {
+                    refusals.push(missing(at, record.node));
+                }
+            }
+        }
+    }
+}
+
+/// Where a path stands in a manifest.
+enum Located<'m> {
+    /// It is the root.
+    Root,
+    /// Nothing was sealed there.
+    Nothing,
+    /// Below something that was sealed as no directory; `len` bytes of the path lead to it.
+    Below { len: usize, node: Node, is_new: bool },
+    /// An entry, with the text of a link.
+    Entry { node: Node, link: &'m [u8], mark: &'m mut Mark },
+}
+
+/// Finds a path, and marks the directories on the way as met: whoever unpacks the archive creates them.
+fn locate<'m>(
+    manifest: &'m Manifest,
+    marks: &'m mut [Box<[Mark]>],
+    last: &mut Option<(Box<[u8]>, u32)>,
+    path: &[u8],
+) -> Located<'m> {
+    if path.is_empty() {
+        return Located::Root;
+    }
+    let split = path.iter().rposition(|byte| *byte == b'/');
+    let (directory, name) = match split {
+        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
+        None => (&b""[..], path),
+    };
+    let index = match last {
+        Some((path, index)) if **path == *directory => *index,
+        _ => match descend(manifest, marks, directory) {
+            Ok(index) => index,
+            Err(located) => return located,
+        },
+    };
+    *last = Some((directory.into(), index));
+    entry(manifest, marks, index, name).unwrap_or(Located::Nothing)
+}
+
+fn entry<'m>(manifest: &'m Manifest, marks: &'m mut [Box<[Mark]>], index: u32, name: &[u8]) -> Option<Located<'m>> {
+    let listing = manifest.listing(index)?;
+    let position = listing.position(name)?;
+    let node = listing.records().get(position)?.node;
+    let link = if let Node::Link(target) = node { listing.link(target) } else { b"" };
+    Some(Located::Entry { node, link, mark: marks.get_mut(index as usize)?.get_mut(position)? })
+}
+
+/// The listing of a directory, those on the way marked as met.
+fn descend<'m>(manifest: &Manifest, marks: &mut [Box<[Mark]>], directory: &[u8]) -> Result<u32, Located<'m>> {
+    let mut index = 0;
+    let mut len = 0;
+    for name in directory.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+        len += name.len() + usize::from(len > 0);
+        let listing = manifest.listing(index).ok_or(Located::Nothing)?;
+        let position = listing.position(name).ok_or(Located::Nothing)?;
+        let node = listing.records().get(position).map(|record: &Record| record.node).ok_or(Located::Nothing)?;
+        let mark = marks.get_mut(index as usize).and_then(|marks| marks.get_mut(position)).ok_or(Located::Nothing)?;
+        match node {
+            Node::Directory(below) => {
+                if *mark == Mark::Unmet {
+                    *mark = Mark::Met;
+                }
+                index = below;
+            }
+            node => {
+                let is_new = std::mem::replace(mark, Mark::Alone) != Mark::Alone;
+                return Err(Located::Below { len, node, is_new });
+            }
+        }
+    }
+    Ok(index)
+}
+
+fn forbidden(met: &Met<'_>, at: &dyn Fn() -> Vec<u8>, refusals: &mut Refusals) {
+    let is_file = matches!(met.kind, MetKind::File { .. });
+    if let Some(found) = forbidden_bits(met.mode, is_file) {
+        let expected = if is_file {
+            "no setuid, setgid or sticky bit, and not writable by others"
+        } else {
+            "not writable by others"
+        };
+        refusals.push(Refusal::new(Code::ForbiddenMode, at(), expected, found));
+    }
+}
+
+fn executability(sealed: bool, met: &Met<'_>, at: &dyn Fn() -> Vec<u8>, refusals: &mut Refusals) {
+    if (met.mode & 0o100 != 0) != sealed {
+        let (expected, found) =
+            if sealed { ("executable", "not executable") } else { ("not executable", "executable") };
+        let text = |what: &str| format!("{what} by its owner");
+        refusals.push(Refusal::new(Code::ModeMismatch, at(), text(expected), text(found)));
+    }
+}

@@ -1,0 +1,332 @@
+//! The run over an archive: what is known of the seal, and what each member is.
+
+use std::io::Read;
+
+use super::held::{Held, MetKind};
+use super::request::{ArchiveRequest, ArchiveVerification, Sink};
+use super::seal::{ArchivedSeal, Opened, OpenedSeal};
+
+use crate::archive::{ArchiveError, CodecOptions, Entries, Kind, Layout, Member, Obstacle, Place, Reader, unwrapped};
+use crate::base::{Code, Digest, EntryPath, Exit, Refusal, Refusals, place, plural};
+use crate::cache::opening::read_lockfiles;
+use crate::cache::verifying::{Facts, Verification};
+use crate::policy::{LinkRule, LockfileRule};
+use crate::seal::manifest::Totals;
+use crate::verify::{Checkout, Lockfiles, Rule};
+
+/// Reads `source` once and holds it against the policy.
+#[must_use]
+pub fn verify_archive(request: &ArchiveRequest<'_>, source: impl Read + Send) -> ArchiveVerification {
+    read(request, look_at_checkout(request), source, None)
+}
+
+/// The same, and gives what was accepted to `sink`: only while nothing was refused, and only if the seal comes before
+/// what it is for. Opens no file, unless the seal is one beside the archive.
+pub(in crate::cache) fn extract_archive(
+    request: &ArchiveRequest<'_>,
+    looked: LookedAt,
+    source: impl Read + Send,
+    sink: &mut dyn Sink,
+) -> ArchiveVerification {
+    read(request, looked, source, Some(sink))
+}
+
+/// What the checkout says at one moment.
+#[derive(Debug)]
+pub(in crate::cache) struct LookedAt {
+    checkout: Checkout,
+    /// What is wrong with it.
+    refusals: Refusals,
+}
+
+/// Reads the lockfiles of the checkout, where the gate compares them.
+pub(in crate::cache) fn look_at_checkout(request: &ArchiveRequest<'_>) -> LookedAt {
+    let limits = request.limits;
+    let (lockfiles, refusals) = match request.edge.gate.lockfile {
+        LockfileRule::Any => (Lockfiles::Unpinned, Refusals::new(limits.refusals_max)),
+        LockfileRule::Exact => read_lockfiles(request.workspace, request.edge, limits),
+    };
+    LookedAt { checkout: Checkout { now: request.now, platform: request.platform.clone(), lockfiles }, refusals }
+}
+
+fn read(
+    request: &ArchiveRequest<'_>,
+    looked: LookedAt,
+    source: impl Read + Send,
+    sink: Option<&mut dyn Sink>,
+) -> ArchiveVerification {
+    let mut run = Run::new(request, looked, sink);
+    let options = CodecOptions { window_log_max: request.window_log_max, limits: request.limits };
+    let read_whole = match run.open_beside() {
+        Ok(()) => unwrapped(source, &options, |stream| run.read(&mut Reader::new(stream))),
+        Err(_) => false,
+    };
+    run.finish(read_whole)
+}
+
+/// Members beyond those that were sealed before the reading ends: each costs memory.
+const EXTRA_MEMBERS_MAX: u64 = 10_000;
+/// What a member takes beside its contents: header, filling, and an extension for a long name and some attributes.
+const MEMBER_BYTES: u64 = 8 << 10;
+
+/// The reading ends: what there is to say has been said.
+pub(super) struct Stop;
+
+pub(super) struct Run<'a, 's> {
+    pub(super) request: &'a ArchiveRequest<'a>,
+    pub(super) sink: Option<&'s mut dyn Sink>,
+    pub(super) layout: Layout,
+    pub(super) entries: Entries<'a>,
+    pub(super) seal: ArchivedSeal<'a>,
+    pub(super) phase: Phase,
+    /// Directories that are neither in a root nor the seal's.
+    pub(super) passages: Vec<(EntryPath, u32)>,
+    pub(super) refusals: Refusals,
+    pub(super) rules: Vec<Rule>,
+    /// Bytes of contents so far, those of the seal left out.
+    pub(super) contents: u64,
+    /// Members so far.
+    members: u64,
+}
+
+/// How far the seal is known.
+pub(super) enum Phase {
+    /// Not yet: what was met waits for it.
+    Waiting(Vec<Observed>),
+    /// It is trusted.
+    Open(Box<Open>),
+    /// It was refused: nothing is compared with it.
+    Refused,
+}
+
+pub(super) struct Open {
+    pub(super) held: Held,
+    facts: Facts,
+    pub(super) totals: Totals,
+    /// What the archive may expand to, whatever its ratio.
+    bytes_max: u64,
+}
+
+/// A member of a root that was met before the seal.
+pub(super) struct Observed {
+    pub(super) root: usize,
+    pub(super) path: EntryPath,
+    pub(super) mode: u32,
+    pub(super) kind: ObservedKind,
+}
+
+pub(super) enum ObservedKind {
+    File {
+        size: u64,
+        digest: Digest,
+    },
+    Directory,
+    Link(Vec<u8>),
+    Special(&'static str),
+    /// Refused for what it is.
+    Refused,
+}
+
+impl<'a, 's> Run<'a, 's> {
+    pub(super) fn new(request: &'a ArchiveRequest<'a>, looked: LookedAt, sink: Option<&'s mut dyn Sink>) -> Self {
+        let limits = request.limits;
+        let LookedAt { checkout, refusals } = looked;
+        Self {
+            request,
+            sink,
+            layout: Layout::new(&request.edge.cache.name, request.roots.iter().map(|root| &root.root), request.mapped),
+            entries: Entries::new(limits),
+            seal: ArchivedSeal::new(request.edge, checkout, limits),
+            phase: Phase::Waiting(Vec::new()),
+            passages: Vec::new(),
+            refusals,
+            rules: Vec::new(),
+            contents: 0,
+            members: 0,
+        }
+    }
+
+    pub(super) fn refuse(&mut self, code: Code, place: &[u8], expected: &str, found: impl Into<String>) {
+        self.refusals.push(Refusal::new(code, place, expected, found));
+    }
+
+    pub(super) fn refuse_obstacle(&mut self, at: &[u8], obstacle: Obstacle) {
+        self.refusals.push(Refusal::new(obstacle.code, at, obstacle.expected, obstacle.found));
+    }
+
+    /// Opens the seal that lies beside the archive.
+    pub(super) fn open_beside(&mut self) -> Result<(), Stop> {
+        let Some(directory) = self.request.seal else { return Ok(()) };
+        let opened = self.seal.read_directory(directory, &mut self.refusals);
+        self.opened(opened)
+    }
+
+    /// Goes on with what is known of the seal now.
+    pub(super) fn opened(&mut self, opened: Opened) -> Result<(), Stop> {
+        match opened {
+            Opened::NotYet => Ok(()),
+            Opened::Refused(rules) => {
+                self.rules = rules;
+                self.phase = Phase::Refused;
+                // Nothing will be written.
+                if self.sink.is_some() { Err(Stop) } else { Ok(()) }
+            }
+            Opened::Trusted(trusted) => {
+                let OpenedSeal { facts, rules, trees, files } = *trusted;
+                self.rules = rules;
+                let links_inside = self.request.edge.gate.links == LinkRule::Inside;
+                let totals = facts.totals();
+                let bytes_max = totals.entries.saturating_mul(MEMBER_BYTES).saturating_add(totals.bytes);
+                let open = Open { bytes_max, held: Held::new(trees, links_inside), facts, totals };
+                let waiting = std::mem::replace(&mut self.phase, Phase::Open(Box::new(open)));
+                if let Phase::Waiting(observed) = waiting {
+                    for member in &observed {
+                        self.hold_observed(member);
+                    }
+                }
+                files.iter().try_for_each(|(name, bytes)| self.sink(|sink| sink.seal_file(name, bytes)))
+            }
+        }
+    }
+
+    /// Reads all members. Whether the end of the archive was reached.
+    pub(super) fn read(&mut self, reader: &mut Reader<'_, '_>) -> bool {
+        loop {
+            match reader.next_member() {
+                Ok(None) => return true,
+                Ok(Some(member)) => {
+                    if self.member(reader, &member).is_err() {
+                        return false;
+                    }
+                }
+                Err(error) => {
+                    self.stop_at(&error);
+                    return false;
+                }
+            }
+        }
+    }
+
+    pub(super) fn stop_at(&mut self, error: &ArchiveError) -> Stop {
+        self.refusals.push(error.refusal(self.request.name.as_bytes()));
+        Stop
+    }
+
+    fn member(&mut self, reader: &mut Reader<'_, '_>, member: &Member) -> Result<(), Stop> {
+        self.members += 1;
+        let members_max = match &self.phase {
+            Phase::Open(open) => {
+                reader.set_bound(open.bytes_max);
+                open.totals.entries.saturating_add(EXTRA_MEMBERS_MAX)
+            }
+            Phase::Waiting(_) | Phase::Refused => self.request.limits.entries_max,
+        };
+        if self.members > members_max {
+            let expected = "the sealed entries, or a number within the limit";
+            self.refuse(Code::TooManyEntries, self.request.name.as_bytes(), expected, "far more");
+            return Err(Stop);
+        }
+        let (path, place) = match self.layout.place(&member.unverified_name) {
+            Ok(placed) => placed,
+            Err(obstacle) => {
+                self.refuse_obstacle(&member.unverified_name, obstacle);
+                return self.skip(reader, member);
+            }
+        };
+        let kind = match MetKind::of(member) {
+            MetKind::Directory => Kind::Directory,
+            kind => Kind::Leaf(kind.noun()),
+        };
+        if let Err(obstacle) = self.entries.admit(&path, kind) {
+            let at = self.spelled(&place, member);
+            let is_limit = obstacle.code.exit() == Exit::Limit;
+            self.refuse_obstacle(&at, obstacle);
+            self.touch(&place);
+            return if is_limit { Err(Stop) } else { self.skip(reader, member) };
+        }
+        match place {
+            Place::Root(root, below) => self.root_member(reader, root, below, &path, member),
+            Place::Seal(below) => self.seal_member(reader, &below, member),
+            Place::Elsewhere => self.stray_member(reader, path, member),
+        }
+    }
+
+    /// A member as refusals name it.
+    fn spelled(&self, at: &Place, member: &Member) -> Vec<u8> {
+        match at {
+            Place::Root(root, below) => place(self.spelling(*root), below.as_bytes()),
+            Place::Seal(_) | Place::Elsewhere => member.unverified_name.clone(),
+        }
+    }
+
+    pub(super) fn spelling(&self, root: usize) -> &'a str {
+        self.request.roots.get(root).map_or("", |root| &root.root.spelling)
+    }
+
+    /// What there is to say when no member is left, or none is read any more.
+    pub(super) fn finish(mut self, read_whole: bool) -> ArchiveVerification {
+        if read_whole {
+            self.judge_passages();
+            if let Phase::Waiting(_) = self.phase {
+                self.close_seal();
+            }
+            if let Phase::Open(open) = &self.phase {
+                open.held.refuse_missing(&mut self.refusals, self.request.limits.refusals_max);
+            }
+        }
+        let (home, checkout) = self.layout.found();
+        let facts = match self.phase {
+            Phase::Open(open) => {
+                self.rules.push(contents_rule(&open, &self.refusals, self.request));
+                Some(Facts { links_leaving: open.held.links_leaving, ..open.facts })
+            }
+            Phase::Waiting(_) | Phase::Refused => None,
+        };
+        let verification = Verification { refusals: self.refusals, facts, rules: self.rules };
+        ArchiveVerification { verification, home, checkout, read_whole }
+    }
+
+    /// Directories outside the roots are fine on the way to them, and stray elsewhere.
+    fn judge_passages(&mut self) {
+        for (path, mode) in std::mem::take(&mut self.passages) {
+            let at = if path.as_bytes().is_empty() { b"." } else { path.as_bytes() };
+            if !self.layout.is_passage(&path) {
+                self.refuse_stray(at, "a directory");
+            } else if let Some(found) = crate::seal::manifest::forbidden_bits(mode, false) {
+                self.refuse(Code::ForbiddenMode, at, "not writable by others", found);
+            }
+        }
+    }
+
+    /// All of the archive was read and the seal is not complete.
+    fn close_seal(&mut self) {
+        let opened = self.seal.close(&mut self.refusals);
+        if !matches!(opened, Opened::NotYet) {
+            // What may stop a reading does not matter after its end.
+            let _: Result<(), Stop> = self.opened(opened);
+            return;
+        }
+        let Phase::Waiting(observed) = &self.phase else { return };
+        let is_nothing =
+            |member: &Observed| member.path.as_bytes().is_empty() && matches!(member.kind, ObservedKind::Directory);
+        let place = self.seal.place().to_owned();
+        if self.seal.is_met() || !observed.iter().all(is_nothing) {
+            self.refuse(Code::NoSeal, place.as_bytes(), "a seal for the files in the roots", "nothing");
+        } else {
+            self.refuse(Code::NothingRestored, place.as_bytes(), "a seal and its roots", "neither: nothing is in it");
+        }
+    }
+}
+
+/// How the contents compared, for those who ask.
+fn contents_rule(open: &Open, refusals: &Refusals, request: &ArchiveRequest<'_>) -> Rule {
+    let is_difference = |code: Code| code.exit() == Exit::Changed && code != Code::LinkEscapes;
+    let differences = refusals.counts().filter(|(code, _)| is_difference(*code)).map(|(_, count)| count).sum();
+    Rule {
+        code: Code::DigestMismatch,
+        expected: format!("the {} of all roots as sealed", plural(open.totals.entries, "entry", "entries")),
+        found: plural(differences, "difference", "differences"),
+        met: differences == 0,
+        origin: request.edge.policy.origin(request.edge.cache.lines.roots),
+    }
+}

@@ -1,0 +1,92 @@
+//! What can be typed after `guard`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::common_arguments::{PolicyArgument, WalkArguments, parse_elsewhere};
+use crate::policy::{MaxAge, MaxAgeError};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum GuardCommand {
+    /// Before the restore: load what decides about trust, and look at everything that a restore has no business with
+    Start(GuardStartArguments),
+    /// Before the restore: wait until a guard that was started beside this step answers
+    Wait(GuardWaitArguments),
+    /// After the restore: look again; exits with 15 if anything outside the roots was written
+    Check(GuardCheckArguments),
+    /// End the guard
+    Stop(PolicyArgument),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GuardStartArguments {
+    /// The caches whose roots and seals may be written, as the policy names them
+    #[arg(value_name = "CACHE", required = true)]
+    pub(super) caches: Vec<String>,
+    /// ROOT will be filled at DIR, for `seal --root` (can be repeated)
+    #[arg(long, value_name = "DIR=ROOT", value_parser = parse_elsewhere)]
+    pub(super) root: Vec<(PathBuf, String)>,
+    /// Nothing is restored while the guard watches: what fills the empty roots may be sealed
+    #[arg(long)]
+    pub(super) no_restore: bool,
+    /// Start although roots or seals are there already; they cannot be sealed before they were verified
+    #[arg(long)]
+    pub(super) allow_filled: bool,
+    /// Do not watch PATH and what is below it: absolute, or `~/…` (can be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub(super) allow: Vec<PathBuf>,
+    /// Watch PATH and what is below it too, whether or not it is there (can be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub(super) watch: Vec<PathBuf>,
+    /// Let stray writes decide nothing, and list them
+    #[arg(long)]
+    pub(super) report_only: bool,
+    #[command(flatten)]
+    pub(super) process: GuardProcess,
+    /// End by itself after this time: a whole number and `h` or `m`, at most a day
+    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = parse_lifetime)]
+    pub(super) max_lifetime: MaxAge,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+    #[command(flatten)]
+    pub(super) walk: WalkArguments,
+}
+
+/// Which process is the guard.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct GuardProcess {
+    /// Serve in this process instead of a detached one
+    #[arg(long)]
+    pub(super) foreground: bool,
+    /// The process that `guard start` makes, and that stays
+    #[arg(long, hide = true)]
+    pub(super) detached: bool,
+}
+
+fn parse_lifetime(text: &str) -> Result<MaxAge, String> {
+    let time: MaxAge = text.parse().map_err(|error: MaxAgeError| error.to_string())?;
+    if time.seconds() > 86_400 { Err("expected at most `24h`".to_owned()) } else { Ok(time) }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GuardWaitArguments {
+    /// Caches that it must guard
+    #[arg(value_name = "CACHE")]
+    pub(super) caches: Vec<String>,
+    /// How long to wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=600))]
+    pub(super) timeout: u16,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GuardCheckArguments {
+    /// List what was written, and exit with 0
+    #[arg(long)]
+    pub(super) report_only: bool,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+}

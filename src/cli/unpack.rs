@@ -1,0 +1,71 @@
+//! `unpack`.
+
+use super::archive_input::{ArchiveInput, chosen};
+use super::arguments::UnpackArguments;
+use super::context::Context;
+use super::failure::Failure;
+use super::interrupt::{Interrupt, interruption};
+use super::outcome::Outcome;
+use super::setup::{Setup, named_revocations};
+use crate::cache::{ArchiveRequest, UnpackError, UnpackRequest, unpack};
+use crate::report::Report;
+
+/// Nothing was written when policy, keys, revocations and lockfiles are read, so they are believed.
+pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outcome, Failure> {
+    let mut setup = Setup::load(&arguments.policy.policy, context)?;
+    for path in &arguments.revocations {
+        setup.policy.recall(named_revocations(path, context)?.0);
+    }
+    let caches = setup.policy.caches().map(|cache| cache.name.as_str());
+    let cache = chosen("cache", arguments.cache.as_deref(), caches)?.to_owned();
+    let gates = setup.policy.gates().map(|gate| gate.name.get_ref().as_str());
+    let gate = chosen("gate", arguments.gate.as_deref(), gates)?.to_owned();
+    let edge = setup.policy.edge(&cache, &gate)?;
+    let input = ArchiveInput::open(&arguments.archive)?;
+    let interrupt = Interrupt::listen()?;
+    let request = UnpackRequest {
+        archive: ArchiveRequest {
+            workspace: &setup.workspace,
+            edge: &edge,
+            roots: setup.roots(&cache),
+            name: &input.name,
+            seal: None,
+            mapped: &[],
+            now: context.now,
+            platform: Context::platform(),
+            window_log_max: arguments.window.window_log_max,
+            limits: &context.limits,
+        },
+        replace: arguments.replace,
+        interrupted: &interrupt.flag,
+    };
+    let unpacked = unpack(&request, interrupt.reader(input.source)?).map_err(|error| failure(&error))?;
+    // From here on nothing changes the verdict.
+    let verification = &unpacked.archive.verification;
+    let outcome = verification.exit();
+    let report = Report {
+        command: "unpack",
+        cache: &cache,
+        gate: &gate,
+        outcome,
+        exit: outcome,
+        refusals: &verification.refusals,
+        facts: verification.facts.as_ref(),
+        rules: arguments.explain.then_some(verification.rules.as_slice()),
+        candidates: None,
+        disposal: Vec::new(),
+        archive: Some(&unpacked.archive),
+        unpacked: Some(&unpacked),
+    };
+    Ok(Outcome { exit: outcome, output: report.text().into_bytes(), json: report.json() })
+}
+
+fn failure(error: &UnpackError) -> Failure {
+    let failure = Failure::new(error.code(), error.to_string());
+    match error {
+        UnpackError::Interrupted => interruption(),
+        UnpackError::NotEmpty { .. } => failure.hint("say `--replace` to put a trusted archive in its place"),
+        UnpackError::Busy { .. } => failure.hint("run again when it has ended"),
+        _ => failure.hint("nothing has changed; mend that and run again"),
+    }
+}
