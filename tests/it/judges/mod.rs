@@ -17,6 +17,7 @@ mod restores;
 #[cfg(target_arch = "x86_64")]
 mod short_reads;
 mod tampering;
+mod tars;
 mod unpacks;
 
 use std::io::Write as _;

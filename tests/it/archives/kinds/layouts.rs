@@ -1,0 +1,63 @@
+//! More than one place for one thing.
+
+use crate::archives::kit::{Kind, members};
+use crate::archives::sample::Draft;
+use crate::archives::tar::{Item, dir, file, symlink};
+
+/// All that lies below is refused for that, and so neither missing nor a seal.
+const ABOVE: &[&str] = &["entry-below-link", "stray-entry"];
+const AMBIGUOUS: &[&str] = &["ambiguous-layout"];
+
+/// The members whose labels begin so, with `prefix` in front of their names.
+fn copies(draft: &Draft, start: &str, prefix: &str) -> Vec<Item> {
+    let below = format!("{start}/");
+    let is_below = |item: &&Item| item.label == start || item.label.starts_with(&below);
+    let renamed = |item: &Item| {
+        let name = item.get(super::super::tar::NAME);
+        let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+        item.clone().with(super::super::tar::NAME, [prefix.as_bytes(), &name[..end]].concat())
+    };
+    draft.tar.items.iter().filter(is_below).map(renamed).collect()
+}
+
+pub(crate) const KINDS: &[Kind] = &[
+    members("second-seal-elsewhere", 12, AMBIGUOUS, |d| {
+        let second = copies(d, ".cacheseal/deps", "other/");
+        d.add(second);
+    }),
+    members("second-envelope-elsewhere", 12, AMBIGUOUS, |d| {
+        let envelope = d.contents(".cacheseal/deps/seal.json");
+        d.add([file("other/.cacheseal/deps/seal.json", envelope)]);
+    }),
+    members("second-home", 12, AMBIGUOUS, |d| d.add([file("home/other/store/blob", "x")])).circle(),
+    members("second-checkout", 12, AMBIGUOUS, |d| d.add([file("home/circleci/other/deps/tool", "x")])).circle(),
+    members("directory-above-as-link", 15, ABOVE, |d| {
+        d.begin([symlink("home/circleci", "../root")]);
+    })
+    .circle(),
+    members("directory-above-as-file", 15, ABOVE, |d| {
+        d.begin([file("home", "x")]);
+    })
+    .circle(),
+    members("root-as-link", 12, &["entry-below-link", "type-mismatch"], |d| {
+        d.replace("deps", [symlink("deps", "../elsewhere")]);
+    }),
+    members("root-as-link-alone", 11, &["type-mismatch"], |d| {
+        d.remove_all("store");
+        d.add([symlink("store", "../elsewhere")]);
+    }),
+    members("root-as-file", 11, &["type-mismatch"], |d| {
+        d.remove_all("store");
+        d.add([file("store", "x")]);
+    }),
+    members("absent-root-as-link", 11, &["extra-entry"], |d| d.add([symlink("never", "store")])),
+    members("absent-root-as-file", 11, &["extra-entry"], |d| d.add([file("never", "x")])),
+    members("roots-of-another-checkout", 12, &["ambiguous-layout", "missing-entry"], elsewhere).seal_first(),
+    members("seal-of-another-checkout", 10, &["ambiguous-layout", "no-seal"], elsewhere).seal_last(),
+];
+
+/// Moves one root away from the seal and the other.
+fn elsewhere(draft: &mut Draft) {
+    draft.replace("deps", [dir("elsewhere/deps/")]);
+    draft.remove_all("deps");
+}

@@ -1,0 +1,75 @@
+//! Memory that an archive can make the program use: 64 MiB beside what it uses for any, and its window.
+
+use std::process::Command;
+
+use super::codec::{Frame, window, zstd_with};
+use super::kinds::TABLES;
+use super::sample::{Form, Layout};
+use super::stage::{Stage, text};
+use crate::harness::Run;
+
+/// What an archive may cost, MiB.
+const SHARE: u64 = 64;
+/// The largest window that is allowed without asking, MiB.
+const WINDOW: u64 = 128;
+
+/// Runs the binary on an archive with an address space of this many MiB.
+fn verify_within(stage: &Stage, mebibytes: u64, archive: &[u8], more: &[&str]) -> Run {
+    let file = stage.file(archive);
+    let plain = stage.project.command();
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -v \"$1\" && shift && exec \"$@\"", "bash"]).arg((mebibytes << 10).to_string());
+    command.arg(plain.get_program()).args(["verify", "--archive", text(&file), "--gate", "any", "--format", "json"]);
+    command.args(more).current_dir(stage.project.root()).env_clear().env("HOME", stage.project.home());
+    Run::of(command.output().unwrap())
+}
+
+/// The least that an honest archive without compression is verified in, MiB.
+fn baseline(stage: &Stage) -> u64 {
+    let tar = stage.sample.draft(Layout::Plain, Form::Gnu, true).tar.bytes();
+    let is_enough = |mebibytes| verify_within(stage, mebibytes, &tar, &[]).code == Some(0);
+    let (mut too_little, mut enough) = (0, 1_024);
+    assert!(is_enough(enough), "an honest archive needs more than a gibibyte");
+    while enough - too_little > 2 {
+        let middle = u64::midpoint(too_little, enough);
+        if is_enough(middle) {
+            enough = middle;
+        } else {
+            too_little = middle;
+        }
+    }
+    enough
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "other systems do not limit the address space")]
+fn no_archive_costs_more_memory_than_it_may() {
+    let stage = Stage::new();
+    let baseline = baseline(&stage);
+    let is_about_memory = |table: &str| matches!(table, "limits" | "zstandard");
+    for kind in TABLES.iter().filter(|(table, _)| is_about_memory(table)).flat_map(|(_, kinds)| *kinds) {
+        for (row, archive) in kind.rows(&stage) {
+            let run = verify_within(&stage, baseline + SHARE, &archive, kind.more);
+            assert!(run.code == Some(kind.exit), "{row} in {baseline} + {SHARE} MiB: {:?} {}", run.code, run.stderr);
+            run.verdict().expect_of(row, kind.exit, kind.codes);
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "other systems do not limit the address space")]
+fn the_largest_window_costs_itself() {
+    let stage = Stage::new();
+    let allowed = baseline(&stage) + SHARE + WINDOW;
+    let tar = stage.sample.draft(Layout::Plain, Form::Gnu, false).tar.bytes();
+    for (row, archive) in [
+        ("written by the library", zstd_with(&tar, 3, true, Some(27))),
+        ("announced alone", Frame::headed(&tar, &[&[0, window(27)]]).bytes()),
+    ] {
+        let run = verify_within(&stage, allowed, &archive, &[]);
+        assert!(run.code == Some(0), "{row} in {allowed} MiB: {:?} {}", run.code, run.stderr);
+    }
+    // Eight gibibytes behind the end, through the whole window.
+    let bomb = Frame::headed(&tar, &[&[0, window(27)]]).zeros(1 << 16).bytes();
+    verify_within(&stage, allowed, &bomb, &[]).verdict().expect(13, &["expansion-limit"]);
+}
