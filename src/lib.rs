@@ -54,4 +54,4 @@ pub mod seal;
 pub mod tree;
 pub mod verify;
 
-pub use cache::{seal, verify};
+pub use cache::{pack, seal, unpack, verify};
