@@ -55,4 +55,4 @@ pub mod seal;
 pub mod tree;
 pub mod verify;
 
-pub use cache::{seal, verify};
+pub use cache::{pack, seal, unpack, verify};

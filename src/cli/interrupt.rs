@@ -1,13 +1,11 @@
 //! Signals that ask a command to end: it takes away what it began, then it ends.
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::io::{self, PipeReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::pipe::PipeFlags;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
@@ -20,7 +18,7 @@ pub(super) struct Interrupt {
     /// Set when one came.
     pub(super) flag: Arc<AtomicBool>,
     /// Has something to read when one came.
-    wake: OwnedFd,
+    wake: PipeReader,
 }
 
 impl Interrupt {
@@ -40,20 +38,20 @@ impl Interrupt {
 
 fn register() -> io::Result<Interrupt> {
     let flag = Arc::new(AtomicBool::new(false));
-    let (wake, waker) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+    let (wake, waker) = io::pipe()?;
     let ignored = ignored();
     // What is ignored stays so: somebody said `nohup`, or started this in the background.
     for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
         flag::register_conditional_default(signal, Arc::clone(&flag))?;
         flag::register(signal, Arc::clone(&flag))?;
-        pipe::register_raw(signal, waker.try_clone()?)?;
+        pipe::register_raw(signal, waker.try_clone()?.into())?;
     }
     Ok(Interrupt { flag, wake })
 }
 
 struct InterruptibleReader {
     file: File,
-    wake: OwnedFd,
+    wake: PipeReader,
 }
 
 impl Read for InterruptibleReader {

@@ -178,6 +178,9 @@ fn advice(code: Code) -> &'static str {
         Code::Unreadable | Code::Unwritable | Code::DisposalFailed => {
             "nothing is trusted until this is mended; run again"
         }
+        Code::SealNotFirst => {
+            "verify it with `verify --archive`, or have `cacheseal pack` make one whose seal comes first"
+        }
         Code::HardlinkOutside => "copy instead of linking, or set `hardlinks = \"any\"` for this gate",
         code if code.exit() == Exit::Changed => {
             "do not use these files: throw the cache away and have a trusted job seal a new one"

@@ -64,7 +64,7 @@ pub fn confine(_: &[&Directory]) -> Confinement {
     Confinement::None
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::fs;
     use std::io::ErrorKind;

@@ -65,6 +65,8 @@ pub struct StagedTree {
 enum Placed {
     /// Nothing was there.
     New,
+    /// What was there was an empty directory of this mode, and is gone; whether a tree has come in its place.
+    Emptied { mode: Mode, tree: bool },
     /// Swapped with what was there, which now has the tree's name in the staging directory.
     Swapped,
     /// What was there is `old` in the staging directory; whether a tree has come in its place.
@@ -137,7 +139,7 @@ impl StagedTree {
         let old = match self.placed {
             Some(Placed::Swapped) => TREE,
             Some(Placed::Moved { .. }) => OLD,
-            Some(Placed::New) | None => return Ok(()),
+            Some(Placed::New | Placed::Emptied { .. }) | None => return Ok(()),
         };
         if self.replace {
             return Ok(());
@@ -153,7 +155,7 @@ impl StagedTree {
     /// Lets what was placed stay, and removes what was there before. An error says that this is still beside it.
     pub fn keep(mut self) -> io::Result<()> {
         self.kept = true;
-        if self.placed.is_some_and(|placed| placed != (Placed::Moved { tree: false })) {
+        if self.placed == Some(Placed::New) {
             self.parents.0.clear();
         }
         remove_tree(&self.parent, self.staging_name.as_bytes())
@@ -167,9 +169,21 @@ impl StagedTree {
                 Err(errno) if cannot(errno) => self.move_through()?,
                 Err(errno) => return Err(errno),
             },
+            Err(Errno::XDEV) => self.move_over()?,
             Err(errno) if cannot(errno) => self.move_through()?,
             Err(errno) => return Err(errno),
         }
+        Ok(())
+    }
+
+    /// On an overlay, a directory of a lower layer stays where it is; but a tree may take the place of an empty one.
+    fn move_over(&mut self) -> Result<(), Errno> {
+        let mode = self.mode_of_place()?;
+        match rustix::fs::renameat(self.staging.fd(), TREE, self.parent.fd(), &*self.name) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) => return Err(Errno::XDEV),
+            renamed => renamed?,
+        }
+        self.placed = Some(Placed::Emptied { mode, tree: true });
         Ok(())
     }
 
@@ -191,7 +205,27 @@ impl StagedTree {
                 Ok(true)
             }
             Err(Errno::NOENT) => Ok(false),
+            Err(Errno::XDEV) => {
+                let mode = self.mode_of_place()?;
+                rustix::fs::unlinkat(self.parent.fd(), &*self.name, AtFlags::REMOVEDIR).map_err(|_| Errno::XDEV)?;
+                self.placed = Some(Placed::Emptied { mode, tree: false });
+                Ok(true)
+            }
             Err(errno) => Err(errno),
+        }
+    }
+
+    fn mode_of_place(&self) -> Result<Mode, Errno> {
+        let stat = rustix::fs::statat(self.parent.fd(), &*self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Mode::from_raw_mode(stat.st_mode))
+    }
+
+    /// Makes the empty directory anew that was in the place.
+    fn make_place(&self, mode: Mode) -> Result<(), Errno> {
+        rustix::fs::mkdirat(self.parent.fd(), &*self.name, Mode::RWXU)?;
+        match self.parent.child(self.name.as_bytes()) {
+            Ok(Found::There(place)) => rustix::fs::fchmod(place.fd(), mode),
+            _ => Err(Errno::NOENT),
         }
     }
 
@@ -209,27 +243,31 @@ impl StagedTree {
             Err(Errno::ACCESS) => {}
             renamed => return renamed,
         }
-        let was = rustix::fs::statat(self.parent.fd(), &*self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let mode = self.mode_of_place()?;
         let Ok(Found::There(place)) = open_to_owner(&self.parent, self.name.as_bytes()) else {
             return Err(Errno::ACCESS);
         };
         let renamed = rename(self);
-        rustix::fs::fchmod(place.fd(), Mode::from_raw_mode(was.st_mode))?;
+        // Whether it was renamed is what counts; else it has rights more than it had, for its owner alone.
+        let _: Result<(), Errno> = rustix::fs::fchmod(place.fd(), mode);
         renamed
     }
 
-    fn undo(&mut self) {
+    fn undo(&mut self) -> Result<(), Errno> {
         let (parent, staging, name) = (self.parent.fd(), self.staging.fd(), self.name.as_str());
-        // Nothing can be done about an error here; what cannot be undone stays where the next run removes it.
-        let _: Result<(), Errno> = match self.placed.take() {
+        match self.placed.take() {
             Some(Placed::New) => rustix::fs::renameat(parent, name, staging, TREE),
+            Some(Placed::Emptied { mode, tree }) => {
+                let out = if tree { rustix::fs::renameat(parent, name, staging, TREE) } else { Ok(()) };
+                out.and_then(|()| self.make_place(mode))
+            }
             Some(Placed::Swapped) => self.swap(RenameFlags::EXCHANGE),
             Some(Placed::Moved { tree }) => {
                 let out = if tree { rustix::fs::renameat(parent, name, staging, TREE) } else { Ok(()) };
                 out.and_then(|()| rustix::fs::renameat(staging, OLD, parent, name))
             }
             None => Ok(()),
-        };
+        }
     }
 
     /// Empties the staging directory, but does not let go of it.
@@ -242,9 +280,9 @@ impl StagedTree {
 
 impl Drop for StagedTree {
     fn drop(&mut self) {
-        if !self.kept {
-            self.undo();
-            // The error that led here is the one to report.
+        // What was there is in the staging directory where it could not be put back: nobody deletes it then. The error
+        // that led here is the one to report.
+        if !self.kept && self.undo().is_ok() {
             let _: io::Result<()> = remove_tree(&self.parent, self.staging_name.as_bytes());
         }
     }

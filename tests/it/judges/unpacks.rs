@@ -285,6 +285,39 @@ fn a_full_disk_leaves_all_as_it_was() {
     }
 }
 
+/// Unpacks over an overlay whose lower layer has the places as `$1` says, and copies what comes of it out.
+const ON_AN_OVERLAY: &str = r#"
+mount -t tmpfs tmpfs ../disk && mkdir ../disk/lower ../disk/upper ../disk/work || exit 99
+mkdir -p ../disk/lower/deps && cp -a . ../disk/lower || exit 99
+if [ "$1" = full ]; then echo old >../disk/lower/deps/old; fi
+mount -t overlay -o lowerdir=../disk/lower,upperdir=../disk/upper,workdir=../disk/work overlay . && cd "$PWD" || exit 99
+"$2" unpack ../a.tar --gate exact $3 --format json || exit
+"$2" verify deps --gate exact --trust-checkout || exit 98
+ls -A . && ls -A ../home"#;
+
+/// Directories of a lower layer cannot be renamed: an empty one may still be a place, others are left alone.
+#[test]
+fn images_with_empty_places_are_unpacked_into() {
+    for (places, replace, code) in
+        [("empty", "", 0), ("empty", "--replace", 0), ("full", "", 5), ("full", "--replace", 4)]
+    {
+        let judged = Judged::new(Before::Nothing);
+        fs::create_dir(judged.packed.project.outside("disk")).unwrap();
+        let mut command = judge("unshare");
+        command.args(if is_root() { &["-m"][..] } else { &["-Urm"] });
+        command.args(["sh", "-c", ON_AN_OVERLAY, "sh", places, env!("CARGO_BIN_EXE_cacheseal"), replace]);
+        let home = judged.packed.project.home();
+        let output = command.current_dir(judged.packed.project.root()).env("HOME", &home).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{places} {replace}: {}", told(&output));
+        if code == 0 {
+            assert!(!told(&output).contains("-unpack-"), "{}", told(&output));
+        } else {
+            // The other places are none of the overlay's.
+            assert!(!home.join("store").exists(), "{places} {replace}");
+        }
+    }
+}
+
 fn below(listed: &Listed, directory: &str) -> Listed {
     let entries = listed.iter().filter_map(|(path, entry)| Some((path.strip_prefix(directory).ok()?, entry)));
     entries.filter(|(path, _)| *path != Path::new("")).map(|(path, entry)| (path.to_owned(), entry.clone())).collect()
