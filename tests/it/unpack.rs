@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use cacheseal::base::Digest;
 use rustix::fs::FlockOperation;
@@ -412,21 +412,52 @@ fn two_runs_do_not_mix() {
     }
 }
 
+/// A run that has begun to read, and waits for the end of its archive.
+fn waiting(packed: &Packed) -> (Child, ChildStdin) {
+    let mut command = packed.project.command();
+    command.args(["unpack", "-", "--gate", "any"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // More than a pipe holds: when it is written, the other side has begun to read.
+    stdin.write_all(&packed.archive[..packed.archive.len() - 1024]).unwrap();
+    (child, stdin)
+}
+
+#[test]
+fn a_place_that_fills_up_meanwhile_is_left_alone() {
+    for there_before in [false, true] {
+        for place in ["deps", "../home/store", ".cacheseal/deps"] {
+            let packed = Packed::new();
+            let place = packed.path(place);
+            if there_before {
+                fs::create_dir_all(&place).unwrap();
+            }
+            let (child, mut stdin) = waiting(&packed);
+            fs::create_dir_all(&place).unwrap();
+            fs::write(place.join("mine"), "mine").unwrap();
+            stdin.write_all(&[0; 1024]).unwrap();
+            drop(stdin);
+            let run = Run::of(child.wait_with_output().unwrap());
+            assert!(run.code == Some(5) && run.stderr.starts_with("error[root-not-empty]"), "{}", run.stderr);
+            assert_eq!(fs::read(place.join("mine")).unwrap(), b"mine");
+            fs::remove_dir_all(&place).unwrap();
+            // Nothing else is there, not even what was placed before it.
+            for other in [packed.path("deps"), packed.home("store"), packed.path(".cacheseal/deps")] {
+                assert!(!other.exists(), "{place:?}: {other:?}");
+            }
+            let litter = |path: &PathBuf| path.to_string_lossy().contains("-unpack-");
+            assert!(!packed.everything().keys().any(litter), "{place:?}");
+        }
+    }
+}
+
 #[test]
 fn a_signal_ends_it_even_while_nothing_comes() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let packed = Packed::new();
         let before = packed.everything();
-        let mut command = packed.project.command();
-        command
-            .args(["unpack", "-", "--gate", "any"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        // More than a pipe holds: when it is written, the other side has begun to read.
-        stdin.write_all(&packed.archive[..packed.archive.len() - 1024]).unwrap();
+        let (child, stdin) = waiting(&packed);
         kill_process(Pid::from_child(&child), signal).unwrap();
         let run = Run::of(child.wait_with_output().unwrap());
         drop(stdin);
