@@ -8,6 +8,7 @@ mod guard;
 mod junit;
 mod kills;
 mod openssl;
+mod orb;
 mod packs;
 mod points;
 mod realtrees;

@@ -1,0 +1,23 @@
+#!/bin/bash
+# Seals what the guard has seen arrive in empty or verified roots.
+readonly program=/opt/cacheseal/bin/cacheseal
+
+if [[ -z ${!PARAM_KEY} && -n $CIRCLE_PR_NUMBER ]]; then
+    printf 'This is a build of a fork and has no key in %s: nothing is sealed and nothing is saved.\n' "$PARAM_KEY"
+    # What is left of the job saves what was to be sealed.
+    circleci-agent step halt
+    exit 0
+fi
+arguments=(seal --guard --key-env "$PARAM_KEY")
+while IFS= read -r binding; do
+    if [[ -n $binding ]]; then arguments+=(--bind "$binding"); fi
+done < <(printf '%s\n' "$PARAM_BINDINGS")
+if [[ $PARAM_WORKSPACE == true || $PARAM_WORKSPACE == 1 ]]; then
+    for root in "$PARAM_ROOT" "$PARAM_ROOT_2" "$PARAM_ROOT_3" "$PARAM_ROOT_4"; do
+        below=${root#\~/}
+        if [[ -n $root ]]; then arguments+=(--root "/opt/cacheseal/workspace/${below#/}=$root"); fi
+    done
+    # Nothing but the workspace has arrived since the guard started, and it went where this job wanted it.
+    "$program" guard check
+fi
+exec "$program" "${arguments[@]}" -- "$PARAM_CACHE"
