@@ -29,8 +29,9 @@ AGENT = f"""#!/bin/sh
 [ "$*" = 'step halt' ] || exit 2
 : >{SCRATCH}/scratch/halt
 """
-PROFILE = """# A login shell reads this, and so the next one.
+PROFILE = """# A login shell reads this, and so the next one, and looks for programs in ~/bin, as Debian has it.
 if [ -n "$BASH_VERSION" ] && [ -f "$HOME/.bashrc" ]; then . "$HOME/.bashrc"; fi
+if [ -d "$HOME/bin" ]; then PATH="$HOME/bin:$PATH"; fi
 """
 
 

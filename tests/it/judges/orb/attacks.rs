@@ -156,5 +156,5 @@ attacks! {
         ["~/node_modules"], 15, ["stray-write"];
     a_file_beside_the_seal_that_a_link_leads_to:
         "echo \"$js\" >.cacheseal/npm/index.js && ln -s ../.cacheseal/npm node_modules/optional-plugin", [],
-        11, ["extra-entry"];
+        10, ["malformed-seal", "extra-entry"];
 }

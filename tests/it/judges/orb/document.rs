@@ -3,7 +3,6 @@
 use std::fs;
 
 use super::{ONLY_MAIN, Push, Site, file, must, text};
-use crate::harness::copy_tree;
 
 /// The blocks of the document that are fenced with exactly this.
 fn blocks(fence: &str) -> Vec<String> {
@@ -58,7 +57,7 @@ fn fresh() -> Site {
     for name in ["build.js", "packages"] {
         let to = site.path("repository").join(name);
         let from = file("tests/orb/sample").join(name);
-        if from.is_dir() { copy_tree(&from, &to) } else { drop(fs::copy(&from, &to).unwrap()) }
+        must(super::judge("cp").args(["-R", text(&from), text(&to)]));
     }
     fs::create_dir(site.path("repository/vendor")).unwrap();
     for package in ["left-1.0.0", "right-2.0.0"] {
@@ -139,7 +138,8 @@ fn what_the_document_says_of_other_jobs_compiles() {
     assert!(steps.len() >= 3);
     for block in steps {
         let indent = block.len() - block.trim_start().len();
-        let steps: String = block.lines().map(|line| format!("      {}\n", line.get(indent..).unwrap_or(""))).collect();
+        let indented = |line: &str| ["      ", line.get(indent..).unwrap_or(""), "\n"].concat();
+        let steps: String = block.lines().map(indented).collect();
         let config = format!(
             "version: 2.1\norbs:\n  cacheseal: cacheseal/cacheseal@1.0\njobs:\n  job:\n    docker: [{{image: x}}]\n    \
              steps:\n{steps}workflows:\n  main:\n    jobs: [job]\n"

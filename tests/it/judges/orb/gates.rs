@@ -186,6 +186,12 @@ const FORK: [&str; 2] = ["--fork", "mallory/app"];
 #[test]
 fn a_build_of_a_fork_has_no_key_and_saves_nothing() {
     let site = Site::sealed();
+    // The context of the other tests is restricted to the main branch and lets no pull request in.
+    site.write_context(
+        "deps-signing",
+        &json!({ "CACHESEAL_KEY": crate::harness::key("deps").to_line().to_string() }),
+        "",
+    );
     let told = site.run(&Push { config: Some(&filling("npm-v2", "deps-signing")), workflow: "main", more: &FORK });
     told.expect("success");
     let job = told.job("job");

@@ -170,8 +170,9 @@ fn filters_choose_the_jobs_of_a_branch_or_tag() {
 #[test]
 fn the_pipeline_of_this_project_compiles_for_branches_and_tags() {
     let orb = format!("cacheseal/cacheseal={}", text(&file("orb/src")));
+    let pipeline = file(".circleci/pipeline.yml");
     let names = |more: &[&str]| {
-        let arguments = [&["process", text(&file(".circleci/pipeline.yml")), "--orb", &orb], more].concat();
+        let arguments = [&["process", text(&pipeline), "--orb", &orb], more].concat();
         let output = python("tests/orb/circleci.py", &arguments);
         assert!(output.status.success(), "{}", told(&output));
         let jobs: Value = serde_json::from_slice(&output.stdout).unwrap();
