@@ -13,8 +13,14 @@ use cacheseal::seal::statement::Statement;
 use super::harness::{Project, Run};
 
 /// The documents that show commands.
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "docs/VERIFY.md", "docs/FORMAT.md", "docs/POLICY.md", "docs/THREAT_MODEL.md"];
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "docs/VERIFY.md",
+    "docs/FORMAT.md",
+    "docs/POLICY.md",
+    "docs/THREAT_MODEL.md",
+    "docs/CIRCLECI.md",
+];
 
 fn document(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()

@@ -296,3 +296,31 @@ fn a_guard_that_only_reports_refuses_no_stray_write() {
     config["jobs"]["job"]["steps"].as_array_mut().unwrap().insert(2, guard);
     run(&site, &config).expect("success");
 }
+
+#[test]
+fn a_guard_that_was_killed_is_a_refusal() {
+    let site = Site::sealed();
+    let mut config = tolerant(&json!({ "start_guard": false }));
+    let steps = config["jobs"]["job"]["steps"].as_array_mut().unwrap();
+    steps.insert(2, json!({ "cacheseal/guard": { "caches": "npm" } }));
+    let kill = "for process in /proc/[0-9]*; do
+                    if [ \"$(readlink $process/exe)\" = /opt/cacheseal/bin/cacheseal ]; then kill -9 ${process#/proc/}; fi
+                done";
+    steps.insert(3, json!({ "run": { "name": "Kill", "command": kill } }));
+    let told = run(&site, &config);
+    told.job("job").stopped_at(AT_NPM, 15);
+    assert_eq!(told.job("job").codes("npm"), ["guard-gone".to_owned()].into());
+}
+
+#[test]
+fn a_second_restore_needs_a_guard_that_was_started_for_both() {
+    let site = Site::sealed();
+    let mut config = tolerant(&json!({}));
+    let second =
+        json!({ "cacheseal/restore": { "cache": "cargo", "gate": "release", "key": super::attacks::CARGO_KEY } });
+    config["jobs"]["job"]["steps"].as_array_mut().unwrap().insert(3, second);
+    let told = run(&site, &config);
+    let waits: Vec<_> = told.job("job").steps.iter().filter(|step| step.name == "Wait for the guard").collect();
+    assert_eq!((waits.len(), waits[0].exit, waits[1].exit), (2, Some(0), Some(5)), "{}", told.shown());
+    assert!(waits[1].output.contains("error[guard-running]"), "{}", told.shown());
+}
