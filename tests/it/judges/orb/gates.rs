@@ -126,7 +126,7 @@ fn roots_that_are_not_empty_stop_the_job_before_the_restore() {
     config["jobs"]["job"]["steps"].as_array_mut().unwrap().insert(1, fill);
     let told = run(&site, &config);
     let waited = told.job("job").step("Wait for the guard");
-    assert!(waited.exit == Some(5) && waited.output.contains("error[roots-not-empty]"), "{}", told.shown());
+    assert!(waited.exit == Some(5) && waited.output.contains("error[root-not-empty]"), "{}", told.shown());
     assert!(told.job("job").steps.iter().all(|step| step.kind != "restore_cache" || step.status == "skipped"));
 }
 
@@ -160,12 +160,21 @@ fn filling(key: &str, context: &str) -> Value {
 fn one_job_can_fill_and_seal_and_the_next_one_finds_what_it_sealed() {
     let site = Site::sealed();
     run(&site, &filling("npm-v2", "deps-signing")).expect("success");
-    // The second time the roots were verified instead of empty, and the entry is there already.
+    // The second time the roots were verified instead of empty, and the new seal is saved under a key of its own.
     let told = run(&site, &filling("npm-v2", "deps-signing"));
     told.expect("success");
-    let verified = &told.job("job").step(AT_NPM).output;
-    assert!(verified.contains("trusted: cache `npm`"), "{}", told.shown());
-    assert!(told.job("job").step("Save the sealed cache npm").output.starts_with("Skipping cache generation"));
+    let job = told.job("job");
+    assert!(job.step(AT_NPM).output.contains("trusted: cache `npm`"), "{}", told.shown());
+    assert!(job.step("Save the sealed cache npm").output.contains("key npm-v2-"), "{}", told.shown());
+    // Without a suffix the first entry stays.
+    for said in ["Stored cache to key npm-v3", "Skipping cache generation"] {
+        let mut config = filling("npm-v3", "deps-signing");
+        config["jobs"]["job"]["steps"][3]["cacheseal/with_cache"]["suffix"] = json!("");
+        let told = run(&site, &config);
+        told.expect("success");
+        let saved = &told.job("job").step("Save the sealed cache npm").output;
+        assert!(saved.starts_with(said), "expected `{said}`: {saved}");
+    }
 }
 
 #[test]
