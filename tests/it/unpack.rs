@@ -414,8 +414,11 @@ fn two_runs_do_not_mix() {
 
 /// A run that has begun to read, and waits for the end of its archive.
 fn waiting(packed: &Packed) -> (Child, ChildStdin) {
-    let mut command = packed.project.command();
-    command.args(["unpack", "-", "--gate", "any"]);
+    let plain = packed.project.command();
+    // What the tests were started to ignore, the program would ignore too.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP,INT,TERM").arg(plain.get_program()).args(["unpack", "-", "--gate", "any"]);
+    command.current_dir(packed.project.root()).env_clear().env("HOME", packed.project.home());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();

@@ -21,6 +21,8 @@ fn verify_within(stage: &Stage, mebibytes: u64, archive: &[u8], more: &[&str]) -
     command.args(["-c", "ulimit -v \"$1\" && shift && exec \"$@\"", "bash"]).arg((mebibytes << 10).to_string());
     command.arg(plain.get_program()).args(["verify", "--archive", text(&file), "--gate", "any", "--format", "json"]);
     command.args(more).current_dir(stage.project.root()).env_clear().env("HOME", stage.project.home());
+    // Else the allocator sets 64 MiB of addresses aside for each thread, or not, as it comes.
+    command.env("MALLOC_ARENA_MAX", "1");
     Run::of(command.output().unwrap())
 }
 
