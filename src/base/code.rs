@@ -26,6 +26,8 @@ pub enum Exit {
     UnsafeArchive = 12,
     /// A limit was exceeded.
     Limit = 13,
+    /// The contents are not what the lockfile asks for, or nothing says that they are.
+    Lockfile = 14,
     /// Something outside the roots is written or changed, the policy among it.
     Stray = 15,
     /// The policy works, but a lint found something.
@@ -40,16 +42,17 @@ impl Exit {
             Self::Ok => 0,
             Self::Miss => 1,
             Self::Io => 2,
-            Self::Changed => 3,
-            Self::Limit => 4,
-            Self::UnsafeArchive => 5,
-            Self::Untrusted => 6,
-            Self::Stray => 7,
+            Self::Lockfile => 3,
+            Self::Changed => 4,
+            Self::Limit => 5,
+            Self::UnsafeArchive => 6,
+            Self::Untrusted => 7,
+            Self::Stray => 8,
             // Errors that end a command before any verdict; never mixed with the ones above.
-            Self::Setup => 8,
-            Self::Usage => 9,
-            Self::Internal => 10,
-            Self::Findings => 11,
+            Self::Setup => 9,
+            Self::Usage => 10,
+            Self::Internal => 11,
+            Self::Findings => 12,
         }
     }
 
@@ -234,6 +237,12 @@ codes! {
     HardlinkOutside = "hardlink-outside", Changed;
     /// A symlink that leaves its root, at a gate that wants them inside.
     LinkEscapes = "link-escapes", Changed;
+    /// The lockfile asks for something else at this place.
+    LockfileMismatch = "lockfile-mismatch", Lockfile;
+    /// An entry that no proof covers, at a gate that does not allow it.
+    UnprovenEntry = "unproven-entry", Lockfile;
+    /// The lockfile proves a smaller share of the cache than the gate wants.
+    LowCoverage = "low-coverage", Lockfile;
     /// A file or directory could not be read.
     Unreadable = "unreadable", Io;
     /// A file could not be written.
@@ -270,6 +279,10 @@ codes! {
     NoHome = "no-home", Setup;
     /// A lockfile that the cache names is not in the checkout.
     NoLockfile = "no-lockfile", Setup;
+    /// A lockfile that is not what its format says.
+    MalformedLockfile = "malformed-lockfile", Setup;
+    /// A lockfile of an ecosystem or version that this program does not read.
+    UnsupportedLockfile = "unsupported-lockfile", Setup;
     /// A key file that the policy or the command line names is not there.
     NoKey = "no-key", Setup;
     /// The key file is not what openssl writes for Ed25519.
@@ -340,6 +353,7 @@ mod tests {
             Exit::UnsafeArchive,
             Exit::Limit,
             Exit::Changed,
+            Exit::Lockfile,
             Exit::Io,
             Exit::Miss,
             Exit::Ok,

@@ -32,11 +32,17 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context) -> Result<Outc
         setup.policy.recall(named_revocations(path, context)?);
     }
     let edge = setup.policy.edge(cache, gate)?;
+    let locked = if edge.gate.require.lockfile && arguments.trust_checkout {
+        Some(setup.locked(edge.cache, context)?)
+    } else {
+        None
+    };
     let mut verification = verify(&VerifyRequest {
         workspace: &setup.workspace,
         edge: &edge,
         roots: setup.roots(cache),
         lockfiles_pinned: arguments.trust_checkout,
+        locked: locked.as_ref(),
         now: context.now,
         platform: Context::platform(),
         options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
@@ -78,7 +84,7 @@ fn unpinned() -> Failure {
 fn changed(arguments: &VerifyArguments, names: Names<'_>, context: &Context, refusal: Refusal) -> Outcome {
     let mut refusals = Refusals::new(context.limits.refusals_max);
     refusals.push(refusal);
-    let verification = Verification { refusals, facts: None, rules: Vec::new() };
+    let verification = Verification { refusals, facts: None, coverage: None, rules: Vec::new() };
     let exit = verification.exit();
     let note = "roots and seal were left alone: the policy that names them is not the pinned one".to_owned();
     let disposal = if arguments.on_refusal == OnRefusal::Keep { Vec::new() } else { vec![note] };
@@ -101,6 +107,7 @@ fn outcome(
         exit: if allowed { Exit::Ok } else { outcome },
         refusals: &verification.refusals,
         facts: verification.facts.as_ref(),
+        coverage: verification.coverage.as_ref(),
         rules: arguments.explain.then_some(verification.rules.as_slice()),
         disposal,
         archive: None,

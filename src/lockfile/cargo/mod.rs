@@ -1,0 +1,37 @@
+//! Cargo: `Cargo.lock`, and what a Cargo home keeps of the packages in it.
+
+mod home;
+mod lock;
+mod registry;
+
+pub use lock::{CargoLock, Package, Source};
+
+use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
+
+/// The ecosystem of `Cargo.lock`.
+#[derive(Debug)]
+pub struct Cargo;
+
+impl Ecosystem for Cargo {
+    fn name(&self) -> &'static str {
+        "Cargo"
+    }
+
+    fn reads(&self, file_name: &str) -> bool {
+        file_name == "Cargo.lock"
+    }
+
+    fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {
+        Ok(Box::new(CargoLock::read(files)?))
+    }
+}
+
+impl Locked for CargoLock {
+    fn packages(&self) -> usize {
+        self.packages().len()
+    }
+
+    fn plan<'a>(&'a self, plan: &mut Plan<'a>) {
+        registry::plan(self, plan);
+    }
+}
