@@ -1,9 +1,6 @@
-//! Reading packages whose digest has been proven.
+//! Members of packages whose digest has been proven.
 
-use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
-
-use flate2::bufread::GzDecoder;
 
 /// One member of a package.
 pub struct Member<'a> {
@@ -40,47 +37,32 @@ pub enum MemberKind<'a> {
 #[error("the package cannot be unpacked: {0}")]
 pub struct UnpackError(#[from] io::Error);
 
-/// Bytes of a member that are read at once.
-const CHUNK: usize = 64 << 10;
-
-/// Reads a gzipped tar, member by member, as the `tar` crate reads it: the first gzip member only, up to the end of
-/// the tar. Give it nothing but bytes whose digest has been proven.
-pub fn tar_gz(bytes: &[u8], take: &mut dyn FnMut(Member<'_>) -> Result<(), UnpackError>) -> Result<(), UnpackError> {
-    let mut archive = tar::Archive::new(GzDecoder::new(bytes));
-    let mut buffer = vec![0; CHUNK];
-    for entry in archive.entries()? {
-        let mut entry = entry?;
-        let path = entry.path_bytes().into_owned();
-        let link = entry.link_name_bytes().map(Cow::into_owned).unwrap_or_default();
-        let kind = kind_of(entry.header(), &link)?;
-        let size = entry.size();
-        let mut content = Chunks { from: &mut entry, buffer: &mut buffer, start: 0, end: 0 };
-        take(Member { path: &path, kind, size, content: &mut content })?;
+impl UnpackError {
+    /// An archive that is not as its format says.
+    #[must_use]
+    pub fn new(what: &'static str) -> Self {
+        Self(io::Error::new(io::ErrorKind::InvalidData, what))
     }
-    Ok(())
 }
 
-fn kind_of<'a>(header: &tar::Header, link: &'a [u8]) -> io::Result<MemberKind<'a>> {
-    let kind = header.entry_type();
-    Ok(if kind.is_file() || kind.is_contiguous() {
-        MemberKind::File { executable: header.mode()? & 0o100 != 0 }
-    } else if kind.is_dir() {
-        MemberKind::Directory
-    } else if kind.is_symlink() {
-        MemberKind::Link(link)
-    } else if kind.is_hard_link() {
-        MemberKind::HardLink(link)
-    } else {
-        MemberKind::Other
-    })
-}
+/// What is done with each member. An error ends the reading.
+pub type Take<'t> = dyn FnMut(Member<'_>) -> Result<(), UnpackError> + 't;
+
+/// Bytes of a member that are read at once.
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// A reader with a borrowed buffer.
-struct Chunks<'a, R> {
+pub(super) struct Chunks<'a, R> {
     from: R,
     buffer: &'a mut [u8],
     start: usize,
     end: usize,
+}
+
+impl<'a, R> Chunks<'a, R> {
+    pub(super) fn new(from: R, buffer: &'a mut [u8]) -> Self {
+        Self { from, buffer, start: 0, end: 0 }
+    }
 }
 
 impl<R: Read> Read for Chunks<'_, R> {

@@ -13,12 +13,15 @@ mod error;
 mod exact;
 mod findings;
 mod forest;
+mod set;
 mod source;
+mod tar_gz;
 mod unpacked;
+mod zip;
 
 pub mod cargo;
 
-pub use archive::{Member, MemberKind, UnpackError, tar_gz};
+pub use archive::{Member, MemberKind, Take, UnpackError};
 pub use checksum::{Checksum, Expected, HashAlgorithm, ManyHasher, Match};
 pub use claim::{Claim, Files, Plan};
 pub use ecosystem::{Ecosystem, Locked};
@@ -26,9 +29,8 @@ pub use error::LockfileError;
 pub use exact::Exact;
 pub use findings::{Finding, Findings, Reason};
 pub use forest::{EntryId, Forest, RootTree};
-pub use source::{Lines, LockfileText};
-pub use unpacked::Unpacked;
-
-mod set;
-
 pub use set::{ECOSYSTEMS, LockedSet, ecosystem_of};
+pub use source::{Lines, LockfileText};
+pub use tar_gz::tar_gz;
+pub use unpacked::Unpacked;
+pub use zip::zip;
