@@ -106,7 +106,7 @@ impl Work<'_> {
         let parts = self.roots.iter().zip(&self.forest.roots).zip(self.facts);
         let readers = parts
             .map(|((root, tree), facts)| Some(Reader::new(root.directory?, &tree.spelling, &tree.outline, facts, cap)));
-        TreeFiles { readers: readers.collect() }
+        TreeFiles { readers: readers.collect(), spare: Vec::new() }
     }
 
     /// Proves all claims, then looks at the files that no claim has looked at.
@@ -182,7 +182,12 @@ impl Work<'_> {
 /// The files of all roots, for one thread.
 struct TreeFiles<'a> {
     readers: Vec<Option<Reader<'a>>>,
+    /// Memory for the next file that is read as a whole.
+    spare: Vec<u8>,
 }
+
+/// Memory for files that is kept for the next one, bytes.
+const SPARE_MAX: usize = 4 << 20;
 
 impl<'a> TreeFiles<'a> {
     fn reader(&mut self, entry: EntryId) -> Result<&mut Reader<'a>, Unread> {
@@ -211,5 +216,16 @@ impl Files for TreeFiles<'_> {
 
     fn compare(&mut self, entry: EntryId, size: u64, expected: &mut dyn BufRead) -> Result<(bool, FileFacts), Unread> {
         self.reader(entry)?.compare(entry.node, size, expected)
+    }
+
+    fn spare(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.spare)
+    }
+
+    fn give_back(&mut self, mut bytes: Vec<u8>) {
+        if bytes.capacity() <= SPARE_MAX {
+            bytes.clear();
+            self.spare = bytes;
+        }
     }
 }

@@ -21,9 +21,20 @@ pub trait Files {
     /// All bytes. Look first: this takes as much memory as the file is long.
     fn bytes(&mut self, entry: EntryId) -> Result<Vec<u8>, Unread> {
         let size = self.look(entry)?.size;
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        let mut bytes = self.spare();
+        bytes.reserve_exact(usize::try_from(size).unwrap_or(0));
         self.read(entry, &mut |piece| bytes.extend_from_slice(piece))?;
         Ok(bytes)
+    }
+
+    /// Empty memory for [`Files::bytes`].
+    fn spare(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Takes memory back that [`Files::bytes`] gave, to use it again.
+    fn give_back(&mut self, bytes: Vec<u8>) {
+        drop(bytes);
     }
 }
 

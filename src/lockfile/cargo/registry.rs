@@ -163,6 +163,7 @@ impl Claim for Crate<'_> {
         for source in &self.sources {
             self.unpacked(*source, &bytes, files, findings);
         }
+        files.give_back(bytes);
     }
 }
 
