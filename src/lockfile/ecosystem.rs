@@ -12,6 +12,13 @@ pub trait Ecosystem: Sync {
     /// Whether a lockfile of this name, without directories, is its.
     fn reads(&self, file_name: &str) -> bool;
 
+    /// Directories of which everything can be proven, as a policy spells them: what `init --lockfile-only` proposes
+    /// for this lockfile. None where there is none.
+    fn whole_roots(&self, file_name: &str) -> &'static [&'static str] {
+        let _ = file_name;
+        &[]
+    }
+
     /// Reads all its lockfiles of one cache. A file that is not whole and understood is an error, never less coverage.
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError>;
 }

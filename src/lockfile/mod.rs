@@ -29,7 +29,7 @@ pub use error::LockfileError;
 pub use exact::Exact;
 pub use findings::{Finding, Findings, Reason};
 pub use forest::{EntryId, Forest, RootTree};
-pub use set::{ECOSYSTEMS, LockedSet, ecosystem_of};
+pub use set::{ECOSYSTEMS, LockedSet, ecosystem_of, whole_roots};
 pub use source::{Lines, LockfileText};
 pub use tar_gz::tar_gz;
 pub use unpacked::Unpacked;

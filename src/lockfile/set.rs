@@ -7,6 +7,13 @@ use crate::base::Escaped;
 /// The ecosystems whose lockfiles are read. A file name belongs to the first that reads it.
 pub const ECOSYSTEMS: &[&dyn Ecosystem] = &[&cargo::Cargo];
 
+/// Directories of which the lockfile can prove everything, as a policy spells them.
+#[must_use]
+pub fn whole_roots(file: &str) -> &'static [&'static str] {
+    let ecosystem = ecosystem_of(file).and_then(|index| ECOSYSTEMS.get(index));
+    ecosystem.map(|ecosystem| ecosystem.whole_roots(file)).unwrap_or_default()
+}
+
 /// The ecosystem of a lockfile, by the last component of its path.
 #[must_use]
 pub fn ecosystem_of(file: &str) -> Option<usize> {

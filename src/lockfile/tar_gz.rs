@@ -120,12 +120,12 @@ fn members(from: impl Read, whole: Option<&[u8]>, take: &mut Take<'_>) -> Result
         let kind = kind_of(entry.header(), &link)?;
         let size = entry.size();
         let sparse = entry.header().entry_type().is_gnu_sparse();
-        match whole.filter(|_| !sparse).and_then(|tar| slice(tar, entry.raw_file_position(), size)) {
-            Some(mut content) => take(Member { path: &path, kind, size, content: &mut content })?,
-            None => {
-                buffer.resize(CHUNK, 0);
-                take(Member { path: &path, kind, size, content: &mut Chunks::new(&mut entry, &mut buffer) })?;
-            }
+        let in_memory = whole.filter(|_| !sparse).and_then(|tar| slice(tar, entry.raw_file_position(), size));
+        if let Some(mut content) = in_memory {
+            take(Member { path: &path, kind, size, content: &mut content })?;
+        } else {
+            buffer.resize(CHUNK, 0);
+            take(Member { path: &path, kind, size, content: &mut Chunks::new(&mut entry, &mut buffer) })?;
         }
     }
     Ok(())

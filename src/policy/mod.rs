@@ -41,5 +41,5 @@ pub use resolved::{Edge, Policy};
 pub use revocations::{REVOCATIONS, Revocation, Revocations, entry_text};
 pub use share::MinCoverage;
 pub use signer::{Scope, Signer, SignerKey, SignerLines};
-pub use starter::{StarterCache, starter};
+pub use starter::{StarterCache, lockfile_starter, starter};
 pub use validity::{Standing, Validity, WARNING};

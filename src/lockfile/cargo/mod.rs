@@ -21,6 +21,10 @@ impl Ecosystem for Cargo {
         file_name == "Cargo.lock"
     }
 
+    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
+        &["~/.cargo/registry/cache", "~/.cargo/registry/src"]
+    }
+
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {
         Ok(Box::new(CargoLock::read(files)?))
     }
