@@ -1,6 +1,7 @@
 //! Lockfile proofs: the real binary at gates that demand them. One file an ecosystem; here is what they share.
 
 mod cargo;
+mod gates;
 
 use std::fs;
 use std::io::Write as _;
@@ -28,6 +29,38 @@ pub(crate) fn tgz(members: &[File<'_>]) -> Vec<u8> {
     let mut bytes = builder.into_inner().unwrap();
     bytes.flush().unwrap();
     bytes.finish().unwrap()
+}
+
+/// Gives `take` so many variations of `text`: bytes changed, runs removed, doubled or moved, words of the format put in.
+/// The same ones on every run.
+pub(crate) fn mutate(text: &[u8], count: usize, take: &mut dyn FnMut(&[u8])) {
+    const WORDS: [&[u8]; 12] =
+        [b"\"", b"{", b"}", b"[", b"]", b"=", b":", b"\n", b"null", b"-1", b"\xf0\x9f\x92\xa9", b"\xff"];
+    // A linear congruential generator: nothing of it has to be secret, only the same.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below.max(1)
+    };
+    for _ in 0..count {
+        let mut bytes = text.to_vec();
+        for _ in 0..=next(4) {
+            let (start, other) = (next(bytes.len()), next(bytes.len()));
+            let end = (start + next(24)).min(bytes.len());
+            match next(6) {
+                0 if !bytes.is_empty() => bytes[start] = u8::try_from(next(256)).unwrap(),
+                1 => drop(bytes.drain(start..end)),
+                2 => {
+                    let run = bytes[start..end].to_vec();
+                    bytes.splice(other..other, run);
+                }
+                3 => bytes.truncate(start),
+                4 => drop(bytes.splice(start..end, WORDS[next(WORDS.len())].iter().copied())),
+                _ => drop(bytes.splice(start..start, WORDS[next(WORDS.len())].iter().copied())),
+            }
+        }
+        take(&bytes);
+    }
 }
 
 /// A project with one cache `deps` of these roots and lockfiles, and three gates: `lock` (the lockfile alone),
