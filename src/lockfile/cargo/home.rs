@@ -18,6 +18,11 @@ fn prefix_of(components: &[String]) -> Option<Vec<&str>> {
     }
 }
 
+/// Whether a root is one of the directories of a Cargo home.
+pub(super) fn is_part(components: &[String]) -> bool {
+    prefix_of(components).is_some()
+}
+
 /// The entries at a path below a Cargo home, in whichever roots it lies.
 pub(super) fn find(forest: &Forest, path: &[&str]) -> Vec<EntryId> {
     let mut found = Vec::new();

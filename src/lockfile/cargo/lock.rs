@@ -44,6 +44,12 @@ pub enum Source {
 }
 
 impl Package {
+    /// `itoa-1.0.15`: the name of its directory, and with `.crate` of its archive.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}-{}", self.name, self.version)
+    }
+
     /// `itoa 1.0.15 (Cargo.lock:7)`
     #[must_use]
     pub fn shown(&self) -> String {

@@ -1,8 +1,10 @@
 //! Cargo: `Cargo.lock`, and what a Cargo home keeps of the packages in it.
 
+mod directories;
 mod home;
 mod lock;
 mod registry;
+mod vendor;
 
 pub use lock::{CargoLock, Package, Source};
 

@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::directories::directories;
 use super::home;
-use super::lock::{CargoLock, Package, Source};
+use super::lock::{CargoLock, Package};
+use super::vendor;
 use crate::lockfile::{
     Claim, EntryId, Exact, Expected, Files, Findings, Forest, Match, MemberKind, Plan, Unpacked, tar_gz,
 };
@@ -21,26 +23,6 @@ const CACHE_TAG: &[&[u8]] = &[b"Signature: 8a477f597d28d172789f06886806bc55\n\
 # This file is a cache directory tag created by cargo.\n\
 # For information about cache directory tags see https://bford.info/cachedir/\n"];
 
-/// crates.io as a lockfile writes it.
-const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
-
-/// Its directories in `registry/cache` and `registry/src`: by its sparse index and by git, by the hash of Cargo since
-/// 1.85 and before. The hash is part of Cargo and the same on all 64-bit machines.
-const CRATES_IO_DIRECTORIES: [&str; 4] = [
-    "index.crates.io-1949cf8c6b5b557f",
-    "index.crates.io-6f17d22bba15001f",
-    "github.com-25cdd57fae9f0462",
-    "github.com-1ecc6299db9ec823",
-];
-
-/// The directories of a registry; none for one whose directories are not known.
-fn directories(source: &Source) -> &'static [&'static str] {
-    match source {
-        Source::Registry(url) if url == CRATES_IO => &CRATES_IO_DIRECTORIES,
-        _ => &[],
-    }
-}
-
 /// Where one package is.
 #[derive(Debug, Default)]
 struct Places {
@@ -48,39 +30,47 @@ struct Places {
     sources: Vec<EntryId>,
 }
 
+/// A registry's directory, and `name-version`.
+type Key = (String, String);
+
 pub(super) fn plan<'a>(lock: &'a CargoLock, plan: &mut Plan<'a>) {
     let forest = plan.forest;
-    let mut locked: BTreeMap<(&str, String), &Package> = BTreeMap::new();
+    let mut locked: BTreeMap<Key, &Package> = BTreeMap::new();
+    let mut known = BTreeSet::new();
     for package in lock.packages() {
         for directory in directories(&package.source) {
-            locked.insert((directory, format!("{}-{}", package.name, package.version)), package);
+            known.insert(directory.clone());
+            locked.insert((directory, package.id()), package);
         }
     }
-    let mut places: BTreeMap<(&str, String), Places> = BTreeMap::new();
-    let known: BTreeSet<&str> = CRATES_IO_DIRECTORIES.into_iter().collect();
+    let mut places: BTreeMap<Key, Places> = BTreeMap::new();
     for area in ["cache", "src"] {
         for (registry, directory) in home::members(forest, "registry", area) {
-            let registry = std::str::from_utf8(registry).ok().and_then(|name| known.get(name).copied());
+            let registry = std::str::from_utf8(registry).ok().filter(|name| known.contains(*name));
             let Some(registry) = registry else {
-                plan.unproven(directory, "in the directory of a registry that is not known here");
+                plan.unproven(directory, "in the directory of a registry that Cargo.lock does not name");
                 continue;
             };
             for entry in forest.children(directory) {
-                let Some(id) = id_of(forest, entry, area).filter(|id| locked.contains_key(&(registry, id.clone())))
-                else {
+                let key = id_of(forest, entry, area).map(|id| (registry.to_owned(), id));
+                let Some(key) = key.filter(|key| locked.contains_key(key)) else {
                     plan.unproven(entry, "not a package of Cargo.lock from this registry");
                     continue;
                 };
-                let places = places.entry((registry, id)).or_default();
+                let places = places.entry(key).or_default();
                 if area == "cache" { &mut places.crates } else { &mut places.sources }.push(entry);
             }
         }
     }
+    let mut archives: BTreeMap<&str, Vec<(&Package, EntryId)>> = BTreeMap::new();
     for (key, places) in places {
-        if let Some(package) = locked.get(&key) {
-            claim(package, &key.1, places, plan);
+        let Some(package) = locked.get(&key) else { continue };
+        if let Some(first) = places.crates.first() {
+            archives.entry(&package.name).or_default().push((package, *first));
         }
+        claim(package, places, plan);
     }
+    vendor::plan(lock, &archives, plan);
     for entry in home::find(forest, &["registry", "index"]) {
         plan.unproven(entry, "the index of a registry: no lockfile speaks of it");
     }
@@ -97,7 +87,7 @@ fn id_of(forest: &Forest, entry: EntryId, area: &str) -> Option<String> {
     (forest.kind(entry) == kind).then(|| name.to_owned())
 }
 
-fn claim<'a>(package: &'a Package, id: &str, places: Places, plan: &mut Plan<'a>) {
+fn claim<'a>(package: &'a Package, places: Places, plan: &mut Plan<'a>) {
     let Some(checksum) = &package.checksum else {
         for entry in places.crates.into_iter().chain(places.sources) {
             plan.unproven(entry, "Cargo.lock has no checksum for it");
@@ -118,17 +108,10 @@ fn claim<'a>(package: &'a Package, id: &str, places: Places, plan: &mut Plan<'a>
     let expected = Expected::any_of([checksum.clone()]);
     let shown = package.shown();
     for file in more {
-        let (id, expected, shown) = (id.to_owned(), expected.clone(), shown.clone());
+        let (id, expected, shown) = (package.id(), expected.clone(), shown.clone());
         plan.claim(Crate { forest: plan.forest, file: *file, id, expected, shown, sources: Vec::new() });
     }
-    plan.claim(Crate {
-        forest: plan.forest,
-        file: *first,
-        id: id.to_owned(),
-        expected,
-        shown,
-        sources: places.sources,
-    });
+    plan.claim(Crate { forest: plan.forest, file: *first, id: package.id(), expected, shown, sources: places.sources });
 }
 
 /// A `.crate`, and the directories that were unpacked from it.
