@@ -74,7 +74,8 @@ mod tests {
                 "github.com-1ecc6299db9ec823"
             ]
         );
-        assert_eq!(names("registry+https://user@Example.com:8443/index").len(), 1);
+        // Cargo 1.95 made this one.
+        assert_eq!(names("sparse+http://127.0.0.1:8123/"), ["127.0.0.1-9925123e00abf8a4"]);
         assert!(names("registry+https://user@Example.com:8443/index")[0].starts_with("example.com-"));
         assert!(names("sparse+https://[::1]:8080/")[0].starts_with("[::1]-"));
         assert_eq!(names("registry+nonsense"), [""; 0]);
