@@ -218,8 +218,10 @@ impl Files for TreeFiles<'_> {
         self.reader(entry)?.compare(entry.node, size, expected)
     }
 
-    fn spare(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.spare)
+    fn bytes(&mut self, entry: EntryId) -> Result<Vec<u8>, Unread> {
+        let mut bytes = std::mem::take(&mut self.spare);
+        self.reader(entry)?.append_to(entry.node, &mut bytes)?;
+        Ok(bytes)
     }
 
     fn give_back(&mut self, mut bytes: Vec<u8>) {

@@ -19,18 +19,7 @@ pub trait Files {
     fn compare(&mut self, entry: EntryId, size: u64, expected: &mut dyn BufRead) -> Result<(bool, FileFacts), Unread>;
 
     /// All bytes. Look first: this takes as much memory as the file is long.
-    fn bytes(&mut self, entry: EntryId) -> Result<Vec<u8>, Unread> {
-        let size = self.look(entry)?.size;
-        let mut bytes = self.spare();
-        bytes.reserve_exact(usize::try_from(size).unwrap_or(0));
-        self.read(entry, &mut |piece| bytes.extend_from_slice(piece))?;
-        Ok(bytes)
-    }
-
-    /// Empty memory for [`Files::bytes`].
-    fn spare(&mut self) -> Vec<u8> {
-        Vec::new()
-    }
+    fn bytes(&mut self, entry: EntryId) -> Result<Vec<u8>, Unread>;
 
     /// Takes memory back that [`Files::bytes`] gave, to use it again.
     fn give_back(&mut self, bytes: Vec<u8>) {

@@ -1,9 +1,9 @@
 //! Gzipped tar: `.crate`, `.tgz`, `.tar.gz`.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use flate2::bufread::DeflateDecoder;
 use libdeflater::Decompressor;
@@ -20,19 +20,17 @@ const LARGE_MAX: usize = 192 << 20;
 /// What they hold at the moment.
 static LARGE: AtomicUsize = AtomicUsize::new(0);
 
-thread_local! {
-    /// Memory that packages are unpacked into, one after the other.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
+/// Memory that packages are unpacked into, for whoever comes next: what was used last is still in the processor's cache.
+static SCRATCH: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
 /// Reads a gzipped tar, member by member, as the `tar` crate reads it: the first gzip member only, up to the end of
 /// the tar. Give it nothing but bytes whose digest has been proven.
 pub fn tar_gz(bytes: &[u8], take: &mut Take<'_>) -> Result<(), UnpackError> {
     let Some(length) = unpacked_length(bytes) else { return Err(UnpackError::new("not a gzip file")) };
     if length <= KEPT_MAX {
-        let mut scratch = SCRATCH.take();
+        let mut scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         let result = unpack(bytes, length, &mut scratch, take);
-        SCRATCH.set(scratch);
+        SCRATCH.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         return result;
     }
     match Large::hold(length) {

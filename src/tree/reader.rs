@@ -132,6 +132,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Appends all bytes of a file to `bytes`.
+    pub fn append_to(&mut self, node: u32, bytes: &mut Vec<u8>) -> Result<FileFacts, Unread> {
+        let (file, facts) = self.file(node)?;
+        match file.append_to(bytes) {
+            Ok(()) => Ok(facts),
+            Err(error) => Err(self.refuse(node, &error)),
+        }
+    }
+
     /// Whether a file has exactly the `size` bytes that `expected` gives, and what is known of it. A file of another
     /// size is not read. An error of `expected` counts as other bytes.
     pub fn compare(&mut self, node: u32, size: u64, expected: &mut dyn BufRead) -> Result<(bool, FileFacts), Unread> {
@@ -139,9 +148,8 @@ impl<'a> Reader<'a> {
         if facts.size != size {
             return Ok((false, facts));
         }
-        let result = file.read_all(&mut self.buffer, |piece| {
-            if gives(expected, piece) { Ok(()) } else { Err(Differs::Bytes) }
-        });
+        let result =
+            file.read_all(&mut self.buffer, |piece| if gives(expected, piece) { Ok(()) } else { Err(Differs::Bytes) });
         match result {
             Ok(()) => Ok((true, facts)),
             Err(Differs::Bytes) => Ok((false, facts)),
