@@ -153,7 +153,7 @@ codes! {
     SealedInFuture = "sealed-in-future", Untrusted;
     /// The sealed lockfile digests are not those of the checkout.
     StaleLockfile = "stale-lockfile", Untrusted;
-    /// The gate compares lockfiles, but nothing vouches for the checkout's.
+    /// The gate compares lockfiles or proves by them, but nothing vouches for the checkout's.
     UnpinnedLockfile = "unpinned-lockfile", Untrusted;
     /// A manifest file is not the one that was signed.
     ManifestMismatch = "manifest-mismatch", Untrusted;

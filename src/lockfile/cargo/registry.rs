@@ -74,8 +74,10 @@ pub(super) fn plan<'a>(lock: &'a CargoLock, plan: &mut Plan<'a>) {
     for entry in home::find(forest, &["registry", "index"]) {
         plan.unproven(entry, "the index of a registry: no lockfile speaks of it");
     }
-    for file in home::find(forest, &["registry", "CACHEDIR.TAG"]) {
-        plan.claim(Exact { file, contents: CACHE_TAG, what: "the tag of a cache" });
+    for top in ["registry", "git"] {
+        for file in home::find(forest, &[top, "CACHEDIR.TAG"]) {
+            plan.claim(Exact { file, contents: CACHE_TAG, what: "the tag of a cache" });
+        }
     }
 }
 
