@@ -157,3 +157,143 @@ fn no_mutation_of_a_lockfile_makes_the_reader_panic() {
         assert!(!error.to_string().contains(char::is_control), "{error}");
     });
 }
+
+/// Vendored beside the archives, as `cargo vendor` writes it.
+fn vendored() -> Locked {
+    let locked = Locked::new(&["~/.cargo/registry/cache", "vendor"], "Cargo.lock");
+    locked.write("Cargo.lock", lockfile(&[("left", "1.2.3", CRATES_IO, &left())]));
+    locked.write(&format!("{CACHE}/left-1.2.3.crate"), left());
+    let files: [(&str, &str, u32); 3] = [
+        ("Cargo.toml", "[package]\nname = \"left\"\n", 0o644),
+        ("build.sh", "#!/bin/sh\n", 0o755),
+        ("src/lib.rs", "pub fn left() {}\n", 0o644),
+    ];
+    for (path, text, mode) in files {
+        locked.write_mode(&format!("vendor/left/{path}"), text, mode);
+    }
+    locked.write("vendor/left/.cargo-checksum.json", checksums(&files.map(|(path, text, _)| (path, text))));
+    locked
+}
+
+fn checksums(files: &[(&str, &str)]) -> String {
+    let sums: Vec<_> =
+        files.iter().map(|(path, text)| format!("\"{path}\":\"{}\"", Digest::sha256(text.as_bytes()))).collect();
+    format!("{{\"files\":{{{}}},\"package\":\"{}\"}}", sums.join(","), Digest::sha256(&left()))
+}
+
+#[test]
+fn each_tampering_with_a_vendored_package_is_refused_where_it_is() {
+    type Tamper = fn(&Locked);
+    let rows: &[(&str, Tamper, &[&str], &str)] = &[
+        ("a file", |v| v.write("vendor/left/src/lib.rs", "evil"), &["lockfile-mismatch"], "vendor/left/src/lib.rs"),
+        ("a file more", |v| v.write("vendor/left/build.rs", ""), &["lockfile-mismatch"], "vendor/left/build.rs"),
+        (
+            "a file less",
+            |v| fs::remove_file(v.path("vendor/left/src/lib.rs")).unwrap(),
+            &["lockfile-mismatch"],
+            "vendor/left/src/lib.rs",
+        ),
+        (
+            "a list that fits other files",
+            |v| {
+                v.write("vendor/left/src/lib.rs", "evil");
+                let files = [
+                    ("Cargo.toml", "[package]\nname = \"left\"\n"),
+                    ("build.sh", "#!/bin/sh\n"),
+                    ("src/lib.rs", "evil"),
+                ];
+                v.write("vendor/left/.cargo-checksum.json", checksums(&files));
+            },
+            &["lockfile-mismatch"],
+            "vendor/left/.cargo-checksum.json",
+        ),
+        (
+            "a list that allows anything",
+            |v| v.write("vendor/left/.cargo-checksum.json", "{\"files\":{},\"package\":null}"),
+            &["lockfile-mismatch"],
+            "vendor/left/.cargo-checksum.json",
+        ),
+        (
+            "a package that is not locked",
+            |v| v.write("vendor/evil/.cargo-checksum.json", "{}"),
+            &["unproven-entry"],
+            "vendor/evil/.cargo-checksum.json",
+        ),
+        (
+            "no archive",
+            |v| fs::remove_file(v.path(&format!("{CACHE}/left-1.2.3.crate"))).unwrap(),
+            &["unproven-entry"],
+            "vendor/left/src/lib.rs",
+        ),
+        (
+            "another archive",
+            |v| v.write(&format!("{CACHE}/left-1.2.3.crate"), tgz(&[("left-1.2.3/src/lib.rs", b"evil", 0o644)])),
+            &["lockfile-mismatch", "unproven-entry"],
+            "~/.cargo/registry/cache/index.crates.io-1949cf8c6b5b557f/left-1.2.3.crate",
+        ),
+        ("a file beside", |v| v.write("vendor/config.toml", ""), &["unproven-entry"], "vendor/config.toml"),
+    ];
+    vendored().trusted("");
+    for (row, tamper, codes, place) in rows {
+        let vendored = vendored();
+        tamper(&vendored);
+        vendored.refused(row, codes, place);
+    }
+}
+
+#[test]
+fn packages_are_found_whichever_part_of_a_cargo_home_is_the_root() {
+    for roots in [
+        &["~/.cargo"][..],
+        &["~/.cargo/registry"],
+        &["~/.cargo/registry/src", "~/.cargo/registry/cache"],
+        &[SRC, CACHE],
+    ] {
+        let locked = home();
+        let policy = fs::read_to_string(locked.path("cacheseal.toml")).unwrap();
+        locked.write("cacheseal.toml", policy.replace("[\"~/.cargo/registry\"]", &format!("{roots:?}")));
+        locked.trusted(&format!("{roots:?}"));
+    }
+    // The same layout further below is none: whoever writes the cache chooses names there.
+    let locked = home();
+    let below =
+        "~/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/x/registry/cache/index.crates.io-1949cf8c6b5b557f";
+    locked.write(&format!("{below}/left-1.2.3.crate"), left());
+    locked.refused("", &["unproven-entry"], &format!("{below}/left-1.2.3.crate"));
+}
+
+#[test]
+fn two_lockfiles_are_read_together() {
+    let locked = home();
+    let right = tgz(&[("right-0.1.0/src/lib.rs", b"pub fn right() {}\n", 0o644)]);
+    let policy = fs::read_to_string(locked.path("cacheseal.toml")).unwrap();
+    locked.write("cacheseal.toml", policy.replace("[\"Cargo.lock\"]", "[\"Cargo.lock\", \"tools/Cargo.lock\"]"));
+    let both = [("right", "0.1.0", CRATES_IO, right.as_slice()), ("left", "1.2.3", CRATES_IO, &left())];
+    locked.write("tools/Cargo.lock", lockfile(&both));
+    locked.write(&format!("{CACHE}/right-0.1.0.crate"), &right);
+    locked.trusted("");
+    let other = [("left", "1.2.3", CRATES_IO, right.as_slice())];
+    locked.write("tools/Cargo.lock", lockfile(&other));
+    let verdict = locked.verify("lock");
+    verdict.expect_error(5, "malformed-lockfile");
+    let message = verdict.json["error"]["message"].as_str().unwrap();
+    assert_eq!(message, "tools/Cargo.lock:8: expected `left 1.2.3` with one checksum, found another at Cargo.lock:8");
+}
+
+#[test]
+fn old_lockfiles_are_read_and_a_package_without_a_checksum_proves_nothing() {
+    let locked = home();
+    let sum = Digest::sha256(&left());
+    let package = format!("[[package]]\nname = \"left\"\nversion = \"1.2.3\"\nsource = \"{CRATES_IO}\"\n");
+    let metadata = |sum: &str| format!("\n[metadata]\n\"checksum left 1.2.3 ({CRATES_IO})\" = \"{sum}\"\n");
+    locked.write("Cargo.lock", format!("{package}{}", metadata(&sum.to_string())));
+    locked.trusted("version 1");
+    locked.write("Cargo.lock", format!("{package}checksum = \"{sum}\"\n"));
+    locked.trusted("version 2");
+    locked.write("Cargo.lock", format!("version = 3\n\n{package}checksum = \"{sum}\"\n"));
+    locked.trusted("version 3");
+    for text in [format!("{package}{}", metadata("<none>")), format!("version = 4\n{package}")] {
+        locked.write("Cargo.lock", text);
+        locked.refused("", &["unproven-entry"], &format!("{CACHE}/left-1.2.3.crate"));
+    }
+}
