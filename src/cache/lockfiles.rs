@@ -15,9 +15,9 @@ pub(super) struct Question<'a> {
     pub(super) locked: Option<&'a LockedSet>,
     pub(super) roots: &'a [ProvenRoot<'a>],
     pub(super) options: &'a Options<'a>,
-    /// Whether the roots were compared with a trusted seal: it has then told of everything that is wrong with them
-    /// as trees.
-    pub(super) compared: bool,
+    /// What a comparison of the roots with a trusted seal came to: it has told of everything that is wrong with them
+    /// as trees. Nothing where there was no such comparison.
+    pub(super) told: Option<&'a Refusals>,
     /// Whether that seal names every entry as it is.
     pub(super) signed: bool,
 }
@@ -56,9 +56,11 @@ pub(super) fn judge(question: &Question<'_>) -> Answer {
         }
     };
     judge_entries(question, locked, &proof, &mut answer);
-    if question.compared {
+    if let Some(told) = question.told {
         // Only what the comparison with the seal has not told of: a file may fail to be read the second time.
-        answer.refusals.append(proof.refusals);
+        for refusal in proof.refusals.iter().filter(|refusal| !told.has(refusal.code)) {
+            answer.refusals.push(refusal.clone());
+        }
     } else {
         judge_tree(edge, proof, &mut answer);
     }

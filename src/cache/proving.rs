@@ -106,7 +106,11 @@ impl Work<'_> {
         let parts = self.roots.iter().zip(&self.forest.roots).zip(self.facts);
         let readers = parts
             .map(|((root, tree), facts)| Some(Reader::new(root.directory?, &tree.spelling, &tree.outline, facts, cap)));
-        TreeFiles { readers: readers.collect(), spare: Vec::new() }
+        TreeFiles {
+            readers: readers.collect(),
+            spare: Vec::new(),
+            package_bytes_max: self.options.limits.package_bytes_max,
+        }
     }
 
     /// Proves all claims, then looks at the files that no claim has looked at.
@@ -184,6 +188,7 @@ struct TreeFiles<'a> {
     readers: Vec<Option<Reader<'a>>>,
     /// Memory for the next file that is read as a whole.
     spare: Vec<u8>,
+    package_bytes_max: u64,
 }
 
 /// Memory for files that is kept for the next one, bytes.
@@ -222,6 +227,10 @@ impl Files for TreeFiles<'_> {
         let mut bytes = std::mem::take(&mut self.spare);
         self.reader(entry)?.append_to(entry.node, &mut bytes)?;
         Ok(bytes)
+    }
+
+    fn package_bytes_max(&self) -> u64 {
+        self.package_bytes_max
     }
 
     fn give_back(&mut self, mut bytes: Vec<u8>) {

@@ -195,7 +195,7 @@ impl<'a> Run<'a> {
             locked: self.request.locked.filter(|_| self.request.lockfiles_pinned),
             roots: &roots,
             options: &self.request.options,
-            compared,
+            told: compared.then_some(&self.refusals),
             signed: compared && self.refusals.is_empty(),
         });
         self.refusals.append(answer.refusals);

@@ -21,6 +21,9 @@ pub trait Files {
     /// All bytes. Look first: this takes as much memory as the file is long.
     fn bytes(&mut self, entry: EntryId) -> Result<Vec<u8>, Unread>;
 
+    /// The longest file that is read as a package, in bytes.
+    fn package_bytes_max(&self) -> u64;
+
     /// Takes memory back that [`Files::bytes`] gave, to use it again.
     fn give_back(&mut self, bytes: Vec<u8>) {
         drop(bytes);

@@ -43,18 +43,16 @@ impl<'a> Unpacked<'a> {
     /// last counts, as it does for whoever unpacks them. `executable` is what the tool makes of the member's mode;
     /// `None` where it does not follow from the member.
     pub fn member(&mut self, path: &[u8], member: &mut Member<'_>, executable: Option<bool>, files: &mut dyn Files) {
-        if path.is_empty() || EntryPath::new(path).is_err() {
-            // The directory itself, or a path that no tool unpacks: what it stands for is not in the directory.
-            return;
-        }
+        // The directory itself, or a path that no tool unpacks: what it stands for is not in the directory.
+        let Some(path) = normal(path) else { return };
         let kind = match member.kind {
             MemberKind::File { .. } | MemberKind::HardLink(_) => Kind::File,
             MemberKind::Directory => Kind::Directory,
             MemberKind::Link(_) => Kind::Link,
             MemberKind::Other => return,
         };
-        let Some(entry) = self.forest.find(self.directory, path) else {
-            self.missing.insert(path.to_vec(), kind.noun());
+        let Some(entry) = self.forest.find(self.directory, &path) else {
+            self.missing.insert(path, kind.noun());
             return;
         };
         self.note_way(entry);
@@ -132,6 +130,34 @@ impl<'a> Unpacked<'a> {
         let directory = self.forest.place(self.directory);
         for (path, noun) in self.missing {
             findings.missing([&directory[..], b"/", &path].concat(), format!("{noun}, of {}", self.package));
+        }
+    }
+}
+
+/// A path without empty and `.` components, which every tool leaves out; `None` for one that leads elsewhere or nowhere.
+fn normal(path: &[u8]) -> Option<Vec<u8>> {
+    let names: Vec<_> = path.split(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b".")).collect();
+    let all_good = names.iter().all(|name| EntryPath::check_name(name).is_ok());
+    (!names.is_empty() && all_good).then(|| names.join(&b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_those_that_tools_unpack_to() {
+        for (path, normal_path) in [
+            ("a/b", Some("a/b")),
+            ("a//b/", Some("a/b")),
+            ("./a/./b", Some("a/b")),
+            ("/a", Some("a")),
+            ("", None),
+            ("./", None),
+            ("a/../b", None),
+            ("a\0b", None),
+        ] {
+            assert_eq!(normal(path.as_bytes()).as_deref(), normal_path.map(str::as_bytes), "{path:?}");
         }
     }
 }

@@ -8,9 +8,9 @@ use super::home;
 use super::lock::{CargoLock, Package};
 use super::vendor;
 use crate::lockfile::{
-    Claim, EntryId, Exact, Expected, Files, Findings, Forest, Match, MemberKind, Plan, Unpacked, tar_gz,
+    Claim, EntryId, Exact, Expected, Files, Findings, Forest, Held, MemberKind, Plan, Unpacked, hold, tar_gz,
 };
-use crate::tree::Kind;
+use crate::tree::{Kind, Unread};
 
 /// The mark of a package that was unpacked to its end.
 const MARK: &[u8] = b".cargo-ok";
@@ -134,16 +134,19 @@ impl Claim for Crate<'_> {
     }
 
     fn prove(&self, files: &mut dyn Files, findings: &mut Findings) {
-        let Ok(bytes) = files.bytes(self.file) else { return };
-        if let Match::Mismatch { expected, found } = self.expected.judge_bytes(&bytes) {
-            findings.mismatch(self.file, format!("{expected}, of {}", self.shown), found);
-            for source in &self.sources {
-                for entry in self.forest.below(*source) {
-                    findings.unproven(entry, "unpacked from a .crate that is not the locked one");
-                }
+        let bytes = match hold(files, self.file, &self.expected) {
+            Ok(Held::Proven(bytes)) => bytes,
+            Ok(Held::Mismatch { expected, found }) => {
+                findings.mismatch(self.file, format!("{expected}, of {}", self.shown), found);
+                return self.nothing_shown("unpacked from a .crate that is not the locked one", findings);
             }
-            return;
-        }
+            // A checksum of Cargo.lock is never weak.
+            Ok(Held::Weak(_, reason) | Held::TooLarge(reason)) => {
+                findings.unproven(self.file, reason);
+                return self.nothing_shown("unpacked from a .crate that was not read", findings);
+            }
+            Err(Unread) => return,
+        };
         findings.proven(self.file);
         for source in &self.sources {
             self.unpacked(*source, &bytes, files, findings);
@@ -153,6 +156,15 @@ impl Claim for Crate<'_> {
 }
 
 impl Crate<'_> {
+    /// Nothing in the cache shows what the directories should be.
+    fn nothing_shown(&self, reason: &'static str, findings: &mut Findings) {
+        for source in &self.sources {
+            for entry in self.forest.below(*source) {
+                findings.unproven(entry, reason);
+            }
+        }
+    }
+
     /// Compares a directory with what Cargo unpacks from the archive: everything below `name-version/`, but for marks.
     fn unpacked(&self, source: EntryId, bytes: &[u8], files: &mut dyn Files, findings: &mut Findings) {
         let mut unpacked = Unpacked::new(self.forest, source, &self.shown);

@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 use super::home;
 use super::lock::{CargoLock, Package};
 use crate::lockfile::{
-    Checksum, Claim, EntryId, Expected, Files, Findings, Forest, HashAlgorithm, ManyHasher, Match, Member, MemberKind,
-    Plan, UnpackError, Unpacked, tar_gz,
+    Checksum, Claim, EntryId, Expected, Files, Findings, Forest, HashAlgorithm, Held, ManyHasher, Member, MemberKind,
+    Plan, UnpackError, Unpacked, hold, tar_gz,
 };
-use crate::tree::Kind;
+use crate::tree::{Kind, Unread};
 
 const LIST: &[u8] = b".cargo-checksum.json";
 
@@ -76,15 +76,18 @@ impl Claim for Vendored<'_> {
         let chosen = self.candidates.iter().find(|(package, _)| is_said(package)).or(self.candidates.first());
         let Some((package, archive)) = chosen else { return };
         let Some(checksum) = &package.checksum else { return };
-        let Ok(bytes) = files.bytes(*archive) else { return };
-        if Expected::any_of([checksum.clone()]).judge_bytes(&bytes) == Match::Proven {
-            self.compare(package, &bytes, &list, files, findings);
-        } else {
-            for entry in self.forest.below(self.directory) {
-                findings.unproven(entry, "vendored from a .crate that is not the locked one");
+        match hold(files, *archive, &Expected::any_of([checksum.clone()])) {
+            Ok(Held::Proven(bytes)) => {
+                self.compare(package, &bytes, &list, files, findings);
+                files.give_back(bytes);
             }
+            Ok(_) => {
+                for entry in self.forest.below(self.directory) {
+                    findings.unproven(entry, "vendored from a .crate that is not the locked one");
+                }
+            }
+            Err(Unread) => {}
         }
-        files.give_back(bytes);
     }
 }
 
