@@ -229,3 +229,56 @@ impl ManyHasher {
         values.into_iter().filter_map(|(algorithm, value)| Some(Checksum { algorithm, value: value? })).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // FIPS 180-4 and its examples: the digests of "abc".
+    const ABC: [(HashAlgorithm, &str); 4] = [
+        (HashAlgorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+        (HashAlgorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            HashAlgorithm::Sha384,
+            "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7",
+        ),
+        (
+            HashAlgorithm::Sha512,
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a\
+             2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        ),
+    ];
+
+    #[test]
+    fn known_answers_and_every_spelling() {
+        for (algorithm, hex) in ABC {
+            let checksum = Checksum::from_hex(algorithm, hex).unwrap();
+            assert_eq!(checksum, Checksum::from_hex(algorithm, &hex.to_uppercase()).unwrap());
+            let sri = format!("{algorithm}-{}", STANDARD.encode(&checksum.value));
+            assert_eq!(Checksum::from_sri(&sri).as_ref(), Some(&checksum));
+            assert_eq!(Checksum::from_sri(&format!("{sri}?option")).as_ref(), Some(&checksum));
+            assert_eq!(Checksum::from_hex(algorithm, &hex[2..]), None);
+            assert_eq!(HashAlgorithm::from_word(algorithm.as_str()), Some(algorithm));
+            let judged = Expected::any_of([checksum]).judge_bytes(b"abc");
+            assert_eq!(judged == Match::Proven, algorithm.is_strong(), "{judged:?}");
+        }
+        for text in
+            ["", "sha512", "sha512-", "md5-kAFQmDzST7DWlj99KOF/cg==", "sha1-qZk+NkcGgWq6PiVxeFDCbJzQ2J", "SHA1-x"]
+        {
+            assert_eq!(Checksum::from_sri(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_weak_digest_counts_only_where_there_is_no_strong_one() {
+        let [sha1, sha256, ..] = ABC.map(|(algorithm, hex)| Checksum::from_hex(algorithm, hex).unwrap());
+        let other = Checksum { algorithm: HashAlgorithm::Sha256, value: vec![0; 32] };
+        let judge = |all: &[&Checksum]| Expected::any_of(all.iter().map(|sum| (*sum).clone())).judge_bytes(b"abc");
+        assert_eq!(judge(&[&sha1]), Match::Weak(HashAlgorithm::Sha1));
+        assert_eq!(judge(&[&sha1, &sha256]), Match::Proven);
+        assert_eq!(judge(&[&other, &sha256]), Match::Proven);
+        // A file that has the weak digest and not the strong one is not the locked one.
+        assert!(matches!(judge(&[&sha1, &other]), Match::Mismatch { .. }));
+        assert!(matches!(judge(&[]), Match::Mismatch { .. }));
+    }
+}

@@ -238,8 +238,8 @@ fn from_git() -> (Built, PathBuf) {
     git(&["init", "--quiet"]);
     for round in 0..8 {
         // Objects that are alike become deltas of one another.
-        let lines: String =
-            (0..200).map(|line| format!("line {line} of {}\n", if line == round { round } else { 9 })).collect();
+        let line = |line| format!("line {line} of {}\n", if line == round { round } else { 9 });
+        let lines = (0..200).map(line).collect::<Vec<_>>().concat();
         write("docs/long.md", &lines);
         git(&["add", "--all"]);
         git(&["commit", "--quiet", "--message", &format!("{round}")]);

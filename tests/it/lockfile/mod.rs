@@ -2,6 +2,7 @@
 
 mod cargo;
 mod gates;
+mod properties;
 
 use std::fs;
 use std::io::Write as _;
