@@ -31,6 +31,7 @@
 //!     edge: &policy.edge("cargo", "release")?,
 //!     roots: &places["cargo"],
 //!     lockfiles_pinned: true,
+//!     locked: None,
 //!     now,
 //!     platform: Platform { os: "linux".into(), arch: "x86_64".into() },
 //!     options: Options { threads: 16, limits: &Limits::STANDARD },
@@ -49,6 +50,7 @@ pub mod cache;
 pub mod cli;
 pub mod guard;
 pub mod identity;
+pub mod lockfile;
 pub mod policy;
 pub mod report;
 pub mod seal;

@@ -26,6 +26,8 @@ pub enum Exit {
     UnsafeArchive = 12,
     /// A limit was exceeded.
     Limit = 13,
+    /// The contents are not what the lockfile asks for, or nothing says that they are.
+    Lockfile = 14,
     /// Something outside the roots is written or changed, the policy among it; or nobody is left who would know.
     Stray = 15,
     /// The policy works, but a lint found something.
@@ -40,16 +42,17 @@ impl Exit {
             Self::Ok => 0,
             Self::Miss => 1,
             Self::Io => 2,
-            Self::Changed => 3,
-            Self::Limit => 4,
-            Self::UnsafeArchive => 5,
-            Self::Untrusted => 6,
-            Self::Stray => 7,
+            Self::Lockfile => 3,
+            Self::Changed => 4,
+            Self::Limit => 5,
+            Self::UnsafeArchive => 6,
+            Self::Untrusted => 7,
+            Self::Stray => 8,
             // Errors that end a command before any verdict; never mixed with the ones above.
-            Self::Setup => 8,
-            Self::Usage => 9,
-            Self::Internal => 10,
-            Self::Findings => 11,
+            Self::Setup => 9,
+            Self::Usage => 10,
+            Self::Internal => 11,
+            Self::Findings => 12,
         }
     }
 
@@ -168,7 +171,7 @@ codes! {
     SealedInFuture = "sealed-in-future", Untrusted;
     /// The sealed lockfile digests are not those of the checkout.
     StaleLockfile = "stale-lockfile", Untrusted;
-    /// The gate compares lockfiles, but nothing vouches for the checkout's.
+    /// The gate compares lockfiles or proves by them, but nothing vouches for the checkout's.
     UnpinnedLockfile = "unpinned-lockfile", Untrusted;
     /// To be sealed under a guard that saw the roots neither empty nor verified.
     UnverifiedBase = "unverified-base", Untrusted;
@@ -254,6 +257,12 @@ codes! {
     HardlinkOutside = "hardlink-outside", Changed;
     /// A symlink that leaves its root, at a gate that wants them inside.
     LinkEscapes = "link-escapes", Changed;
+    /// The lockfile asks for something else at this place.
+    LockfileMismatch = "lockfile-mismatch", Lockfile;
+    /// An entry that no proof covers, at a gate that does not allow it.
+    UnprovenEntry = "unproven-entry", Lockfile;
+    /// The lockfile proves a smaller share of the cache than the gate wants.
+    LowCoverage = "low-coverage", Lockfile;
     /// A file or directory could not be read.
     Unreadable = "unreadable", Io;
     /// A file could not be written.
@@ -292,6 +301,10 @@ codes! {
     NoHome = "no-home", Setup;
     /// A lockfile that the cache names is not in the checkout.
     NoLockfile = "no-lockfile", Setup;
+    /// A lockfile that is not what its format says.
+    MalformedLockfile = "malformed-lockfile", Setup;
+    /// A lockfile of an ecosystem or version that this program does not read.
+    UnsupportedLockfile = "unsupported-lockfile", Setup;
     /// A key file that the policy or the command line names is not there.
     NoKey = "no-key", Setup;
     /// The key file is not what openssl writes for Ed25519.
@@ -362,6 +375,7 @@ mod tests {
             Exit::UnsafeArchive,
             Exit::Limit,
             Exit::Changed,
+            Exit::Lockfile,
             Exit::Io,
             Exit::Miss,
             Exit::Ok,

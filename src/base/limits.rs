@@ -23,6 +23,8 @@ pub struct Limits {
     pub setup_bytes_max: u64,
     /// A lockfile, bytes. The largest seen in the wild are some 10 MiB.
     pub lockfile_bytes_max: u64,
+    /// A package archive in a cache, bytes. The largest in public registries have some 2 GiB.
+    pub package_bytes_max: u64,
     /// What an archive may expand to while no trusted seal says how large it is, bytes.
     pub archive_bytes_max: u64,
     /// Bytes that an archive may expand to, whatever its ratio, while no trusted seal says how large it is.
@@ -52,6 +54,7 @@ impl Limits {
         link_bytes_max: 4_096,
         setup_bytes_max: 1 << 20,
         lockfile_bytes_max: 128 << 20,
+        package_bytes_max: 4 << 30,
         archive_bytes_max: 1 << 40,
         expansion_free_bytes: 64 << 20,
         expansion_ratio_max: 200,

@@ -2,9 +2,11 @@
 
 mod archived;
 mod cosigning;
+mod lockfiles;
 mod opening;
 mod packing;
 mod place;
+mod proving;
 mod sealing;
 mod unpacking;
 mod unverified;

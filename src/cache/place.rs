@@ -102,6 +102,14 @@ impl Workspace {
         }
     }
 
+    /// The bytes of a lockfile of the checkout, the held ones if they were held.
+    pub fn lockfile_bytes(&self, path: &str, max: u64) -> Result<Vec<u8>, ReadError> {
+        match self.held.get(path) {
+            Some(held) => held.clone().ok_or(ReadError::Absent),
+            None => self.policy_directory.read_below(&path.split('/').collect::<Vec<_>>(), max),
+        }
+    }
+
     /// Takes the seal of `cache` and then its roots out of their places. The seal goes first: what an
     /// interruption leaves has no seal and is refused.
     pub fn dispose(&self, cache: &str, roots: &[PlacedRoot], disposal: Disposal) -> Vec<Refusal> {

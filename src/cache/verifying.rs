@@ -1,8 +1,11 @@
 //! Verifying a restored cache.
 
+use super::lockfiles::{Question, judge};
 use super::opening::{check_manifest, code_of, judge_seal, read_lockfiles};
 use super::place::{RootState, Workspace};
+use super::proving::ProvenRoot;
 use crate::base::{Code, Escaped, Exit, Limits, Refusal, Refusals, plural};
+use crate::lockfile::LockedSet;
 use crate::policy::{Edge, LinkRule, LockfileRule, PlacedRoot};
 use crate::seal::manifest::{Manifest, Totals};
 use crate::seal::statement::{SealedRoot, Statement, Subject};
@@ -10,7 +13,7 @@ use crate::seal::{ENVELOPE, SEALS};
 use crate::tree::{
     Comparison, Directory, Expectation, Found, HardLinks, Kind, Options, SealDirectory, all_missing, compare,
 };
-use crate::verify::{Checkout, Lockfiles, Rule, TrustedSeal};
+use crate::verify::{Checkout, Coverage, Lockfiles, Rule, TrustedSeal};
 
 /// What to verify, and against what.
 pub struct VerifyRequest<'a> {
@@ -22,6 +25,8 @@ pub struct VerifyRequest<'a> {
     pub roots: &'a [PlacedRoot],
     /// Whether the lockfiles on disk can be believed.
     pub lockfiles_pinned: bool,
+    /// What the checkout's lockfiles ask for, where the gate demands a lockfile proof and they can be believed.
+    pub locked: Option<&'a LockedSet>,
     /// Now.
     pub now: jiff::Timestamp,
     /// The system this runs on.
@@ -37,7 +42,9 @@ pub struct Verification {
     pub refusals: Refusals,
     /// What the seal says, if it was opened.
     pub facts: Option<Facts>,
-    /// Every rule that was applied to the seal, in order.
+    /// How much each proof covers, where there was a lockfile proof.
+    pub coverage: Option<Coverage>,
+    /// Every rule that was applied, in order.
     pub rules: Vec<Rule>,
 }
 
@@ -79,8 +86,16 @@ impl Verification {
 pub fn verify(request: &VerifyRequest<'_>) -> Verification {
     let mut run = Run::new(request);
     let states = run.open_roots();
-    let facts = run.open_seal(&states).map(|(directory, trusted)| run.compare_all(&directory, &trusted, states));
-    Verification { refusals: run.refusals, facts, rules: run.rules }
+    let require = request.edge.gate.require;
+    let mut facts = None;
+    if require.signature {
+        let opened = run.open_seal(&states);
+        facts = opened.map(|(directory, trusted)| run.compare_all(&directory, &trusted, &states));
+    } else {
+        run.absent_roots(&states);
+    }
+    let coverage = if require.lockfile { run.prove(&states, facts.is_some()) } else { None };
+    Verification { refusals: run.refusals, facts, coverage, rules: run.rules }
 }
 
 struct Run<'a> {
@@ -152,6 +167,42 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Where no seal is wanted: a miss if there is nothing in the roots.
+    fn absent_roots(&mut self, states: &[Option<RootState>]) {
+        let nothing: Result<Vec<_>, _> = states.iter().map(|state| is_nothing(state.as_ref())).collect();
+        if nothing.is_ok_and(|nothing| nothing.iter().all(|nothing| *nothing)) {
+            let place = self.request.edge.cache.name.clone();
+            self.refuse(Code::NothingRestored, &place, "files in its roots", "none: nothing was restored");
+        }
+    }
+
+    /// Holds the roots against the lockfiles.
+    fn prove(&mut self, states: &[Option<RootState>], compared: bool) -> Option<Coverage> {
+        if self.refusals.has(Code::NothingRestored) {
+            return None;
+        }
+        let roots = self.request.roots.iter().zip(states).map(|(root, state)| ProvenRoot {
+            spelling: &root.root.spelling,
+            components: &root.root.components,
+            directory: match state {
+                Some(RootState::There(directory)) => Some(directory),
+                _ => None,
+            },
+        });
+        let roots: Vec<_> = roots.collect();
+        let answer = judge(&Question {
+            edge: self.request.edge,
+            locked: self.request.locked.filter(|_| self.request.lockfiles_pinned),
+            roots: &roots,
+            options: &self.request.options,
+            told: compared.then_some(&self.refusals),
+            signed: compared && self.refusals.is_empty(),
+        });
+        self.refusals.append(answer.refusals);
+        self.rules.extend(answer.rules);
+        answer.coverage
+    }
+
     fn absent_seal(&mut self, states: &[Option<RootState>]) {
         let place = self.place.clone();
         match states.iter().map(|state| is_nothing(state.as_ref())).collect::<Result<Vec<_>, _>>() {
@@ -211,12 +262,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn compare_all(
-        &mut self,
-        directory: &SealDirectory,
-        trusted: &TrustedSeal,
-        states: Vec<Option<RootState>>,
-    ) -> Facts {
+    fn compare_all(&mut self, directory: &SealDirectory, trusted: &TrustedSeal, states: &[Option<RootState>]) -> Facts {
         let statement = trusted.statement();
         if statement.predicate.roots.len() != states.len() {
             // The rules compare the lists; a root that nobody looks at must not come of a mistake in them.
@@ -354,9 +400,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn compare_root(&mut self, sealed: &SealedRoot, manifest: &Manifest, state: RootState) -> Option<Comparison> {
+    fn compare_root(&mut self, sealed: &SealedRoot, manifest: &Manifest, state: &RootState) -> Option<Comparison> {
         let root = match state {
-            RootState::There(root) => root,
+            RootState::There(root) => match root.reopen() {
+                Ok(root) => root,
+                Err(error) => {
+                    self.refuse(Code::Unreadable, &sealed.path, "a directory", error.to_string());
+                    return None;
+                }
+            },
             RootState::Absent => {
                 self.refusals.append(all_missing(&sealed.path, manifest, self.limits.refusals_max));
                 return None;

@@ -97,6 +97,9 @@ pub(super) struct InitArguments {
     /// [default: below ~/.config/cacheseal]
     #[arg(long, value_name = "FILE")]
     pub(super) key_out: Option<PathBuf>,
+    /// No key and no seals: propose the directories that the lockfiles can prove whole, and a gate that demands it
+    #[arg(long, conflicts_with = "key_out")]
+    pub(super) lockfile_only: bool,
 }
 
 #[derive(Debug, Subcommand)]

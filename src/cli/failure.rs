@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::base::Code;
 use crate::cache::SealError;
 use crate::identity::KeyError;
+use crate::lockfile::LockfileError;
 use crate::policy::PolicyError;
 
 /// What went wrong, its stable code, and what to do.
@@ -42,6 +43,12 @@ impl From<PolicyError> for Failure {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
+    }
+}
+
+impl From<LockfileError> for Failure {
+    fn from(error: LockfileError) -> Self {
+        Self::new(error.code(), error.to_string())
     }
 }
 

@@ -13,7 +13,8 @@ use super::key::make;
 use super::outcome::Outcome;
 use super::unwritable::unwritable;
 use crate::base::{Code, Exit};
-use crate::policy::{Document, StarterCache, starter};
+use crate::lockfile::whole_roots;
+use crate::policy::{Document, StarterCache, lockfile_starter, starter};
 use crate::tree::Directory;
 
 const POLICY: &str = "cacheseal.toml";
@@ -28,23 +29,23 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
         let hint = "edit it, or move it away to begin anew";
         return Err(Failure::new(Code::FileExists, format!("`{POLICY}` exists and is never overwritten")).hint(hint));
     }
-    let caches = caches(&here, context);
+    let caches = caches(&here, arguments.lockfile_only, context);
     if caches.is_empty() {
-        return Err(Failure::new(
-            Code::NoLockfile,
-            format!("expected a lockfile here, one of {}; found none", known()),
-        )
-        .hint("run `cacheseal init` in the directory that holds the lockfile"));
+        return Err(nothing_found(arguments.lockfile_only));
     }
     let project = arguments.project.clone().unwrap_or_else(|| project(&here));
+    if arguments.lockfile_only {
+        let text = lockfile_starter(&project, &caches);
+        write_policy(&directory, &text)?;
+        return Ok(without_key(&project, &caches));
+    }
     let key_out = match &arguments.key_out {
         Some(path) => path.clone(),
         None => default_key_path(&project, context)?,
     };
     let public_file = format!("keys/{SIGNER}.pub");
     let text = starter(&project, &caches, SIGNER, &public_file);
-    // What cannot be read back is not written: a project name may hold what a policy may not.
-    Document::parse(POLICY, text.as_bytes())?;
+    check(&text)?;
     ignore(&here).map_err(|error| unwritable(".gitignore", &error))?;
     let made = make(SIGNER, &key_out, &directory)?;
     directory.create_file(POLICY, false, text.as_bytes()).map_err(|error| unwritable(POLICY, &error))?;
@@ -62,6 +63,46 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
         "private": if key_out == Path::new("-") { made.key.to_line().to_string() } else { key_out.to_string_lossy().into_owned() },
     });
     Ok(Outcome { exit: Exit::Ok, output, json })
+}
+
+/// What cannot be read back is not written: a project name may hold what a policy may not.
+fn check(text: &str) -> Result<(), Failure> {
+    Document::parse(POLICY, text.as_bytes())?;
+    Ok(())
+}
+
+fn write_policy(directory: &Directory, text: &str) -> Result<(), Failure> {
+    check(text)?;
+    directory.create_file(POLICY, false, text.as_bytes()).map_err(|error| unwritable(POLICY, &error))
+}
+
+fn nothing_found(lockfile_only: bool) -> Failure {
+    if lockfile_only {
+        let found = "expected a lockfile here that can prove directories whole; found none";
+        return Failure::new(Code::NoLockfile, found).hint("docs/LOCKFILES.md says what each lockfile proves");
+    }
+    Failure::new(Code::NoLockfile, format!("expected a lockfile here, one of {}; found none", known()))
+        .hint("run `cacheseal init` in the directory that holds the lockfile")
+}
+
+/// What `init --lockfile-only` ends with.
+fn without_key(project: &str, caches: &[StarterCache]) -> Outcome {
+    let mut output = format!(
+        "wrote {POLICY}\n\n\
+         1. commit {POLICY}\n\
+         2. fill each cache from empty, as by `cargo fetch --locked`, and save these directories and nothing beside them\n\
+         3. after a restore, before anything uses the files, where nothing was restored over the checkout:\n"
+    );
+    for cache in caches {
+        let _ = writeln!(output, "     cacheseal verify {} --gate lockfile --trust-checkout --allow-miss", cache.name);
+        for root in &cache.roots {
+            let _ = writeln!(output, "       {root}");
+        }
+    }
+    let names: Vec<_> = caches.iter().map(|cache| &cache.name).collect();
+    let json =
+        json!({ "version": 1, "command": "init", "exit": 0, "policy": POLICY, "project": project, "caches": names });
+    Outcome { exit: Exit::Ok, output: output.into_bytes(), json }
 }
 
 /// Lockfile, name of the cache, roots, note. Of several that fill the same root, the first that is there is taken.
@@ -84,12 +125,13 @@ fn known() -> String {
     ECOSYSTEMS.iter().map(|(lockfile, ..)| format!("`{lockfile}`")).collect::<Vec<_>>().join(", ")
 }
 
-fn caches(here: &Path, context: &Context) -> Vec<StarterCache> {
+fn caches(here: &Path, lockfile_only: bool, context: &Context) -> Vec<StarterCache> {
     let mut caches: Vec<StarterCache> = Vec::new();
     for (lockfile, name, roots, note) in ECOSYSTEMS {
+        let roots = if lockfile_only { whole_roots(lockfile) } else { roots };
         let roots: Vec<String> = roots.iter().map(|root| relocated(root, context)).collect();
         let taken = caches.iter().any(|cache| cache.roots.iter().any(|root| roots.contains(root)));
-        if here.join(lockfile).is_file() && !taken {
+        if here.join(lockfile).is_file() && !taken && !roots.is_empty() {
             caches.push(StarterCache {
                 name: (*name).to_owned(),
                 roots,

@@ -42,11 +42,14 @@ pub(super) fn judge(
     limits: &Limits,
 ) -> Result<Verification, Failure> {
     let edge = setup.policy.edge(&demand.cache, &demand.gate)?;
+    let is_proven = edge.gate.require.lockfile && lockfiles_pinned;
+    let locked = is_proven.then(|| setup.locked(edge.cache, limits)).transpose()?;
     let mut verification = verify(&VerifyRequest {
         workspace: &setup.workspace,
         edge: &edge,
         roots: setup.roots(&demand.cache),
         lockfiles_pinned,
+        locked: locked.as_ref(),
         now: Context::now(),
         platform: Context::platform(),
         options: Options { threads: usize::from(demand.threads), limits },
@@ -72,6 +75,7 @@ pub(super) fn rendered(
         exit: if allowed { Exit::Ok } else { outcome },
         refusals: &verification.refusals,
         facts: verification.facts.as_ref(),
+        coverage: verification.coverage.as_ref(),
         rules: demand.explain.then_some(verification.rules.as_slice()),
         candidates,
         disposal,
@@ -84,7 +88,7 @@ pub(super) fn rendered(
 pub(super) fn refused(demand: &Demand, context: &Context, refusal: Refusal, note: &str) -> Rendered {
     let mut refusals = Refusals::new(context.limits.refusals_max);
     refusals.push(refusal);
-    let verification = Verification { refusals, facts: None, rules: Vec::new() };
+    let verification = Verification { refusals, facts: None, coverage: None, rules: Vec::new() };
     let disposal = if demand.on_refusal == OnRefusal::Keep { Vec::new() } else { vec![note.to_owned()] };
     rendered(demand, &verification, None, disposal)
 }

@@ -107,6 +107,7 @@ fn add_signature(
         edge: &edge,
         roots: setup.roots(&arguments.cache),
         lockfiles_pinned: true,
+        locked: None,
         now: context.now,
         platform: Context::platform(),
         options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::context::{Context, shown, split};
 use super::failure::Failure;
-use crate::base::{Code, Digest, Refusal};
+use crate::base::{Code, Digest, Limits, Refusal};
 use crate::cache::Workspace;
-use crate::policy::{Document, PlacedRoot, Policy, REVOCATIONS, Revocations, policy_digest};
+use crate::lockfile::LockedSet;
+use crate::policy::{Cache, Document, PlacedRoot, Policy, REVOCATIONS, Revocations, policy_digest};
 use crate::tree::{ReadError, read_named_file};
 
 /// A policy, resolved and placed.
@@ -88,6 +89,17 @@ impl Setup {
         }
     }
 
+    /// What the lockfiles of a cache ask for, as they are in the checkout now.
+    pub(super) fn locked(&self, cache: &Cache, limits: &Limits) -> Result<LockedSet, Failure> {
+        let max = limits.lockfile_bytes_max;
+        let mut files = Vec::new();
+        for path in &cache.lockfiles {
+            let bytes = self.workspace.lockfile_bytes(path, max);
+            files.push((path.as_str(), bytes.map_err(|error| no_lockfile(path, &error))?));
+        }
+        Ok(LockedSet::read(files.iter().map(|(path, bytes)| (*path, bytes.as_slice())))?)
+    }
+
     /// The roots of a cache, in its order.
     pub(super) fn roots(&self, cache: &str) -> &[PlacedRoot] {
         self.places.get(cache).map(Vec::as_slice).unwrap_or_default()
@@ -123,6 +135,16 @@ fn unreadable(path: &Path, error: &ReadError) -> Failure {
         ReadError::Io(_) => Failure::new(Code::Unreadable, message),
         _ => Failure::new(Code::MalformedPolicy, message),
     }
+}
+
+fn no_lockfile(path: &str, error: &ReadError) -> Failure {
+    let message = format!("expected the lockfile {} that the cache names, but it {error}", shown(Path::new(path)));
+    let code = match error {
+        ReadError::Absent => Code::NoLockfile,
+        ReadError::Io(_) => Code::Unreadable,
+        _ => Code::MalformedLockfile,
+    };
+    Failure::new(code, message)
 }
 
 fn no_key(file: &str, error: &ReadError) -> Failure {

@@ -51,6 +51,7 @@ pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outc
         exit: outcome,
         refusals: &verification.refusals,
         facts: verification.facts.as_ref(),
+        coverage: None,
         rules: arguments.explain.then_some(verification.rules.as_slice()),
         candidates: None,
         disposal: Vec::new(),

@@ -54,6 +54,7 @@ pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context
         exit: if allowed { Exit::Ok } else { outcome },
         refusals: &verified.verification.refusals,
         facts: verified.verification.facts.as_ref(),
+        coverage: None,
         rules: arguments.explain.then_some(verified.verification.rules.as_slice()),
         candidates: None,
         disposal: Vec::new(),

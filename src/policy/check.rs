@@ -47,7 +47,7 @@ impl Policy {
 
     fn lint_gate(&self, gate: &Gate, lints: &mut Vec<Lint>) {
         let name = gate.name.get_ref();
-        if gate.max_age.seconds() > CIRCLECI_RETENTION {
+        if gate.require.signature && gate.max_age.seconds() > CIRCLECI_RETENTION {
             let message = format!(
                 "gate `{name}` takes seals up to {} old, but CircleCI keeps caches for 15 days: write `max_age = \"15d\"` or less",
                 gate.max_age

@@ -7,15 +7,18 @@ use toml::Spanned;
 use super::shape::{GateShape, Text, Texts};
 use super::signer::UnresolvedSigner;
 use super::source::{Source, did_you_mean, quoted};
-use super::{MaxAge, PolicyError};
+use super::{MaxAge, MinCoverage, PolicyError};
 use crate::base::Code;
 
-/// What a seal must be for a job to use the cache. Every gate of this version demands a signature.
+/// What a cache must be for a job to use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate {
     /// The name, and where it stands.
     pub name: Spanned<String>,
-    /// Names of the signers whose seals are accepted: defined in the policy, each once, at least one.
+    /// The proofs that are demanded: at least one.
+    pub require: Require,
+    /// Names of the signers whose seals are accepted: defined in the policy, each once, at least one where a
+    /// signature is demanded.
     pub signers: Vec<String>,
     /// How many of them must have signed, each counted once.
     pub threshold: usize,
@@ -27,6 +30,10 @@ pub struct Gate {
     pub links: LinkRule,
     /// Where the other names of a hard-linked file may lie.
     pub hardlinks: LinkRule,
+    /// Whether an entry that no lockfile proves is refused.
+    pub unproven: Unproven,
+    /// The share of the cache that lockfiles must prove.
+    pub min_lockfile_coverage: MinCoverage,
     /// Names and values that a seal must say, as given to `seal --bind`.
     pub bindings: BTreeMap<String, String>,
     /// Where the fields stand.
@@ -38,6 +45,8 @@ pub struct Gate {
 pub struct GateLines {
     /// `[gate.NAME]`
     pub name: usize,
+    /// `require`
+    pub require: usize,
     /// `signers`
     pub signers: usize,
     /// `threshold`
@@ -52,6 +61,28 @@ pub struct GateLines {
     pub hardlinks: usize,
     /// `bindings`
     pub bindings: usize,
+    /// `unproven`
+    pub unproven: usize,
+    /// `min_lockfile_coverage`
+    pub min_lockfile_coverage: usize,
+}
+
+/// The proofs that a gate demands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Require {
+    /// A seal by signers of the gate.
+    pub signature: bool,
+    /// The lockfile names what is there.
+    pub lockfile: bool,
+}
+
+/// What is done about an entry that no lockfile proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unproven {
+    /// It is refused.
+    Refuse,
+    /// It is counted.
+    Allow,
 }
 
 /// How the sealed lockfiles compare with the checkout's.
@@ -73,44 +104,69 @@ pub enum LinkRule {
 }
 
 const LINK_WORDS: [(&str, LinkRule); 2] = [("any", LinkRule::Any), ("inside", LinkRule::Inside)];
+const UNPROVEN_WORDS: [(&str, Unproven); 2] = [("refuse", Unproven::Refuse), ("allow", Unproven::Allow)];
 const LOCKFILE_WORDS: [(&str, LockfileRule); 2] = [("exact", LockfileRule::Exact), ("any", LockfileRule::Any)];
 
 impl Gate {
     pub(super) fn read(
         source: &Source,
         name: Text,
-        shape: GateShape,
+        mut shape: GateShape,
         signers: &BTreeMap<String, UnresolvedSigner>,
     ) -> Result<Self, PolicyError> {
         let lines = GateLines::of(source, &name, &shape);
-        check_require(source, &evidence(source, &name, "require", shape.require)?)?;
-        let accepted = evidence(source, &name, "signers", shape.signers)?;
-        let Some(max_age) = shape.max_age else { return Err(without(source, &name, "max_age")) };
-        let age = max_age.get_ref().parse();
-        let signers = read_signers(source, accepted, signers)?;
-        Ok(Self {
+        let require = read_require(source, &evidence(source, &name, "require", shape.require.take())?)?;
+        check_fields(source, &shape, require)?;
+        let (signers, max_age) = if require.signature {
+            let accepted = evidence(source, &name, "signers", shape.signers)?;
+            let Some(max_age) = shape.max_age else { return Err(without(source, &name, "max_age")) };
+            let age = max_age.get_ref().parse();
+            let age = age.map_err(|error| source.error(Code::MalformedPolicy, &max_age, error))?;
+            (read_signers(source, accepted, signers)?, age)
+        } else {
+            (Vec::new(), MaxAge::longest())
+        };
+        let lockfile = if require.signature { LockfileRule::Exact } else { LockfileRule::Any };
+        let unproven = if require.signature { Unproven::Allow } else { Unproven::Refuse };
+        let gate = Self {
             threshold: read_threshold(source, shape.threshold, signers.len())?,
+            require,
             signers,
-            max_age: age.map_err(|error| source.error(Code::MalformedPolicy, &max_age, error))?,
-            lockfile: source.word(shape.lockfile.as_ref(), LOCKFILE_WORDS, LockfileRule::Exact)?,
+            max_age,
+            lockfile: source.word(shape.lockfile.as_ref(), LOCKFILE_WORDS, lockfile)?,
             links: source.word(shape.links.as_ref(), LINK_WORDS, LinkRule::Any)?,
             hardlinks: source.word(shape.hardlinks.as_ref(), LINK_WORDS, LinkRule::Inside)?,
+            unproven: source.word(shape.unproven.as_ref(), UNPROVEN_WORDS, unproven)?,
+            min_lockfile_coverage: MinCoverage::read(source, shape.min_lockfile_coverage.as_ref())?,
             bindings: read_bindings(source, shape.bindings)?,
             lines,
             name,
-        })
+        };
+        if let Some(word) = &shape.unproven
+            && !require.signature
+            && gate.unproven == Unproven::Allow
+            && gate.min_lockfile_coverage == MinCoverage::NONE
+        {
+            let message = "expected a gate that demands something, found `allow` without `min_lockfile_coverage`";
+            let error = source.error(Code::GateWithoutEvidence, word, message);
+            return Err(error.with_hint("add `min_lockfile_coverage`, more than 0, or `signature` to `require`"));
+        }
+        Ok(gate)
     }
 
     /// The demands of a job that adds its signature to a seal.
     pub(super) fn to_cosign(signers: Vec<String>, compares_lockfiles: bool) -> Self {
         Self {
             name: Spanned::new(0..0, "add-signature".to_owned()),
+            require: Require { signature: true, lockfile: false },
             signers,
             threshold: 1,
             max_age: MaxAge::longest(),
             lockfile: if compares_lockfiles { LockfileRule::Exact } else { LockfileRule::Any },
             links: LinkRule::Any,
             hardlinks: LinkRule::Any,
+            unproven: Unproven::Allow,
+            min_lockfile_coverage: MinCoverage::NONE,
             bindings: BTreeMap::new(),
             lines: GateLines::default(),
         }
@@ -122,6 +178,7 @@ impl GateLines {
         let own = source.line(name);
         Self {
             name: own,
+            require: source.line_or(shape.require.as_ref(), own),
             signers: source.line_or(shape.signers.as_ref(), own),
             threshold: source.line_or(shape.threshold.as_ref(), own),
             max_age: source.line_or(shape.max_age.as_ref(), own),
@@ -129,6 +186,8 @@ impl GateLines {
             links: source.line_or(shape.links.as_ref(), own),
             hardlinks: source.line_or(shape.hardlinks.as_ref(), own),
             bindings: source.line_or(shape.bindings.as_ref(), own),
+            unproven: source.line_or(shape.unproven.as_ref(), own),
+            min_lockfile_coverage: source.line_or(shape.min_lockfile_coverage.as_ref(), own),
         }
     }
 }
@@ -180,25 +239,48 @@ fn evidence(source: &Source, gate: &Text, field: &str, list: Option<Texts>) -> R
 fn without(source: &Source, gate: &Text, field: &str) -> PolicyError {
     let message = format_args!("expected a gate with `{field}`, found {} without it", quoted(gate.get_ref()));
     let example = match field {
-        "require" => "`require = [\"signature\"]`",
+        "require" => "`require = [\"signature\"]`, `[\"lockfile\"]` or both",
         "signers" => "`signers = [\"…\"]`, the signers whose seals this gate accepts",
         _ => "`max_age = \"7d\"`, how old a seal may be",
     };
     source.error(Code::GateWithoutEvidence, gate, message).with_hint(format!("add {example}"))
 }
 
-fn check_require(source: &Source, require: &[Text]) -> Result<(), PolicyError> {
+fn read_require(source: &Source, require: &[Text]) -> Result<Require, PolicyError> {
+    let mut read = Require::default();
     for proof in require {
         match proof.get_ref().as_str() {
-            "signature" => {}
-            "lockfile" => {
-                let error = source.malformed(proof, "`signature`", "`lockfile`, which this version cannot prove yet");
-                return Err(error.with_hint("`lockfile = \"exact\"` compares the sealed lockfiles with the checkout's"));
-            }
-            other => return Err(source.malformed(proof, "`signature`", quoted(other))),
+            "signature" => read.signature = true,
+            "lockfile" => read.lockfile = true,
+            other => return Err(source.malformed(proof, "`signature` or `lockfile`", quoted(other))),
         }
     }
-    source.unique(require)
+    source.unique(require)?;
+    Ok(read)
+}
+
+/// Fields that say something of a proof which the gate does not demand would be read as if it did.
+fn check_fields(source: &Source, shape: &GateShape, require: Require) -> Result<(), PolicyError> {
+    let of_signature = [
+        ("signers", shape.signers.as_ref().map(Spanned::span)),
+        ("threshold", shape.threshold.as_ref().map(Spanned::span)),
+        ("max_age", shape.max_age.as_ref().map(Spanned::span)),
+        ("lockfile", shape.lockfile.as_ref().map(Spanned::span)),
+        ("bindings", shape.bindings.as_ref().map(Spanned::span)),
+    ];
+    let of_lockfile = [
+        ("unproven", shape.unproven.as_ref().map(Spanned::span)),
+        ("min_lockfile_coverage", shape.min_lockfile_coverage.as_ref().map(Spanned::span)),
+    ];
+    let fields = of_signature.into_iter().map(|field| (field, "signature", require.signature));
+    for ((field, span), proof, demanded) in fields.chain(of_lockfile.map(|field| (field, "lockfile", require.lockfile)))
+    {
+        if let (Some(span), false) = (span, demanded) {
+            let message = format_args!("expected `{field}` where `require` has `{proof}`, found it where it has not");
+            return Err(source.error_at(Code::MalformedPolicy, span.start, message));
+        }
+    }
+    Ok(())
 }
 
 fn read_signers(

@@ -93,22 +93,33 @@ impl Policy {
     /// A cache at a gate; refused where the gate compares lockfiles and the cache has none to compare.
     pub fn edge(&self, cache: &str, gate: &str) -> Result<Edge<'_>, PolicyError> {
         let (cache, gate) = (self.cache(cache)?, self.gate(gate)?);
-        if gate.lockfile == LockfileRule::Exact && cache.lockfiles.is_empty() {
-            let gate_name = gate.name.get_ref();
-            let message = format!(
-                "expected a cache with lockfiles at gate {}, which compares them, found {} without",
-                quoted(gate_name),
-                quoted(&cache.name),
-            );
-            let hint = format!(
-                "add `lockfiles` to `[cache.{}]` or write `lockfile = \"any\"` in `[gate.{gate_name}]`",
-                cache.name,
-            );
-            return Err(self.source.error(Code::GateWithoutEvidence, &gate.name, message).with_hint(hint));
+        if cache.lockfiles.is_empty()
+            && let Some(error) = self.without_lockfiles(cache, gate)
+        {
+            return Err(error);
         }
         let signers = gate.signers.iter().filter_map(|name| self.signers.get(name)).collect();
         let others = self.signers.values().filter(|signer| !gate.signers.contains(&signer.name)).collect();
         Ok(Edge { policy: self, cache, gate: Cow::Borrowed(gate), signers, others })
+    }
+
+    /// What is wrong with a cache without lockfiles at a gate that needs them.
+    fn without_lockfiles(&self, cache: &Cache, gate: &Gate) -> Option<PolicyError> {
+        let (gate_name, cache_name) = (gate.name.get_ref(), &cache.name);
+        let (does, instead) = if gate.require.lockfile {
+            ("proves by them", "leave `lockfile` out of `require`")
+        } else if gate.lockfile == LockfileRule::Exact {
+            ("compares them", "write `lockfile = \"any\"`")
+        } else {
+            return None;
+        };
+        let message = format!(
+            "expected a cache with lockfiles at gate {}, which {does}, found {} without",
+            quoted(gate_name),
+            quoted(cache_name),
+        );
+        let hint = format!("add `lockfiles` to `[cache.{cache_name}]` or {instead} in `[gate.{gate_name}]`");
+        Some(self.source.error(Code::GateWithoutEvidence, &gate.name, message).with_hint(hint))
     }
 
     /// The line of the project.

@@ -70,7 +70,37 @@ pub(super) struct GateShape {
     pub(super) lockfile: Option<Text>,
     pub(super) links: Option<Text>,
     pub(super) hardlinks: Option<Text>,
+    pub(super) unproven: Option<Text>,
+    pub(super) min_lockfile_coverage: Option<Spanned<Number>>,
     pub(super) bindings: Option<Spanned<BTreeMap<Text, Text>>>,
+}
+
+/// A number, with or without a fraction.
+pub(super) struct Number(pub(super) f64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumberVisitor)
+    }
+}
+
+struct NumberVisitor;
+
+impl Visitor<'_> for NumberVisitor {
+    type Value = Number;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Number, E> {
+        Ok(Number(number))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Number, E> {
+        // Whatever is too large for this is out of every range that a field has.
+        Ok(Number(i32::try_from(number).map_or(f64::INFINITY, f64::from)))
+    }
 }
 
 /// A table and nothing else: what serde derives for a struct would also take an array of its fields' values.

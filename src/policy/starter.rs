@@ -49,7 +49,8 @@ const SIGNERS: &str = "
 
 const GATES: &str = "
 # Gates: what a job demands before it uses a cache: `cacheseal verify CACHE --gate GATE`.
-#   require    the proofs that are needed. Never empty.
+#   require    the proofs that are needed. Never empty. \"signature\": a seal. \"lockfile\": the lockfiles name what is
+#              there, see `unproven` and `min_lockfile_coverage` in docs/POLICY.md.
 #   signers    whose seals are accepted.
 #   threshold  how many of them must have signed. Left out: one.
 #   bindings   { name = \"value\" }: what a seal must say, as given to `cacheseal seal --bind`. Left out: nothing.
@@ -84,16 +85,40 @@ links     = \"any\"
 hardlinks = \"inside\"
 ";
 
+const LOCKFILE_GATES: &str = "
+# Gates: what a job demands before it uses a cache: `cacheseal verify CACHE --gate GATE`.
+#   require    the proofs that are needed. Never empty. \"lockfile\": the lockfiles name what is there.
+#   unproven   \"refuse\": every file must be proven. \"allow\": those that no lockfile names are only counted.
+#   min_lockfile_coverage  the share of files and of bytes that must be proven, from 0 to 1.
+#   links      \"any\": symbolic links may lead out of the roots. \"inside\": they may not.
+#   hardlinks  \"inside\": no file may have another name outside the roots. \"any\": it may.
+
+# Needs no key and no seal. Lockfiles are only believed where nothing was restored over them (see docs/POLICY.md).
+[gate.lockfile]
+require   = [\"lockfile\"]
+unproven  = \"refuse\"
+links     = \"any\"
+hardlinks = \"inside\"
+";
+
+/// The text of a commented `cacheseal.toml` without signers and with one gate, `lockfile`, which proves all of these
+/// caches by their lockfiles.
+#[must_use]
+pub fn lockfile_starter(project: &str, caches: &[StarterCache]) -> String {
+    let mut text = head(project);
+    text.push_str(CACHES);
+    for cache in caches {
+        push_cache(&mut text, cache);
+    }
+    text.push_str(LOCKFILE_GATES);
+    text
+}
+
 /// The text of a commented `cacheseal.toml` with one signer and two gates, `release` and `ci`. `signer` and
 /// the caches' names must be names that the policy allows; without caches, an example stands in a comment.
 #[must_use]
 pub fn starter(project: &str, caches: &[StarterCache], signer: &str, key_file: &str) -> String {
-    let mut text = String::from(HEAD);
-    text.push_str(
-        "\nversion = 1\n\n# The repository. It is signed into every seal: another project's seal is refused.\n",
-    );
-    field(&mut text, "project", &string(project));
-
+    let mut text = head(project);
     text.push_str(CACHES);
     if caches.is_empty() {
         text.push_str(EXAMPLE_CACHE);
@@ -114,6 +139,15 @@ pub fn starter(project: &str, caches: &[StarterCache], signer: &str, key_file: &
         field(&mut text, "signers  ", &strings(&[signer]));
         text.push_str(rules);
     }
+    text
+}
+
+fn head(project: &str) -> String {
+    let mut text = String::from(HEAD);
+    text.push_str(
+        "\nversion = 1\n\n# The repository. It is signed into every seal: another project's seal is refused.\n",
+    );
+    field(&mut text, "project", &string(project));
     text
 }
 

@@ -6,7 +6,7 @@ use super::{Report, verdict};
 use crate::base::{Code, Exit, Refusals, escape_into};
 use crate::cache::Facts;
 use crate::tree::Confinement;
-use crate::verify::Rule;
+use crate::verify::{Amount, Coverage, Rule};
 
 impl Report<'_> {
     /// The report as a JSON object.
@@ -22,6 +22,7 @@ impl Report<'_> {
             "refusals": refusals_json(self.refusals),
             "counts": counts_json(self.refusals),
             "seal": self.facts.map(facts),
+            "coverage": self.coverage.map(coverage),
             "warnings": self.facts.map(|facts| facts.warnings.clone()).unwrap_or_default(),
             "rules": self.rules.map(rules),
             "candidates": self.candidates.map(refusals_json),
@@ -49,6 +50,31 @@ fn rules(rules: &[Rule]) -> Value {
     Value::Array(rules.iter().map(one).collect())
 }
 
+fn coverage(coverage: &Coverage) -> Value {
+    let amount = |amount: Amount| json!({ "files": amount.files, "bytes": amount.bytes });
+    let entries = coverage
+        .entries
+        .iter()
+        .map(|entry| json!({ "place": exact(&entry.place), "nature": entry.nature.as_str(), "reason": entry.reason }));
+    json!({
+        "total": amount(coverage.total),
+        "lockfile": amount(coverage.lockfile),
+        "signature": amount(coverage.signature),
+        "unproven": amount(coverage.unproven),
+        "weak": amount(coverage.weak),
+        "mismatched": amount(coverage.mismatched),
+        "packages": coverage.packages,
+        "entries": entries.collect::<Vec<_>>(),
+    })
+}
+
+/// Bytes as in manifests, so that every file name is exact.
+fn exact(bytes: &[u8]) -> String {
+    let mut escaped = Vec::new();
+    escape_into(&mut escaped, bytes);
+    String::from_utf8_lossy(&escaped).into_owned()
+}
+
 fn facts(facts: &Facts) -> Value {
     let predicate = &facts.statement.predicate;
     let source = &predicate.source;
@@ -71,11 +97,9 @@ fn facts(facts: &Facts) -> Value {
 #[must_use]
 pub fn refusals_json(refusals: &Refusals) -> Value {
     let one = |refusal: &crate::base::Refusal| {
-        let mut place = Vec::new();
-        escape_into(&mut place, &refusal.place);
         json!({
             "code": refusal.code.as_str(),
-            "place": String::from_utf8_lossy(&place),
+            "place": exact(&refusal.place),
             "expected": refusal.expected,
             "found": refusal.found,
         })

@@ -10,7 +10,7 @@ pub use text::{bytes_text, candidates_text, refusals_text};
 
 use crate::base::{Exit, Refusals};
 use crate::cache::{ArchiveVerification, Facts, Unpacked};
-use crate::verify::Rule;
+use crate::verify::{Coverage, Rule};
 
 /// The outcome of `verify` or `unpack`.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Report<'a> {
     pub refusals: &'a Refusals,
     /// What the seal says, if it was opened.
     pub facts: Option<&'a Facts>,
+    /// How much each proof covers, where there was a lockfile proof.
+    pub coverage: Option<&'a Coverage>,
     /// Every rule that was applied, where that is wanted.
     pub rules: Option<&'a [Rule]>,
     /// What a guard would have refused if it did more than report.

@@ -6,7 +6,10 @@ use super::{Report, verdict};
 use crate::base::{Code, Escaped, Exit, Refusal, Refusals, plural};
 use crate::cache::{ArchiveVerification, Facts, Unpacked};
 use crate::tree::Confinement;
-use crate::verify::Rule;
+use crate::verify::{Amount, Coverage, Rule};
+
+/// Entries shown that no lockfile proves; refusals name them too, where the gate refuses them.
+const UNPROVEN_SHOWN_MAX: usize = 10;
 
 /// Refusals shown in full; the counts cover all.
 const SHOWN_MAX: usize = 50;
@@ -18,6 +21,9 @@ impl Report<'_> {
         let mut out = format!("{}: cache `{}` at gate `{}`\n", verdict(self.outcome), self.cache, self.gate);
         if let Some(facts) = self.facts {
             out.push_str(&facts_text(facts));
+        }
+        if let Some(coverage) = self.coverage {
+            out.push_str(&coverage_text(coverage));
         }
         for warning in self.facts.iter().flat_map(|facts| &facts.warnings) {
             let _ = writeln!(out, "warning: {warning}");
@@ -101,6 +107,28 @@ fn facts_text(facts: &Facts) -> String {
     out
 }
 
+/// How much is proven by what, and the first entries that no lockfile proves.
+fn coverage_text(coverage: &Coverage) -> String {
+    let mut out = String::new();
+    let amount = |amount: Amount| format!("{}, {}", plural(amount.files, "file", "files"), bytes_text(amount.bytes));
+    let total = coverage.total;
+    let _ = writeln!(out, "  proven by lockfile: {} of {}", amount(coverage.lockfile), amount(total));
+    if coverage.signature.files > 0 {
+        let _ = writeln!(out, "  proven by signature: {}", amount(coverage.signature));
+    }
+    if coverage.unproven.files > 0 {
+        let _ = writeln!(out, "  unproven: {}", amount(coverage.unproven));
+    }
+    if coverage.weak.files > 0 {
+        let _ = writeln!(out, "  as locked, but by a digest that proves nothing: {}", amount(coverage.weak));
+    }
+    for entry in coverage.entries.iter().take(UNPROVEN_SHOWN_MAX) {
+        let (nature, place) = (entry.nature.as_str(), Escaped(&entry.place));
+        let _ = writeln!(out, "  no lockfile proves {nature} {place}: {}", Escaped(entry.reason.as_bytes()));
+    }
+    out
+}
+
 /// One rule a line: whether it is met, what was compared, where it comes from.
 fn rules_text(rules: &[Rule]) -> String {
     let mut out = String::new();
@@ -180,6 +208,10 @@ fn advice(code: Code) -> &'static str {
         }
         Code::SealNotFirst => {
             "verify it with `verify --archive`, or have `cacheseal pack` make one whose seal comes first"
+        }
+        Code::LockfileMismatch => "do not use these files: somebody has changed them since they were downloaded",
+        Code::UnprovenEntry | Code::LowCoverage => {
+            "cache only what docs/LOCKFILES.md says can be proven, fill it from empty, or say `unproven = \"allow\"`"
         }
         Code::HardlinkOutside => "copy instead of linking, or set `hardlinks = \"any\"` for this gate",
         code if code.exit() == Exit::Changed => {

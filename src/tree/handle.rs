@@ -89,6 +89,11 @@ impl Directory {
         Ok(Self(self.0.try_clone()?))
     }
 
+    /// Opens the same directory once more. A duplicate of the handle would go on listing where this one stopped.
+    pub fn reopen(&self) -> io::Result<Self> {
+        Ok(Self(open_directory(self.0.as_fd(), b".")?))
+    }
+
     /// Goes down `components`, each of which must be a real directory.
     pub fn descend<'a>(&self, components: impl IntoIterator<Item = &'a str>) -> io::Result<Found<Self>> {
         let mut current = self.try_clone()?;
@@ -118,7 +123,7 @@ impl Directory {
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> io::Result<bool> {
         let mut names = super::names::Names::default();
-        names.read(self.0.as_fd())?;
+        names.read(self.reopen()?.fd())?;
         Ok(names.is_empty())
     }
 

@@ -116,6 +116,24 @@ impl OpenFile {
         if same_file_state(&self.stat, &now) { Ok(()) } else { Err(ReadError::Changed.into()) }
     }
 
+    /// Appends all its bytes to `bytes`, read straight into its memory, and makes sure of the same.
+    pub(super) fn append_to(&self, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
+        let size = usize::try_from(self.size()).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        let end = bytes.len().saturating_add(size);
+        bytes.try_reserve_exact(size).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        while bytes.len() < end {
+            if retry_on_intr(|| rustix::io::read(&self.fd, rustix::buffer::spare_capacity(bytes)))? == 0 {
+                return Err(ReadError::Changed);
+            }
+        }
+        // A file that has grown is not what it was.
+        if bytes.len() == end && same_file_state(&self.stat, &stat_of(self.fd.as_fd())?) {
+            Ok(())
+        } else {
+            Err(ReadError::Changed)
+        }
+    }
+
     /// The digest of its bytes.
     pub(super) fn digest(&self, algorithm: Algorithm, buffer: &mut Buffer) -> Result<Digest, ReadError> {
         self.digest_and(algorithm, buffer, |_| Ok(()))

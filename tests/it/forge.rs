@@ -145,6 +145,7 @@ impl Judge {
             edge: &self.policy.edge("deps", "any").unwrap(),
             roots: &self.roots,
             lockfiles_pinned: true,
+            locked: None,
             now: now(),
             platform: platform(),
             options: Options { threads, limits: &Limits::STANDARD },

@@ -118,3 +118,45 @@ fn a_project_name_cannot_write_into_the_policy() {
         assert!(!project.path("cacheseal.toml").exists() && !project.path("keys").exists(), "{name:?}");
     }
 }
+
+#[test]
+fn without_keys_only_what_lockfiles_prove_whole_is_proposed() {
+    let project = bare(&["Cargo.lock", "Gemfile.lock"]);
+    let lockfile = "version = 4\n";
+    project.write("Cargo.lock", lockfile);
+    let init = project.json(&["init", "--lockfile-only", "--project", "github.com/acme/app"]);
+    assert_eq!(init.code, Some(0), "{:#}", init.json);
+    assert_eq!(init.json["caches"], serde_json::json!(["cargo"]));
+    assert!(!project.path("keys").exists() && !project.path(".gitignore").exists());
+    assert_eq!(fs::read_dir(project.home()).unwrap().count(), 0);
+    let policy = fs::read_to_string(project.path("cacheseal.toml")).unwrap();
+    assert!(policy.contains("roots     = [\"~/.cargo/registry/cache\", \"~/.cargo/registry/src\"]\n"), "{policy}");
+    assert_eq!(project.run(&["policy", "check"]).code, Some(0));
+    let verify = ["verify", "cargo", "--gate", "lockfile", "--trust-checkout"];
+    project.json(&verify).expect(3, &["nothing-restored"]);
+    project.write("../home/.cargo/registry/src/a/b", "x");
+    project.json(&verify).expect(14, &["unproven-entry"]);
+    // What is there is not overwritten.
+    project.json(&["init", "--lockfile-only"]).expect_error(5, "file-exists");
+    assert_eq!(fs::read_to_string(project.path("cacheseal.toml")).unwrap(), policy);
+}
+
+#[test]
+fn without_keys_a_lockfile_that_proves_nothing_whole_is_not_enough() {
+    let project = bare(&["Gemfile.lock"]);
+    project.json(&["init", "--lockfile-only"]).expect_error(5, "no-lockfile");
+    assert!(!project.path("cacheseal.toml").exists());
+    let run = project.run(&["init", "--lockfile-only", "--key-out", "-"]);
+    assert_eq!(run.code, Some(2));
+}
+
+#[test]
+fn without_keys_cargo_home_is_where_the_variable_says() {
+    let project = bare(&["Cargo.lock"]);
+    let mut command = project.command();
+    let output =
+        command.args(["init", "--lockfile-only"]).env("CARGO_HOME", project.home().join("rust/cargo")).output();
+    assert!(output.unwrap().status.success());
+    let policy = fs::read_to_string(project.path("cacheseal.toml")).unwrap();
+    assert!(policy.contains("\"~/rust/cargo/registry/cache\""), "{policy}");
+}

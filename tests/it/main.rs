@@ -22,6 +22,7 @@ mod init;
 mod judges;
 mod keys;
 mod keys_cli;
+mod lockfile;
 mod lockfiles;
 mod manifests;
 mod output;

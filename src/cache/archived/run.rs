@@ -265,6 +265,10 @@ impl<'a, 's> Run<'a, 's> {
 
     /// What there is to say when no member is left, or none is read any more.
     pub(super) fn finish(mut self, read_whole: bool) -> ArchiveVerification {
+        if self.request.edge.gate.require.lockfile {
+            let found = "an archive: lockfiles are held against directories only, so unpack it and verify those";
+            self.refuse(Code::UnprovenEntry, self.request.name.as_bytes(), "roots that the lockfiles prove", found);
+        }
         if read_whole {
             self.judge_passages();
             if let Phase::Waiting(_) = self.phase {
@@ -282,7 +286,7 @@ impl<'a, 's> Run<'a, 's> {
             }
             Phase::Waiting(_) | Phase::Refused => None,
         };
-        let verification = Verification { refusals: self.refusals, facts, rules: self.rules };
+        let verification = Verification { refusals: self.refusals, facts, coverage: None, rules: self.rules };
         ArchiveVerification { verification, home, checkout, read_whole }
     }
 

@@ -203,6 +203,7 @@ impl Bench {
             edge: &edge,
             roots: &self.places(&self.policy, cache)?,
             lockfiles_pinned: true,
+            locked: None,
             now,
             platform: Context::platform(),
             options: self.options(),

@@ -57,7 +57,11 @@ fn lists_are_bounded() {
 fn hints_say_what_to_do() {
     for (from, to, hint) in [
         ("[\"main\", \"other\"]", "[\"othr\"]", "did you mean `other`"),
-        ("[gate.release]\nrequire = [\"signature\"]", "[gate.release]", "add `require = [\"signature\"]`"),
+        (
+            "[gate.release]\nrequire = [\"signature\"]",
+            "[gate.release]",
+            "add `require = [\"signature\"]`, `[\"lockfile\"]` or both",
+        ),
         ("max_age = \"12h\"", "", "add `max_age = \"7d\"`, how old a seal may be"),
         ("version = 1", "version = 2", "a policy of another version needs another release of cacheseal"),
     ] {

@@ -1,0 +1,137 @@
+//! Judging a cache by its lockfiles.
+
+use super::proving::{Proof, ProvenRoot, prove};
+use crate::base::{Code, Refusal, Refusals, plural};
+use crate::lockfile::{EntryId, Finding, LockedSet};
+use crate::policy::{Edge, LinkRule};
+use crate::seal::manifest::{leaves_root, link_text};
+use crate::tree::Options;
+use crate::verify::{Coverage, Judge, Rule};
+
+/// What is to be judged, and what is known already.
+pub(super) struct Question<'a> {
+    pub(super) edge: &'a Edge<'a>,
+    /// What the lockfiles ask for; nothing if they cannot be believed.
+    pub(super) locked: Option<&'a LockedSet>,
+    pub(super) roots: &'a [ProvenRoot<'a>],
+    pub(super) options: &'a Options<'a>,
+    /// What a comparison of the roots with a trusted seal came to: it has told of everything that is wrong with them
+    /// as trees. Nothing where there was no such comparison.
+    pub(super) told: Option<&'a Refusals>,
+    /// Whether that seal names every entry as it is.
+    pub(super) signed: bool,
+}
+
+/// What a lockfile proof came to.
+pub(super) struct Answer {
+    pub(super) coverage: Option<Coverage>,
+    pub(super) refusals: Refusals,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// Proves what can be proven, and judges the rest by the gate.
+pub(super) fn judge(question: &Question<'_>) -> Answer {
+    let edge = question.edge;
+    let mut answer =
+        Answer { coverage: None, refusals: Refusals::new(question.options.limits.refusals_max), rules: Vec::new() };
+    let Some(locked) = question.locked else {
+        let rule = Rule {
+            code: Code::UnpinnedLockfile,
+            expected: "lockfiles that something vouches for".to_owned(),
+            found: "only the policy is pinned: the restore may have written the lockfiles too".to_owned(),
+            met: false,
+            origin: edge.policy.origin(edge.gate.lines.require),
+        };
+        let place = edge.cache.lockfiles.join(", ");
+        answer.refusals.push(Refusal::new(rule.code, place, rule.expected.as_str(), rule.found.as_str()));
+        answer.rules.push(rule);
+        return answer;
+    };
+    let proof = match prove(question.roots, locked, question.options) {
+        Ok(proof) => proof,
+        Err(error) => {
+            let place = edge.cache.name.as_str();
+            answer.refusals.push(Refusal::new(Code::Unreadable, place, "roots that can be read", error.to_string()));
+            return answer;
+        }
+    };
+    judge_entries(question, locked, &proof, &mut answer);
+    if let Some(told) = question.told {
+        // Only what the comparison with the seal has not told of: a file may fail to be read the second time.
+        for refusal in proof.refusals.iter().filter(|refusal| !told.has(refusal.code)) {
+            answer.refusals.push(refusal.clone());
+        }
+    } else {
+        judge_tree(edge, proof, &mut answer);
+    }
+    answer
+}
+
+fn judge_entries(question: &Question<'_>, locked: &LockedSet, proof: &Proof, answer: &mut Answer) {
+    let nobody = Finding::Unproven("no package of the lockfile has it".into());
+    let mut judge = Judge::new(question.edge, locked.packages(), question.options.limits);
+    let roots = proof.forest.roots.iter().zip(&proof.facts).zip(&proof.findings).enumerate();
+    for (root, ((tree, facts), findings)) in roots {
+        for (node, finding) in (0_u32..).zip(findings) {
+            let place = || proof.forest.place(EntryId { root, node });
+            let finding = finding.as_ref().unwrap_or(&nobody);
+            judge.entry(tree.outline.name(node), &place, tree.outline.kind(node), facts.get(node), finding);
+        }
+    }
+    for (place, expected) in &proof.missing {
+        judge.missing(place.clone(), expected);
+    }
+    let judgement = judge.finish(question.signed);
+    answer.coverage = Some(judgement.coverage);
+    answer.refusals.append(judgement.refusals);
+    answer.rules.extend(judgement.rules);
+}
+
+/// What no cache may have, whatever the lockfile says: modes, links and hard links that the gate does not want.
+fn judge_tree(edge: &Edge<'_>, proof: Proof, answer: &mut Answer) {
+    let Proof { forest, refusals, hardlinks, .. } = proof;
+    answer.refusals.append(refusals);
+    if edge.gate.links == LinkRule::Inside {
+        let escaping = escaping(&forest);
+        answer.rules.push(Rule {
+            code: Code::LinkEscapes,
+            expected: "no symlink that leads out of its root".to_owned(),
+            found: plural(escaping.len() as u64, "such symlink", "such symlinks"),
+            met: escaping.is_empty(),
+            origin: edge.policy.origin(edge.gate.lines.links),
+        });
+        for refusal in escaping {
+            answer.refusals.push(refusal);
+        }
+    }
+    if edge.gate.hardlinks == LinkRule::Inside {
+        let outside: Vec<_> = hardlinks.outside().collect();
+        answer.rules.push(Rule {
+            code: Code::HardlinkOutside,
+            expected: "no file with a name outside the roots".to_owned(),
+            found: plural(outside.len() as u64, "name of such a file", "names of such files"),
+            met: outside.is_empty(),
+            origin: edge.policy.origin(edge.gate.lines.hardlinks),
+        });
+        for refusal in outside {
+            answer.refusals.push(refusal);
+        }
+    }
+}
+
+/// The symlinks whose text leads out of their root.
+fn escaping(forest: &crate::lockfile::Forest) -> Vec<Refusal> {
+    let mut escaping = Vec::new();
+    for (root, tree) in forest.roots() {
+        for entry in forest.below(root) {
+            let Some(target) = tree.outline.link(entry.node) else { continue };
+            let depth = tree.outline.depth(entry.node);
+            if leaves_root(target, depth) {
+                let found = link_text(target);
+                let expected = "a link that stays inside the root";
+                escaping.push(Refusal::new(Code::LinkEscapes, forest.place(entry), expected, found));
+            }
+        }
+    }
+    escaping
+}

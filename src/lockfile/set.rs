@@ -1,0 +1,65 @@
+//! All lockfiles of a cache, whatever their ecosystems.
+
+use super::cargo;
+use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
+use crate::base::Escaped;
+
+/// The ecosystems whose lockfiles are read. A file name belongs to the first that reads it.
+pub const ECOSYSTEMS: &[&dyn Ecosystem] = &[&cargo::Cargo];
+
+/// Directories of which the lockfile can prove everything, as a policy spells them.
+#[must_use]
+pub fn whole_roots(file: &str) -> &'static [&'static str] {
+    let ecosystem = ecosystem_of(file).and_then(|index| ECOSYSTEMS.get(index));
+    ecosystem.map(|ecosystem| ecosystem.whole_roots(file)).unwrap_or_default()
+}
+
+/// The ecosystem of a lockfile, by the last component of its path.
+#[must_use]
+pub fn ecosystem_of(file: &str) -> Option<usize> {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    ECOSYSTEMS.iter().position(|ecosystem| ecosystem.reads(name))
+}
+
+/// The lockfiles of a cache, read.
+#[derive(Debug)]
+pub struct LockedSet {
+    locked: Vec<Box<dyn Locked>>,
+}
+
+impl LockedSet {
+    /// Reads the lockfiles of a cache: pairs of the path in the policy and the bytes in the checkout.
+    pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Self, LockfileError> {
+        let mut texts: Vec<Vec<LockfileText<'_>>> = vec![Vec::new(); ECOSYSTEMS.len()];
+        for (file, bytes) in files {
+            let slot = ecosystem_of(file).and_then(|index| texts.get_mut(index));
+            let Some(slot) = slot else {
+                let names: Vec<_> = ECOSYSTEMS.iter().map(|ecosystem| ecosystem.name()).collect();
+                let (names, shown) = (names.join(", "), Escaped(file.as_bytes()));
+                let message = format!("expected a lockfile of {names}, found `{shown}`: see docs/LOCKFILES.md");
+                return Err(LockfileError::unsupported(file, None, message));
+            };
+            slot.push(LockfileText::new(file, bytes)?);
+        }
+        let mut locked = Vec::new();
+        for (ecosystem, texts) in ECOSYSTEMS.iter().zip(texts) {
+            if !texts.is_empty() {
+                locked.push(ecosystem.read(&texts)?);
+            }
+        }
+        Ok(Self { locked })
+    }
+
+    /// How many packages are locked.
+    #[must_use]
+    pub fn packages(&self) -> usize {
+        self.locked.iter().map(|locked| locked.packages()).sum()
+    }
+
+    /// What is to be proven in these roots.
+    pub fn plan<'a>(&'a self, plan: &mut Plan<'a>) {
+        for locked in &self.locked {
+            locked.plan(plan);
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! The outline of a tree: every entry by its name and type, before any file is opened.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+
+use super::Options;
+use super::entry::{code_of, kind_of};
+use super::handle::{Directory, Kind, mode_of, stat_of};
+use super::names::Names;
+use super::read::{ReadError, read_link};
+use super::walk::{At, Trail, Visit, Worker, walk};
+use crate::base::{Code, Refusal, Refusals, place};
+use crate::seal::manifest::forbidden_bits;
+
+/// A root's entries, each with a number: the root has 0, a directory comes before what is in it, and what is below
+/// it follows it without a gap, in the order of the bytes of the names.
+#[derive(Debug, Default)]
+pub struct Outline {
+    nodes: Vec<Node>,
+    /// Names and link texts, one after the other.
+    text: Vec<u8>,
+    /// Numbers of the entries of each directory, one directory after the other.
+    children: Vec<u32>,
+}
+
+#[derive(Debug, Clone)]
+struct Node {
+    name: Span,
+    parent: u32,
+    /// One past the last entry below.
+    end: u32,
+    entry: Entry,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Span {
+    start: usize,
+    len: u32,
+}
+
+#[derive(Debug, Clone)]
+enum Entry {
+    File,
+    Directory(std::ops::Range<usize>),
+    Link(Span),
+    Special(&'static str),
+}
+
+/// What was found below a root, and what could not be looked at.
+#[derive(Debug)]
+pub struct Outlined {
+    /// The entries.
+    pub outline: Outline,
+    /// Special files, directories that others may write, and what could not be read. The outline is not whole then.
+    pub refusals: Refusals,
+}
+
+impl Outline {
+    /// The number of the root itself.
+    pub const ROOT: u32 = 0;
+
+    /// How many entries there are, the root among them.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is nothing, not even a root.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    fn node(&self, node: u32) -> Option<&Node> {
+        self.nodes.get(node as usize)
+    }
+
+    fn text(&self, span: Span) -> &[u8] {
+        self.text.get(span.start..).and_then(|rest| rest.get(..span.len as usize)).unwrap_or_default()
+    }
+
+    /// What an entry is.
+    #[must_use]
+    pub fn kind(&self, node: u32) -> Kind {
+        match self.node(node).map(|node| &node.entry) {
+            Some(Entry::File) => Kind::File,
+            Some(Entry::Directory(_)) => Kind::Directory,
+            Some(Entry::Link(_)) => Kind::Link,
+            Some(Entry::Special(noun)) => Kind::Special(noun),
+            None => Kind::Special("an entry that is not in the outline"),
+        }
+    }
+
+    /// The text of a symlink; nothing for other entries.
+    #[must_use]
+    pub fn link(&self, node: u32) -> Option<&[u8]> {
+        match self.node(node)?.entry {
+            Entry::Link(target) => Some(self.text(target)),
+            _ => None,
+        }
+    }
+
+    /// An entry's name in its directory; that of the root is empty.
+    #[must_use]
+    pub fn name(&self, node: u32) -> &[u8] {
+        self.node(node).map_or(&[][..], |node| self.text(node.name))
+    }
+
+    /// The directory that an entry lies in; `None` for the root.
+    #[must_use]
+    pub fn parent(&self, node: u32) -> Option<u32> {
+        self.node(node).map(|node| node.parent).filter(|_| node != Self::ROOT)
+    }
+
+    /// The number of directories between the root and an entry.
+    #[must_use]
+    pub fn depth(&self, node: u32) -> usize {
+        std::iter::successors(self.parent(node), |node| self.parent(*node)).count().saturating_sub(1)
+    }
+
+    /// The path of an entry below the root.
+    #[must_use]
+    pub fn path(&self, node: u32) -> Vec<u8> {
+        self.path_from(Self::ROOT, node)
+    }
+
+    /// The path of an entry below the directory `from`.
+    #[must_use]
+    pub fn path_from(&self, from: u32, node: u32) -> Vec<u8> {
+        let mut names = Vec::new();
+        let mut at = node;
+        while at != from {
+            let Some(parent) = self.parent(at) else { break };
+            names.push(self.name(at));
+            at = parent;
+        }
+        names.reverse();
+        names.join(&b'/')
+    }
+
+    /// The entries of a directory, sorted by the bytes of their names.
+    #[must_use]
+    pub fn children(&self, node: u32) -> &[u32] {
+        match self.node(node).map(|node| &node.entry) {
+            Some(Entry::Directory(range)) => self.children.get(range.clone()).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    /// The entry `name` of a directory.
+    #[must_use]
+    pub fn child(&self, node: u32, name: &[u8]) -> Option<u32> {
+        let children = self.children(node);
+        let at = children.binary_search_by(|child| self.name(*child).cmp(name)).ok()?;
+        children.get(at).copied()
+    }
+
+    /// The entry at a path below a directory; the directory itself for an empty path.
+    #[must_use]
+    pub fn find(&self, node: u32, path: &[u8]) -> Option<u32> {
+        if path.is_empty() {
+            return Some(node);
+        }
+        path.split(|byte| *byte == b'/').try_fold(node, |node, name| self.child(node, name))
+    }
+
+    /// Everything below an entry, directories before what is in them.
+    #[must_use]
+    pub fn below(&self, node: u32) -> std::ops::Range<u32> {
+        node + 1..self.node(node).map_or(node + 1, |node| node.end)
+    }
+}
+
+/// Lists everything below `root` without opening a file. `spelling` is the root as refusals name it.
+#[must_use]
+pub fn outline(root: Directory, spelling: &str, options: &Options<'_>) -> Outlined {
+    let visit = OutlineVisit { spelling, options, next: AtomicU32::new(1), entries: AtomicU64::new(1) };
+    let mut refusals = Refusals::new(options.limits.refusals_max);
+    let mut listed = Vec::new();
+    for part in walk(&visit, root.into_fd(), 0, options.threads) {
+        listed.extend(part.listed);
+        if let Some(part) = part.refusals {
+            refusals.append(part);
+        }
+    }
+    let mut directories = Vec::new();
+    directories.resize_with(visit.next.into_inner() as usize, Listed::default);
+    for (index, listing) in listed {
+        if let Some(slot) = directories.get_mut(index as usize) {
+            *slot = listing;
+        }
+    }
+    Outlined { outline: assemble(&directories), refusals }
+}
+
+/// One directory, sorted.
+#[derive(Debug, Default)]
+struct Listed {
+    text: Vec<u8>,
+    entries: Vec<(Span, ListedEntry)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ListedEntry {
+    File,
+    Directory(u32),
+    Link(Span),
+    Special(&'static str),
+}
+
+impl Listed {
+    fn push_text(&mut self, bytes: &[u8]) -> Span {
+        let start = self.text.len();
+        self.text.extend_from_slice(bytes);
+        // Names and links are shorter than 64 KiB.
+        Span { start, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX) }
+    }
+
+    fn text(&self, span: Span) -> &[u8] {
+        self.text.get(span.start..).and_then(|rest| rest.get(..span.len as usize)).unwrap_or_default()
+    }
+}
+
+/// Puts the directories together: depth first, so that what is below an entry stands together.
+fn assemble(directories: &[Listed]) -> Outline {
+    let mut outline = Outline::default();
+    let root = Node { name: Span::default(), parent: 0, end: 0, entry: Entry::Directory(0..0) };
+    outline.nodes.push(root);
+    // A directory that is being gone through: its number, its listing, the numbers of its entries so far.
+    let mut open: Vec<(u32, usize, Vec<u32>)> = vec![(Outline::ROOT, 0, Vec::new())];
+    while let Some((number, listing, entries)) = open.last_mut() {
+        let listed = directories.get(*listing);
+        let next = listed.and_then(|listed| listed.entries.get(entries.len()).map(|entry| (listed, *entry)));
+        let (Some((listed, (name, entry))), Ok(child)) = (next, u32::try_from(outline.nodes.len())) else {
+            let (number, _, entries) = open.pop().unwrap_or_default();
+            outline.close(number, &entries);
+            continue;
+        };
+        entries.push(child);
+        let parent = *number;
+        let name = outline.push_text(listed.text(name));
+        let (entry, below) = match entry {
+            ListedEntry::File => (Entry::File, None),
+            ListedEntry::Special(noun) => (Entry::Special(noun), None),
+            ListedEntry::Link(target) => (Entry::Link(outline.push_text(listed.text(target))), None),
+            ListedEntry::Directory(index) => (Entry::Directory(0..0), Some(index as usize)),
+        };
+        outline.nodes.push(Node { name, parent, end: child + 1, entry });
+        if let Some(below) = below {
+            open.push((child, below, Vec::new()));
+        }
+    }
+    outline
+}
+
+impl Outline {
+    fn push_text(&mut self, bytes: &[u8]) -> Span {
+        let start = self.text.len();
+        self.text.extend_from_slice(bytes);
+        Span { start, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX) }
+    }
+
+    /// A directory is complete: all below it has its number.
+    fn close(&mut self, number: u32, entries: &[u32]) {
+        let start = self.children.len();
+        self.children.extend_from_slice(entries);
+        let (children, end) = (start..self.children.len(), u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        if let Some(node) = self.nodes.get_mut(number as usize) {
+            node.end = end;
+            node.entry = Entry::Directory(children);
+        }
+    }
+}
+
+struct OutlineVisit<'a> {
+    spelling: &'a str,
+    options: &'a Options<'a>,
+    next: AtomicU32,
+    entries: AtomicU64,
+}
+
+#[derive(Default)]
+struct Part {
+    listed: Vec<(u32, Listed)>,
+    refusals: Option<Refusals>,
+}
+
+impl OutlineVisit<'_> {
+    fn refuse(&self, part: &mut Part, code: Code, path: &[u8], expected: &str, found: impl Into<String>) {
+        let refusal = Refusal::new(code, place(self.spelling, path), expected, found);
+        part.refusals.get_or_insert_with(|| Refusals::new(self.options.limits.refusals_max)).push(refusal);
+    }
+
+    fn read_error(&self, part: &mut Part, path: &[u8], error: &ReadError) {
+        self.refuse(part, code_of(error), path, "an entry that stays as it is and can be read", error.to_string());
+    }
+
+    fn entry(
+        &self,
+        at: &At<'_, u32>,
+        name: &[u8],
+        file_type: FileType,
+        listed: &mut Listed,
+        worker: &mut Worker<u32, Part>,
+    ) -> Result<(), ReadError> {
+        let entry = match kind_of(at.fd, name, file_type)? {
+            Kind::File => ListedEntry::File,
+            Kind::Link => ListedEntry::Link(listed.push_text(&read_link(at.fd, name)?)),
+            Kind::Directory => {
+                let index = self.next.fetch_add(1, Ordering::Relaxed);
+                worker.enter(name, index);
+                ListedEntry::Directory(index)
+            }
+            Kind::Special(noun) => {
+                let expected = "a file, directory or symlink";
+                self.refuse(&mut worker.found, Code::SpecialFile, &at.trail.path(name), expected, noun);
+                ListedEntry::Special(noun)
+            }
+        };
+        let name = listed.push_text(name);
+        listed.entries.push((name, entry));
+        Ok(())
+    }
+
+    /// Whether the directory is within the limits.
+    fn limits(&self, at: &At<'_, u32>, names: &Names, worker: &mut Worker<u32, Part>) -> bool {
+        let limits = self.options.limits;
+        let entries = self.entries.fetch_add(names.len() as u64, Ordering::Relaxed) + names.len() as u64;
+        let longest = names.iter().map(|(name, _)| at.trail.path_len(name)).max().unwrap_or(0);
+        let exceeded = if entries > limits.entries_max {
+            Some((Code::TooManyEntries, limits.entries_max, "more"))
+        } else if at.trail.depth > limits.depth_max {
+            Some((Code::TooDeep, limits.depth_max as u64, "deeper"))
+        } else if longest > limits.path_bytes_max {
+            Some((Code::PathTooLong, limits.path_bytes_max as u64, "longer"))
+        } else {
+            None
+        };
+        if let Some((code, limit, found)) = exceeded {
+            self.refuse(&mut worker.found, code, &at.trail.path(b""), &format!("at most {limit}"), found);
+            worker.stop();
+        }
+        exceeded.is_none()
+    }
+}
+
+impl Visit for OutlineVisit<'_> {
+    type Place = u32;
+    type Found = Part;
+
+    fn directory(&self, at: &At<'_, u32>, names: &mut Names, worker: &mut Worker<u32, Part>) {
+        if !self.limits(at, names, worker) {
+            return;
+        }
+        match stat_of(at.fd) {
+            Ok(stat) => {
+                if let Some(found) = forbidden_bits(mode_of(&stat), false) {
+                    let path = at.trail.path(b"");
+                    self.refuse(&mut worker.found, Code::ForbiddenMode, &path, "not writable by others", found);
+                }
+            }
+            Err(errno) => self.read_error(&mut worker.found, &at.trail.path(b""), &errno.into()),
+        }
+        names.sort();
+        let mut listed = Listed::default();
+        for (name, file_type) in names.iter() {
+            if let Err(error) = self.entry(at, name, file_type, &mut listed, worker) {
+                self.read_error(&mut worker.found, &at.trail.path(name), &error);
+            }
+        }
+        worker.found.listed.push((*at.place, listed));
+    }
+
+    fn obstacle(&self, trail: &Trail, _: u32, errno: Errno, part: &mut Part) {
+        let error = match errno {
+            // It was a directory a moment ago.
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => ReadError::Changed,
+            errno => errno.into(),
+        };
+        self.read_error(part, &trail.path(b""), &error);
+    }
+}

@@ -1,0 +1,305 @@
+//! The real Cargo: it builds what was tampered with in its caches, and we refuse it.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::{judge, must, told};
+use crate::forge::remove;
+use crate::harness::{Project, copy_tree};
+use crate::lockfile::{Locked, tgz};
+
+/// What a tampered package says when it runs.
+const POISON: &str = "poisoned";
+
+/// The Cargo home that these tests were built from: it has the packages of this repository.
+fn real_home() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cargo");
+    std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+}
+
+/// The directory of crates.io in one of the parts of a Cargo home's registry.
+fn registry(home: &Path, part: &str) -> PathBuf {
+    let entries = fs::read_dir(home.join("registry").join(part)).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("index.crates.io-")).max().unwrap()
+}
+
+/// Packages of this repository's own lockfile: name, version and lines in it.
+fn locked_here() -> Vec<(String, String)> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    let value = |package: &str, field: &str| {
+        let line = package.lines().find_map(|line| line.strip_prefix(&format!("{field} = \"")));
+        line.map(|line| line.trim_end_matches('"').to_owned())
+    };
+    let packages = text.split("[[package]]").skip(1).filter(|package| package.contains("\nchecksum = "));
+    packages.map(|package| (value(package, "name").unwrap(), value(package, "version").unwrap())).collect()
+}
+
+/// A project that uses `hex` at the version of this repository, and a Cargo home that has its archive only.
+struct Built {
+    locked: Locked,
+    version: String,
+}
+
+impl Built {
+    fn new(roots: &[&str]) -> Self {
+        let locked = Locked::new(roots, "Cargo.lock");
+        let version = locked_here().into_iter().find(|(name, _)| name == "hex").unwrap().1;
+        let built = Self { locked, version };
+        built.write(
+            "Cargo.toml",
+            &format!(
+                "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\nhex = \"={}\"\n",
+                built.version
+            ),
+        );
+        built.write("src/main.rs", "fn main() {\n    println!(\"{}\", hex::encode(b\"a\"));\n}\n");
+        copy_index(&built.home());
+        copy_crate(&built.home(), &format!("hex-{}.crate", built.version));
+        built
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        self.locked.write(path, text);
+    }
+
+    fn home(&self) -> PathBuf {
+        self.locked.path("~/.cargo")
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Output {
+        cargo(&self.locked.project, &self.home()).args(arguments).output().unwrap()
+    }
+
+    /// Builds and runs the project; must work.
+    #[track_caller]
+    fn run(&self) -> String {
+        let output = self.cargo(&["run", "--quiet", "--locked", "--offline"]);
+        assert!(output.status.success(), "{}", told(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn src(&self) -> PathBuf {
+        registry(&self.home(), "src").join(format!("hex-{}", self.version))
+    }
+
+    /// The same place as the policy spells it.
+    fn spelled(&self, path: &Path) -> String {
+        format!("~/{}", path.strip_prefix(self.locked.project.home()).unwrap().to_str().unwrap())
+    }
+}
+
+fn cargo(project: &Project, home: &Path) -> Command {
+    let mut command = judge("cargo");
+    for name in ["RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "RUSTC_WRAPPER", "CARGO_ENCODED_RUSTFLAGS"] {
+        command.env_remove(name);
+    }
+    command.current_dir(project.root()).env("CARGO_HOME", home);
+    command
+}
+
+/// Copies what Cargo knows of the index without asking the network.
+fn copy_index(home: &Path) {
+    let from = registry(&real_home(), "index");
+    copy_tree(&from, &home.join("registry/index").join(from.file_name().unwrap()));
+}
+
+fn copy_crate(home: &Path, name: &str) -> bool {
+    let from = registry(&real_home(), "cache");
+    let to = home.join("registry/cache").join(from.file_name().unwrap());
+    fs::create_dir_all(&to).unwrap();
+    from.join(name).is_file() && fs::copy(from.join(name), to.join(name)).is_ok()
+}
+
+/// Puts a line into `hex::encode` that tells on it.
+fn poisoned(lib: &str) -> String {
+    let signature = "pub fn encode<T: AsRef<[u8]>>(data: T) -> String {";
+    assert!(lib.contains(signature));
+    lib.replace(signature, &format!("{signature}\n    println!(\"{POISON}\");"))
+}
+
+const ROOTS: [&str; 2] = ["~/.cargo/registry/cache", "~/.cargo/registry/src"];
+
+#[test]
+fn a_registry_that_cargo_filled_is_proven_whole() {
+    let locked = Locked::new(&ROOTS, "Cargo.lock");
+    let home = locked.path("~/.cargo");
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    copy_index(&home);
+    let copied =
+        locked_here().iter().filter(|(name, version)| copy_crate(&home, &format!("{name}-{version}.crate"))).count();
+    assert!(copied > 50, "{copied}");
+    let manifest = here.join("Cargo.toml");
+    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    must(
+        cargo(&locked.project, &home)
+            .args(["fetch", "--locked", "--offline", "--target", &host, "--manifest-path"])
+            .arg(manifest),
+    );
+    locked.write("Cargo.lock", fs::read(here.join("Cargo.lock")).unwrap());
+    // What was copied and is for other systems is not unpacked, and proven all the same.
+    locked.trusted("");
+    let verdict = locked.verify("lock");
+    let amount = |what: &str| verdict.json["coverage"][what]["bytes"].as_u64().unwrap();
+    println!("proven: {} of {} bytes, {} packages", amount("lockfile"), amount("total"), copied);
+    assert!(amount("lockfile") * 100 >= amount("total") * 99);
+}
+
+#[test]
+fn an_edited_source_is_built_by_cargo_and_refused_by_us() {
+    let built = Built::new(&ROOTS);
+    must(cargo(&built.locked.project, &built.home()).args(["generate-lockfile", "--offline"]));
+    assert_eq!(built.run(), "61\n");
+    built.locked.trusted("");
+    let lib = built.src().join("src/lib.rs");
+    fs::write(&lib, poisoned(&fs::read_to_string(&lib).unwrap())).unwrap();
+    // Another directory, so that nothing that was built before is used.
+    remove(&built.locked.path("target"));
+    assert_eq!(built.run(), format!("{POISON}\n61\n"));
+    built.locked.refused("", &["lockfile-mismatch"], &built.spelled(&lib));
+}
+
+#[test]
+fn an_archive_that_was_made_anew_is_built_by_cargo_and_refused_by_us() {
+    let built = Built::new(&ROOTS);
+    must(cargo(&built.locked.project, &built.home()).args(["generate-lockfile", "--offline"]));
+    assert_eq!(built.run(), "61\n");
+    let (src, id) = (built.src(), format!("hex-{}", built.version));
+    let read = |name: &str| fs::read(src.join(name)).unwrap();
+    let lib = poisoned(&String::from_utf8(read("src/lib.rs")).unwrap());
+    let error = read("src/error.rs");
+    let manifest = read("Cargo.toml");
+    let archive = registry(&built.home(), "cache").join(format!("{id}.crate"));
+    let path = |name: &str| format!("{id}/{name}");
+    let members = [
+        (path("Cargo.toml"), manifest.as_slice()),
+        (path("src/lib.rs"), lib.as_bytes()),
+        (path("src/error.rs"), error.as_slice()),
+    ];
+    let members: Vec<_> = members.iter().map(|(path, bytes)| (path.as_str(), *bytes, 0o644)).collect();
+    fs::write(&archive, tgz(&members)).unwrap();
+    remove(&src);
+    remove(&built.locked.path("target"));
+    assert_eq!(built.run(), format!("{POISON}\n61\n"));
+    // Cargo has unpacked the archive again: both agree with one another, and neither with the lockfile.
+    assert!(src.join("src/lib.rs").is_file());
+    built.locked.refused("", &["lockfile-mismatch", "unproven-entry"], &built.spelled(&archive));
+}
+
+#[test]
+fn a_vendored_package_whose_list_was_made_anew_is_built_by_cargo_and_refused_by_us() {
+    let built = Built::new(&["~/.cargo/registry/cache", "vendor"]);
+    must(cargo(&built.locked.project, &built.home()).args(["generate-lockfile", "--offline"]));
+    must(cargo(&built.locked.project, &built.home()).args(["vendor", "--locked", "--offline", "vendor"]));
+    built.write(
+        ".cargo/config.toml",
+        "[source.crates-io]\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"vendor\"\n",
+    );
+    assert_eq!(built.run(), "61\n");
+    built.locked.trusted("");
+    let (lib, list) =
+        (built.locked.path("vendor/hex/src/lib.rs"), built.locked.path("vendor/hex/.cargo-checksum.json"));
+    let sum = |text: &str| cacheseal::base::Digest::sha256(text.as_bytes()).to_string();
+    let before = fs::read_to_string(&lib).unwrap();
+    let after = poisoned(&before);
+    fs::write(&lib, &after).unwrap();
+    let sums = fs::read_to_string(&list).unwrap();
+    assert!(sums.contains(&sum(&before)));
+    fs::write(&list, sums.replace(&sum(&before), &sum(&after))).unwrap();
+    remove(&built.locked.path("target"));
+    assert_eq!(built.run(), format!("{POISON}\n61\n"));
+    built.locked.refused("", &["lockfile-mismatch"], "vendor/hex/src/lib.rs");
+    // Without the archive nothing shows what the files should be.
+    remove(&registry(&built.home(), "cache"));
+    built.locked.refused("", &["unproven-entry"], "vendor/hex/src/lib.rs");
+}
+
+/// A project that uses a package of a git repository, and the repository.
+fn from_git() -> (Built, PathBuf) {
+    let built = Built { locked: Locked::new(&["~/.cargo/git"], "Cargo.lock"), version: String::new() };
+    let upstream = built.locked.project.outside("up");
+    let git = |arguments: &[&str]| {
+        let mut git = judge("git");
+        git.current_dir(&upstream).env("HOME", built.locked.project.home()).env("GIT_CONFIG_NOSYSTEM", "1");
+        must(git.args(["-c", "user.name=a", "-c", "user.email=a@example.com"]).args(arguments));
+    };
+    let write = |path: &str, text: &str| {
+        let path = upstream.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("Cargo.toml", "[package]\nname = \"up\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
+    write("src/lib.rs", "pub fn value() -> u8 {\n    1\n}\n");
+    write("docs/deep/page.md", "a page\n");
+    write("tool.sh", "#!/bin/sh\n");
+    fs::set_permissions(upstream.join("tool.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("docs/deep/page.md", upstream.join("page")).unwrap();
+    git(&["init", "--quiet"]);
+    for round in 0..8 {
+        // Objects that are alike become deltas of one another.
+        let line = |line| format!("line {line} of {}\n", if line == round { round } else { 9 });
+        let lines = (0..200).map(line).collect::<Vec<_>>().concat();
+        write("docs/long.md", &lines);
+        git(&["add", "--all"]);
+        git(&["commit", "--quiet", "--message", &format!("{round}")]);
+    }
+    built.write(
+        "Cargo.toml",
+        &format!("[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\nup = {{ git = \"file://{}\" }}\n", upstream.display()),
+    );
+    built.write("src/main.rs", "fn main() {\n    println!(\"{}\", up::value());\n}\n");
+    let output = built.cargo(&["run", "--quiet"]);
+    assert!(output.status.success(), "{}", told(&output));
+    (built, upstream)
+}
+
+#[test]
+fn an_edited_checkout_is_built_by_cargo_and_refused_by_us() {
+    let (built, _) = from_git();
+    built.locked.project.seal();
+    let verdict = built.locked.verify("both");
+    verdict.expect(0, &[]);
+    // Six files of the checkout, and the pack and its index in the database and in the checkout.
+    assert_eq!(verdict.json["coverage"]["weak"]["files"], 6 + 4, "{:#}", verdict.json);
+    let checkouts = built.home().join("git/checkouts");
+    let only = |directory: &Path| fs::read_dir(directory).unwrap().next().unwrap().unwrap().path();
+    let checkout = only(&only(&checkouts));
+    let lib = checkout.join("src/lib.rs");
+    let honest = fs::read_to_string(&lib).unwrap();
+    fs::write(&lib, honest.replace("    1\n", &format!("    println!(\"{POISON}\");\n    1\n"))).unwrap();
+    remove(&built.locked.path("target"));
+    assert_eq!(built.run(), format!("{POISON}\n1\n"));
+    // Sealed so by a job that the poison ran in, it still contradicts the lockfile.
+    built.locked.project.seal();
+    let refused = |row: &str, place: &Path| {
+        let verdict = built.locked.verify("both");
+        verdict.expect_of(row, 14, &["lockfile-mismatch"]);
+        assert_eq!(verdict.json["refusals"][0]["place"], built.spelled(place), "{row}: {:#}", verdict.json);
+    };
+    refused("edited", &lib);
+    fs::write(&lib, honest).unwrap();
+    built.locked.project.seal();
+    built.locked.verify("both").expect(0, &[]);
+    for (row, path) in [("added", "build.rs"), ("added below", "docs/deep/more.md")] {
+        fs::write(checkout.join(path), "fn main() {}\n").unwrap();
+        built.locked.project.seal();
+        refused(row, &checkout.join(path));
+        fs::remove_file(checkout.join(path)).unwrap();
+    }
+    // The index sends whoever asks for one object to another.
+    let packs = only(&built.home().join("git/db")).join("objects/pack");
+    let index = fs::read_dir(&packs)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().unwrap() == "idx")
+        .unwrap();
+    let mut bytes = fs::read(&index).unwrap();
+    let count = usize::try_from(u32::from_be_bytes(bytes[1028..1032].try_into().unwrap())).unwrap();
+    let offsets = 1032 + 24 * count;
+    bytes.copy_within(offsets..offsets + 4, offsets + 4);
+    fs::remove_file(&index).unwrap();
+    fs::write(&index, bytes).unwrap();
+    built.locked.project.seal();
+    refused("index", &index);
+}

@@ -1,0 +1,147 @@
+//! Lockfile proofs: the real binary at gates that demand them. One file an ecosystem; here is what they share.
+
+mod cargo;
+mod gates;
+mod properties;
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::harness::{Project, Verdict};
+
+/// A member of an archive made here: path, contents, mode. A path with a final slash is a directory.
+pub(crate) type File<'a> = (&'a str, &'a [u8], u32);
+
+/// A gzipped tar of these members, in this order.
+pub(crate) fn tgz(members: &[File<'_>]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for (path, contents, mode) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(if path.ends_with('/') { tar::EntryType::Directory } else { tar::EntryType::Regular });
+        header.set_size(contents.len() as u64);
+        header.set_mode(*mode);
+        builder.append_data(&mut header, path, *contents).unwrap();
+    }
+    let mut bytes = builder.into_inner().unwrap();
+    bytes.flush().unwrap();
+    bytes.finish().unwrap()
+}
+
+/// Gives `take` so many variations of `text`: bytes changed, runs removed, doubled or moved, words of the format put in.
+/// The same ones on every run.
+pub(crate) fn mutate(text: &[u8], count: usize, take: &mut dyn FnMut(&[u8])) {
+    const WORDS: [&[u8]; 12] =
+        [b"\"", b"{", b"}", b"[", b"]", b"=", b":", b"\n", b"null", b"-1", b"\xf0\x9f\x92\xa9", b"\xff"];
+    // A linear congruential generator: nothing of it has to be secret, only the same.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below.max(1)
+    };
+    for _ in 0..count {
+        let mut bytes = text.to_vec();
+        for _ in 0..=next(4) {
+            let (start, other) = (next(bytes.len()), next(bytes.len()));
+            let end = (start + next(24)).min(bytes.len());
+            match next(6) {
+                0 if !bytes.is_empty() => bytes[start] = u8::try_from(next(256)).unwrap(),
+                1 => drop(bytes.drain(start..end)),
+                2 => {
+                    let run = bytes[start..end].to_vec();
+                    bytes.splice(other..other, run);
+                }
+                3 => bytes.truncate(start),
+                4 => drop(bytes.splice(start..end, WORDS[next(WORDS.len())].iter().copied())),
+                _ => drop(bytes.splice(start..start, WORDS[next(WORDS.len())].iter().copied())),
+            }
+        }
+        take(&bytes);
+    }
+}
+
+/// A project with one cache `deps` of these roots and lockfiles, and three gates: `lock` (the lockfile alone),
+/// `allow` (the same, unproven entries allowed), `both` (signature and lockfile).
+pub(crate) struct Locked {
+    pub(crate) project: Project,
+}
+
+impl Locked {
+    pub(crate) fn new(roots: &[&str], lockfile: &str) -> Self {
+        let policy = format!(
+            r#"version = 1
+project = "github.com/acme/app"
+
+[cache.deps]
+roots = {roots:?}
+lockfiles = ["{lockfile}"]
+
+[signer.job]
+keys = [{{ file = "keys/job.pub" }}]
+
+[gate.lock]
+require = ["lockfile"]
+
+[gate.allow]
+require = ["lockfile"]
+unproven = "allow"
+min_lockfile_coverage = 0.01
+
+[gate.both]
+require = ["signature", "lockfile"]
+signers = ["job"]
+max_age = "7d"
+"#
+        );
+        Self { project: Project::empty(&policy) }
+    }
+
+    /// A path: below home for one that begins with `~/`, else below the project.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        match path.strip_prefix("~/") {
+            Some(rest) => self.project.home().join(rest),
+            None => self.project.path(path),
+        }
+    }
+
+    /// Writes a file and the directories above it; mode 0644.
+    pub(crate) fn write(&self, path: &str, contents: impl AsRef<[u8]>) {
+        self.write_mode(path, contents, 0o644);
+    }
+
+    pub(crate) fn write_mode(&self, path: &str, contents: impl AsRef<[u8]>, mode: u32) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, contents).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// The verdict at a gate, the checkout trusted.
+    pub(crate) fn verify(&self, gate: &str) -> Verdict {
+        self.project.verify(gate)
+    }
+
+    /// Asserts that the gate `lock` refuses with exactly these codes, and names `place` under the first.
+    #[track_caller]
+    pub(crate) fn refused(&self, row: &str, codes: &[&str], place: &str) {
+        let verdict = self.verify("lock");
+        verdict.expect_of(row, 14, codes);
+        let refusals = verdict.json["refusals"].as_array().unwrap();
+        let named = refusals.iter().any(|refusal| refusal["code"] == codes[0] && refusal["place"] == place);
+        assert!(named, "{row}: {place}: {:#}", verdict.json);
+    }
+
+    /// Asserts that the gate `lock` trusts the cache and that everything in it is proven.
+    #[track_caller]
+    pub(crate) fn trusted(&self, row: &str) {
+        let verdict = self.verify("lock");
+        verdict.expect_of(row, 0, &[]);
+        let coverage = &verdict.json["coverage"];
+        assert_eq!(coverage["lockfile"], coverage["total"], "{row}: {:#}", verdict.json);
+        assert_ne!(coverage["total"]["files"], 0, "{row}: {:#}", verdict.json);
+    }
+}
