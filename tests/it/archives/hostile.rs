@@ -6,11 +6,11 @@ use cacheseal::base::{Code, Exit};
 
 use super::kinds::TABLES;
 use super::sample::{Form, Layout};
-use super::stage::Stage;
+use super::stage::{Stage, text};
 use crate::harness::Verdict;
 
-/// Shows each kind of a table to both commands: to `verify` with the seal first and last, to `unpack` with the seal
-/// first. Fails with all that went wrong, one a line.
+/// Shows each kind of a table to `verify` with the seal first and last, to `unpack` with the seal first, and to
+/// `inspect`. Fails with all that went wrong, one a line.
 fn run(table: &str) {
     let (_, kinds) = TABLES.iter().find(|(name, _)| *name == table).unwrap();
     let usual = Stage::new();
@@ -29,6 +29,19 @@ fn run(table: &str) {
         for (row, archive) in kind.rows_of(stage, true) {
             let row = format!("unpack {row}");
             wrong.extend(difference(&row, expected, &stage.unpack(&archive, kind.more)));
+            stage.assert_restored(&row);
+        }
+    }
+    for kind in *kinds {
+        let own = kind.stage();
+        let stage = own.as_ref().unwrap_or(&usual);
+        for (row, archive) in kind.rows(stage).into_iter().take(1) {
+            let file = stage.file(&archive);
+            // It shows what there is, or says why it cannot; it never ends as a bug does.
+            let run = stage.project.run(&["inspect", text(&file), "--format", "json"]);
+            if !run.code.is_some_and(|code| matches!(code, 0 | 2..=15)) {
+                wrong.push(format!("inspect {row}: {:?} {}", run.code, run.stderr));
+            }
             stage.assert_restored(&row);
         }
     }
