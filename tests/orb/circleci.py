@@ -260,6 +260,9 @@ def run(arguments):
         as_root(sys.argv)
     pipeline = Pipeline(arguments)
     told = pipeline.run(compiled(arguments, pipeline.values))
+    if "SUDO_UID" in os.environ:
+        # Whoever asked must be able to delete it.
+        subprocess.run(["chown", "-R", os.environ["SUDO_UID"], arguments.store], check=True)
     json.dump(told, sys.stdout, indent=1)
     return 0 if told["status"] == "success" else 1
 
