@@ -20,6 +20,7 @@ mod unpacked;
 mod zip;
 
 pub mod cargo;
+pub mod npm;
 
 pub use archive::{Member, MemberKind, Take, UnpackError};
 pub use checksum::{Checksum, Expected, HashAlgorithm, ManyHasher, Match};

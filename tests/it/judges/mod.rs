@@ -6,6 +6,7 @@ mod cargo;
 mod exports;
 mod faults;
 mod kills;
+mod npm;
 mod openssl;
 mod packs;
 mod points;

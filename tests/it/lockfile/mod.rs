@@ -2,6 +2,7 @@
 
 mod cargo;
 mod gates;
+pub(crate) mod npm;
 
 use std::fs;
 use std::io::Write as _;
