@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use crate::base::Json;
 
 /// The commands of a `bin` field, as npm cleans it: the last component of each name, and a path that stays inside.
-pub(super) fn bins_of(package: &str, bin: &Json) -> BTreeMap<String, String> {
+#[must_use]
+pub fn bins_of(package: &str, bin: &Json) -> BTreeMap<String, String> {
     let pairs: Vec<(String, &Json)> = match bin {
         Json::String(_) => vec![(package.to_owned(), bin)],
         Json::Array(items) => {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use sha1::Digest as _;
 
-use super::lock::{Package, PackageLock, integrity};
+use super::lock::{Package, PackageLock};
 use crate::base::{Digest, Json};
-use crate::lockfile::{Checksum, Claim, EntryId, Files, Findings, Forest, Plan};
+use crate::lockfile::{Checksum, Claim, EntryId, Expected, Files, Findings, Forest, Plan};
 use crate::tree::Kind;
 
 /// What the key of something that npm fetched begins with.
@@ -101,7 +101,7 @@ impl Index<'_> {
             {
                 return None;
             }
-            let found = integrity(fields.text("integrity")?)?;
+            let found = Expected::from_sri(fields.text("integrity")?)?;
             let mut checksums = found.checksums();
             let (checksum, None) = (checksums.next()?, checksums.next()) else { return None };
             if !self.by_digest.get(checksum)?.iter().any(|package| is_url_of(package, url)) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::bin::bins_of;
 use super::json::{Fields, line_of, offset_of, value};
 use crate::base::{Escaped, Json};
-use crate::lockfile::{Checksum, Expected, LockfileError, LockfileText};
+use crate::lockfile::{Expected, LockfileError, LockfileText};
 
 /// The directory that packages lie in.
 pub(super) const MODULES: &str = "node_modules";
@@ -137,7 +137,7 @@ fn read_package(file: &LockfileText<'_>, line: usize, location: &str, json: Json
     let name = text("name")?.unwrap_or_else(|| named.to_owned());
     let integrity = match text("integrity")? {
         None => Expected::default(),
-        Some(text) => integrity(&text).ok_or_else(|| wrong("digests of SHA-1 to SHA-512 as `integrity`"))?,
+        Some(text) => Expected::from_sri(&text).ok_or_else(|| wrong("digests of SHA-1 to SHA-512 as `integrity`"))?,
     };
     let is_link = flag("link")?;
     let resolved = text("resolved")?;
@@ -182,12 +182,6 @@ fn name_at(location: &str) -> Option<&str> {
 
 fn is_file_name(name: &str) -> bool {
     !matches!(name, "" | "." | ".." | MODULES) && !name.contains(['\\', '\0'])
-}
-
-/// The digests of a Subresource Integrity string; `None` where one of them cannot be read.
-pub(super) fn integrity(text: &str) -> Option<Expected> {
-    let checksums: Option<Vec<_>> = text.split_ascii_whitespace().map(Checksum::from_sri).collect();
-    checksums.filter(|checksums| !checksums.is_empty()).map(Expected::any_of)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod lock;
 mod modules;
 mod tarball;
 
+pub use bin::bins_of;
 pub use lock::{Package, PackageLock};
 
 use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};

@@ -16,6 +16,7 @@ mod restores;
 #[cfg(target_arch = "x86_64")]
 mod short_reads;
 mod tampering;
+mod yarn;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -16,7 +16,7 @@ use crate::lockfile::npm::{blob, sri};
 use crate::lockfile::{File, Locked, tgz};
 
 /// What a tampered package says when it is loaded.
-const POISON: &str = "poisoned";
+pub(super) const POISON: &str = "poisoned";
 
 /// Serves a directory; a directory in it by its `index.json`.
 const SERVER: &str = r#"
@@ -88,6 +88,8 @@ impl Registry {
             &json!({ "dependencies": { "left": "^1.0.0" } }),
             &[("package/index.js", b"module.exports = require('left') + ' right'\n", 0o644)],
         );
+        let inner = ("package/index.js", &b"#!/usr/bin/env node\n"[..], 0o644);
+        self.publish("inner", &json!({ "bin": "index.js" }), &[inner]);
         self.publish(
             "pack",
             &json!({ "bundleDependencies": ["inner"], "dependencies": { "inner": "1.0.0" } }),
