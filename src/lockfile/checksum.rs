@@ -135,6 +135,13 @@ impl Expected {
         Self(all)
     }
 
+    /// Any of the hashes of a Subresource Integrity string; `None` where there is none, or one cannot be read.
+    #[must_use]
+    pub fn from_sri(text: &str) -> Option<Self> {
+        let checksums: Option<Vec<_>> = text.split_ascii_whitespace().map(Checksum::from_sri).collect();
+        checksums.filter(|checksums| !checksums.is_empty()).map(Self::any_of)
+    }
+
     /// Whether there is no digest at all: nothing can be proven then.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -21,6 +21,8 @@ mod unpacked;
 mod zip;
 
 pub mod cargo;
+pub mod npm;
+pub mod yarn;
 
 pub use archive::{Member, MemberKind, Take, UnpackError};
 pub use checksum::{Checksum, Expected, HashAlgorithm, ManyHasher, Match};

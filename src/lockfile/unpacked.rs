@@ -20,6 +20,8 @@ pub struct Unpacked<'a> {
     directories: BTreeSet<EntryId>,
     /// Paths of members that are not there, and what each is.
     missing: BTreeMap<Vec<u8>, &'static str>,
+    /// Why what differs is not proven rather than a contradiction; `None` where it is one.
+    altered: Option<&'static str>,
 }
 
 impl<'a> Unpacked<'a> {
@@ -27,7 +29,18 @@ impl<'a> Unpacked<'a> {
     #[must_use]
     pub fn new(forest: &'a Forest, directory: EntryId, package: &'a str) -> Self {
         let (seen, directories, missing) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self { forest, directory, package, seen, directories, missing }
+        Self { forest, directory, package, seen, directories, missing, altered: None }
+    }
+
+    /// What differs, and what is there besides the members, contradicts nothing: it is unproven for this reason.
+    pub fn may_be_altered(&mut self, reason: &'static str) {
+        self.altered = Some(reason);
+    }
+
+    /// The entry at a path below the directory.
+    #[must_use]
+    pub fn find(&self, path: &[u8]) -> Option<EntryId> {
+        self.forest.find(self.directory, path)
     }
 
     /// Leaves an entry of the directory, and what is below it, to somebody else.
@@ -100,7 +113,14 @@ impl<'a> Unpacked<'a> {
     }
 
     fn mismatch(&self, expected: &str, found: &str) -> Finding {
-        Finding::Mismatch { expected: format!("{expected}, of {}", self.package), found: found.to_owned() }
+        self.other(format!("{expected}, of {}", self.package), found)
+    }
+
+    fn other(&self, expected: String, found: &str) -> Finding {
+        match self.altered {
+            Some(reason) => Finding::Unproven(format!("not as in {}: {reason}", self.package).into()),
+            None => Finding::Mismatch { expected, found: found.to_owned() },
+        }
     }
 
     fn note_way(&mut self, entry: EntryId) {
@@ -121,8 +141,8 @@ impl<'a> Unpacked<'a> {
                 Some(None) => {}
                 None if self.directories.contains(&entry) => findings.proven(entry),
                 None => {
-                    let expected = format!("nothing: it is not in {}", self.package);
-                    findings.mismatch(entry, expected, self.forest.kind(entry).noun());
+                    let noun = self.forest.kind(entry).noun();
+                    findings.push(entry, self.other(format!("nothing: it is not in {}", self.package), noun));
                 }
             }
         }

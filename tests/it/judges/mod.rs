@@ -8,6 +8,7 @@ mod faults;
 mod guard;
 mod junit;
 mod kills;
+mod npm;
 mod openssl;
 mod orb;
 mod packs;
@@ -20,6 +21,7 @@ mod short_reads;
 mod tampering;
 mod tars;
 mod unpacks;
+mod yarn;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

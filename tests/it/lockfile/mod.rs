@@ -2,13 +2,16 @@
 
 mod cargo;
 mod gates;
+pub(crate) mod npm;
 mod properties;
+mod yarn;
 
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use cacheseal::lockfile::LockfileError;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -62,6 +65,40 @@ pub(crate) fn mutate(text: &[u8], count: usize, take: &mut dyn FnMut(&[u8])) {
         }
         take(&bytes);
     }
+}
+
+/// Reads 10,000 mutations of a lockfile: none may panic, and each error names a line of the text.
+pub(crate) fn mutated(text: &[u8], read: &dyn Fn(&[u8]) -> Result<(), LockfileError>) {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 16).unwrap() % below
+    };
+    let (mut fine, mut refused) = (0, 0);
+    for _ in 0..10_000 {
+        let mut bytes = text.to_vec();
+        for _ in 0..=random(3) {
+            let at = random(bytes.len());
+            match random(16) {
+                0..4 => bytes[at] = u8::try_from(random(256)).unwrap(),
+                4..8 => drop(bytes.remove(at)),
+                8..15 => bytes.insert(at, b"\"{}[],:\\0\n -"[random(12)]),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        let lines = bytes.split(|byte| *byte == b'\n').count();
+        match read(&bytes) {
+            Ok(()) => fine += 1,
+            Err(error) => {
+                refused += 1;
+                assert!(error.line.is_some_and(|line| (1..=lines).contains(&line)), "{error}");
+                assert!(!error.to_string().contains(char::is_control), "{error}");
+            }
+        }
+    }
+    assert!(fine > 100 && refused > 1_000, "{fine} read, {refused} refused");
 }
 
 /// A project with one cache `deps` of these roots and lockfiles, and three gates: `lock` (the lockfile alone),

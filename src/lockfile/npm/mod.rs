@@ -1,0 +1,55 @@
+//! npm: `package-lock.json` and `npm-shrinkwrap.json`, npm's cache, and the `node_modules` that it fills from there.
+
+mod bin;
+mod bins;
+mod cacache;
+mod hidden;
+mod index;
+mod json;
+mod lock;
+mod modules;
+mod tarball;
+
+pub use bin::bins_of;
+pub use lock::{Package, PackageLock};
+
+use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
+
+/// The ecosystem of `package-lock.json`.
+#[derive(Debug)]
+pub struct Npm;
+
+/// All its lockfiles of one cache.
+#[derive(Debug)]
+struct Locks(Vec<PackageLock>);
+
+impl Ecosystem for Npm {
+    fn name(&self) -> &'static str {
+        "npm"
+    }
+
+    fn reads(&self, file_name: &str) -> bool {
+        matches!(file_name, "package-lock.json" | "npm-shrinkwrap.json")
+    }
+
+    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
+        &["node_modules", "~/.npm/_cacache"]
+    }
+
+    fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {
+        Ok(Box::new(Locks(PackageLock::read(files)?)))
+    }
+}
+
+impl Locked for Locks {
+    fn packages(&self) -> usize {
+        let packages = self.0.iter().flat_map(|lock| lock.packages.values());
+        packages.filter(|package| !package.link && !package.name.is_empty()).count()
+    }
+
+    fn plan<'a>(&'a self, plan: &mut Plan<'a>) {
+        let caches = cacache::Caches::find(plan);
+        modules::plan(&self.0, &caches, plan);
+        index::plan(&self.0, &caches.indexes, plan);
+    }
+}

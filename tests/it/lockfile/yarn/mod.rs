@@ -1,0 +1,3 @@
+//! `yarn.lock` against what Yarn keeps. The real Yarn is a judge of its own.
+
+mod classic;
