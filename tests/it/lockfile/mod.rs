@@ -3,6 +3,9 @@
 mod cargo;
 mod gates;
 mod properties;
+mod python;
+mod python_locks;
+pub(crate) mod zips;
 
 use std::fs;
 use std::io::Write as _;
