@@ -21,6 +21,7 @@ mod unpacked;
 mod zip;
 
 pub mod cargo;
+pub mod go;
 pub mod python;
 
 pub use archive::{Member, MemberKind, Take, UnpackError};

@@ -6,6 +6,7 @@ mod cargo;
 mod exports;
 mod faults;
 mod kills;
+mod lockfile_go;
 mod lockfile_python;
 mod openssl;
 mod packs;

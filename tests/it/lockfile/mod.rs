@@ -3,6 +3,7 @@
 mod cargo;
 mod gates;
 mod properties;
+mod go;
 mod python;
 mod python_locks;
 pub(crate) mod zips;
