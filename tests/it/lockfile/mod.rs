@@ -4,6 +4,7 @@ mod cargo;
 mod gates;
 mod properties;
 mod go;
+mod gradle;
 mod python;
 mod python_locks;
 pub(crate) mod zips;
