@@ -23,6 +23,7 @@ mod zip;
 pub mod cargo;
 pub mod go;
 pub mod gradle;
+pub mod maven;
 pub mod python;
 
 pub use archive::{Member, MemberKind, Take, UnpackError};

@@ -1,11 +1,11 @@
 //! All lockfiles of a cache, whatever their ecosystems.
 
 use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
-use super::{cargo, go, gradle, python};
+use super::{cargo, go, gradle, maven, python};
 use crate::base::Escaped;
 
 /// The ecosystems whose lockfiles are read. A file name belongs to the first that reads it.
-pub const ECOSYSTEMS: &[&dyn Ecosystem] = &[&cargo::Cargo, &go::Go, &gradle::Gradle, &python::Python];
+pub const ECOSYSTEMS: &[&dyn Ecosystem] = &[&cargo::Cargo, &go::Go, &gradle::Gradle, &maven::Maven, &python::Python];
 
 /// Directories of which the lockfile can prove everything, as a policy spells them.
 #[must_use]

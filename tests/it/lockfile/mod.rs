@@ -5,6 +5,7 @@ mod gates;
 mod properties;
 mod go;
 mod gradle;
+mod maven;
 mod python;
 mod python_locks;
 pub(crate) mod zips;
