@@ -21,7 +21,11 @@ mod unpacked;
 mod zip;
 
 pub mod cargo;
+pub mod go;
+pub mod gradle;
+pub mod maven;
 pub mod npm;
+pub mod python;
 pub mod yarn;
 
 pub use archive::{Member, MemberKind, Take, UnpackError};

@@ -7,16 +7,16 @@ use flate2::bufread::DeflateDecoder;
 use super::archive::{CHUNK, Chunks, Member, MemberKind, Take, UnpackError};
 
 /// Signatures of the records.
-const LOCAL: u32 = 0x0403_4b50;
-const CENTRAL: u32 = 0x0201_4b50;
-const END: u32 = 0x0605_4b50;
+pub(super) const LOCAL: u32 = 0x0403_4b50;
+pub(super) const CENTRAL: u32 = 0x0201_4b50;
+pub(super) const END: u32 = 0x0605_4b50;
 const END_64: u32 = 0x0606_4b50;
 const LOCATOR_64: u32 = 0x0706_4b50;
 
 /// Fixed lengths of the records, without names and extra fields.
-const LOCAL_LEN: usize = 30;
-const CENTRAL_LEN: usize = 46;
-const END_LEN: usize = 22;
+pub(super) const LOCAL_LEN: usize = 30;
+pub(super) const CENTRAL_LEN: usize = 46;
+pub(super) const END_LEN: usize = 22;
 const LOCATOR_64_LEN: usize = 20;
 
 /// The longest symlink that is read from a member.
@@ -156,11 +156,11 @@ fn cut() -> UnpackError {
     UnpackError::new("a zip that was cut short")
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(bytes.get(at..at.checked_add(2)?)?.try_into().ok()?))
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
 }
 

@@ -8,6 +8,8 @@ mod faults;
 mod guard;
 mod junit;
 mod kills;
+mod lockfile_go;
+mod lockfile_python;
 mod npm;
 mod openssl;
 mod orb;

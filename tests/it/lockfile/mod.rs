@@ -2,9 +2,15 @@
 
 mod cargo;
 mod gates;
+mod go;
+mod gradle;
+mod maven;
 pub(crate) mod npm;
 mod properties;
+mod python;
+mod python_locks;
 mod yarn;
+pub(crate) mod zips;
 
 use std::fs;
 use std::io::Write as _;

@@ -1,0 +1,165 @@
+//! One release: its archives in the roots, and what was installed or unpacked from its wheels.
+
+use super::installed::{Install, Wheel};
+use super::lock::Package;
+use super::name::is_wheel;
+use crate::lockfile::{Claim, EntryId, Expected, Files, Finding, Findings, Forest, Match, MemberKind, Unpacked, zip};
+use crate::tree::Unread;
+
+/// A wheel or source distribution that is kept as a file.
+#[derive(Debug)]
+pub(super) struct Archive {
+    pub(super) file: EntryId,
+    /// Its file name, by which the lockfile knows it.
+    pub(super) name: String,
+    pub(super) expected: Expected,
+}
+
+/// A directory that uv unpacked a wheel into, and the symlink that says which wheel.
+#[derive(Debug)]
+pub(super) struct Unzipped {
+    pub(super) pointer: EntryId,
+    pub(super) directory: EntryId,
+    /// The file name of the wheel behind its name: `1.16.0-py2.py3-none-any.whl`.
+    pub(super) file_end: String,
+}
+
+/// All that the roots have of one release.
+#[derive(Debug)]
+pub(super) struct Distribution<'a> {
+    pub(super) forest: &'a Forest,
+    pub(super) package: &'a Package,
+    pub(super) archives: Vec<Archive>,
+    pub(super) installs: Vec<Install>,
+    pub(super) unzipped: Vec<Unzipped>,
+}
+
+impl Claim for Distribution<'_> {
+    fn archive(&self) -> Option<EntryId> {
+        self.archives.first().map(|archive| archive.file)
+    }
+
+    fn prove(&self, files: &mut dyn Files, findings: &mut Findings) {
+        let mut wheels = Vec::new();
+        for archive in &self.archives {
+            if let Ok(Some(bytes)) = self.archive_of(archive, files, findings) {
+                wheels.push(Wheel { name: &archive.name, bytes });
+            }
+        }
+        for install in &self.installs {
+            match self.wheel_of(install, &wheels, files) {
+                Ok(wheel) => install.compare(self.forest, self.package, wheel, files, findings),
+                Err(reason) => {
+                    for entry in self.forest.below(install.info) {
+                        findings.unproven(entry, reason);
+                    }
+                }
+            }
+        }
+        for unzipped in &self.unzipped {
+            match wheels.iter().find(|wheel| wheel.name.ends_with(&format!("-{}", unzipped.file_end))) {
+                Some(wheel) => self.unzipped(unzipped, wheel, files, findings),
+                None => {
+                    for entry in self.forest.below(unzipped.directory) {
+                        findings.unproven(entry, "unpacked by uv from a wheel that is not in the roots as a file");
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Distribution<'_> {
+    /// Judges an archive. Gives its bytes if they are proven and something was made of them.
+    fn archive_of(
+        &self,
+        archive: &Archive,
+        files: &mut dyn Files,
+        findings: &mut Findings,
+    ) -> Result<Option<Vec<u8>>, Unread> {
+        let wanted = is_wheel(&archive.name) && !(self.installs.is_empty() && self.unzipped.is_empty());
+        let mut bytes = Vec::new();
+        let mut hasher = archive.expected.hasher();
+        files.read(archive.file, &mut |piece| {
+            hasher.update(piece);
+            if wanted {
+                bytes.extend_from_slice(piece);
+            }
+        })?;
+        match archive.expected.judge(&hasher.finish()) {
+            Match::Proven => {
+                findings.proven(archive.file);
+                return Ok(wanted.then_some(bytes));
+            }
+            Match::Weak(algorithm) => {
+                let reason = format!("the lockfile has it by {algorithm} alone, which proves nothing");
+                findings.push(archive.file, Finding::Weak(reason.into()));
+            }
+            Match::Mismatch { expected, found } => {
+                findings.mismatch(archive.file, format!("{expected}, of {}", self.package.shown()), found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The wheel that was installed: the only one, or the one whose `WHEEL` is the installed one.
+    fn wheel_of<'w>(
+        &self,
+        install: &Install,
+        wheels: &'w [Wheel<'w>],
+        files: &mut dyn Files,
+    ) -> Result<&'w Wheel<'w>, &'static str> {
+        match wheels {
+            [] if self.archives.iter().any(|archive| is_wheel(&archive.name)) => {
+                Err("installed from a wheel that is not the locked one")
+            }
+            [] => Err("installed from a wheel that is not in the roots as a file"),
+            [only] => Ok(only),
+            several => {
+                let installed = self.forest.find(install.info, b"WHEEL").and_then(|entry| files.bytes(entry).ok());
+                let path = [self.forest.name(install.info), b"/WHEEL"].concat();
+                let same = |wheel: &&Wheel<'_>| installed.is_some() && member_of(&wheel.bytes, &path) == installed;
+                several.iter().find(same).ok_or("installed from none of the wheels in the roots")
+            }
+        }
+    }
+
+    /// Compares what uv unpacked: the wheel as it is.
+    fn unzipped(&self, unzipped: &Unzipped, wheel: &Wheel<'_>, files: &mut dyn Files, findings: &mut Findings) {
+        let shown = self.package.shown();
+        let mut unpacked = Unpacked::new(self.forest, unzipped.directory, &shown);
+        let result = zip(&wheel.bytes, &mut |mut member| {
+            let path = member.path.strip_suffix(b"/").unwrap_or(member.path).to_vec();
+            let executable = matches!(member.kind, MemberKind::File { executable: true });
+            unpacked.member(&path, &mut member, Some(executable), files);
+            Ok(())
+        });
+        match result {
+            Ok(()) => {
+                unpacked.finish(findings);
+                findings.proven(unzipped.pointer);
+            }
+            Err(error) => {
+                for entry in self.forest.below(unzipped.directory) {
+                    findings.unproven(entry, format!("in the directory of {shown}: {error}"));
+                }
+            }
+        }
+    }
+}
+
+/// The longest `WHEEL` that is read.
+const WHEEL_BYTES_MAX: u64 = 64 << 10;
+
+fn member_of(bytes: &[u8], path: &[u8]) -> Option<Vec<u8>> {
+    let mut found = None;
+    let result = zip(bytes, &mut |member| {
+        if member.path == path && member.size <= WHEEL_BYTES_MAX {
+            let mut content = Vec::new();
+            member.content.read_to_end(&mut content)?;
+            found = Some(content);
+        }
+        Ok(())
+    });
+    result.ok().and(found)
+}

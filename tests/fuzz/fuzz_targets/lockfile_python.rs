@@ -1,0 +1,15 @@
+//! Python's lockfiles: every error names a line of the text or none, and no message carries a control character.
+#![no_main]
+
+use cacheseal::lockfile::LockedSet;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &[u8]| {
+    let lines = text.split(|byte| *byte == b'\n').count();
+    for file in ["requirements.txt", "uv.lock", "poetry.lock", "Pipfile.lock"] {
+        if let Err(error) = LockedSet::read([(file, text)]) {
+            assert!(error.line.is_none_or(|line| (1..=lines).contains(&line)), "{error}");
+            assert!(!error.to_string().contains(char::is_control), "{error}");
+        }
+    }
+});

@@ -1,0 +1,287 @@
+//! Module caches made here, against `go.sum`. The real Go is a judge of its own.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cacheseal::base::Digest;
+use cacheseal::lockfile::LockedSet;
+
+use super::zips::zip;
+use super::{Locked, mutate};
+
+const DOWNLOAD: &str = "~/go/pkg/mod/cache/download/example.com/!demo/@v";
+const DIRECTORY: &str = "~/go/pkg/mod/example.com/!demo@v1.0.0-!r!c1";
+const FILES: [(&str, &str); 3] = [("go.mod", GO_MOD), ("demo.go", "package demo\n"), ("sub/sub.go", "package sub\n")];
+const GO_MOD: &str = "module example.com/Demo\n";
+
+/// `h1:` of names and contents, as its description says: SHA-256 over sorted lines of digest and name.
+fn h1(files: &[(String, &str)]) -> String {
+    let sorted: BTreeMap<_, _> = files.iter().map(|(name, contents)| (name, contents)).collect();
+    let mut lines = String::new();
+    for (name, contents) in sorted {
+        let _ = writeln!(lines, "{}  {name}", Digest::sha256(contents.as_bytes()));
+    }
+    format!("h1:{}", STANDARD.encode(Digest::sha256(lines.as_bytes()).0))
+}
+
+fn module_h1() -> String {
+    h1(&FILES.map(|(name, contents)| (format!("example.com/Demo@v1.0.0-RC1/{name}"), contents)))
+}
+
+fn go_sum() -> String {
+    let go_mod = h1(&[("go.mod".to_owned(), GO_MOD)]);
+    format!(
+        "example.com/Demo v1.0.0-RC1 {}\nexample.com/Demo v1.0.0-RC1/go.mod {go_mod}\n\
+         example.com/graph v0.1.0/go.mod {go_mod}\n",
+        module_h1()
+    )
+}
+
+fn module_zip(files: &[(&str, &str)]) -> Vec<u8> {
+    let named: Vec<_> =
+        files.iter().map(|(name, contents)| (format!("example.com/Demo@v1.0.0-RC1/{name}"), *contents)).collect();
+    let members: Vec<_> = named.iter().map(|(name, contents)| (name.as_str(), contents.as_bytes(), 0)).collect();
+    zip(&members)
+}
+
+/// A module cache with `example.com/Demo v1.0.0-RC1`, packed and unpacked, and without what no `go.sum` speaks of.
+fn home() -> Locked {
+    let locked = Locked::new(&["~/go/pkg/mod"], "go.sum");
+    locked.write("go.sum", go_sum());
+    locked.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.zip"), module_zip(&FILES));
+    locked.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.ziphash"), module_h1());
+    locked.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.mod"), GO_MOD);
+    locked.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.lock"), "");
+    locked.write("~/go/pkg/mod/cache/download/example.com/graph/@v/v0.1.0.mod", GO_MOD);
+    locked.write("~/go/pkg/mod/cache/lock", "");
+    for (name, contents) in FILES {
+        locked.write(&format!("{DIRECTORY}/{name}"), contents);
+    }
+    locked
+}
+
+#[test]
+fn an_honest_module_cache_is_proven_whole() {
+    home().trusted("all of it");
+    let home = home();
+    fs::remove_file(home.path(&format!("{DOWNLOAD}/v1.0.0-!r!c1.zip"))).unwrap();
+    home.trusted("without the zip");
+    fs::remove_dir_all(home.path("~/go/pkg/mod/cache")).unwrap();
+    home.trusted("the directory alone");
+}
+
+#[test]
+fn parts_of_a_module_cache_may_be_roots() {
+    for roots in [&["~/go/pkg/mod/cache/download"][..], &["~/go/pkg/mod/example.com"], &[DIRECTORY]] {
+        let other = Locked::new(roots, "go.sum");
+        other.write("go.sum", go_sum());
+        other.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.zip"), module_zip(&FILES));
+        for (name, contents) in FILES {
+            other.write(&format!("{DIRECTORY}/{name}"), contents);
+        }
+        other.trusted(roots[0]);
+    }
+}
+
+/// A tampering: what it is, what it does, and the code and place that it is refused with.
+type Row = (&'static str, fn(&Locked), &'static str, String);
+
+fn refused(rows: &[Row]) {
+    for (row, tamper, code, place) in rows {
+        let home = home();
+        tamper(&home);
+        home.refused(row, &[code], place);
+    }
+}
+
+#[test]
+fn each_tampering_of_a_module_is_refused_where_it_is() {
+    refused(&[
+        (
+            "other bytes of the same length",
+            |home| home.write(&format!("{DIRECTORY}/demo.go"), "package evil\n"),
+            "lockfile-mismatch",
+            format!("{DIRECTORY}/demo.go"),
+        ),
+        (
+            "a file more",
+            |home| home.write(&format!("{DIRECTORY}/evil.go"), ""),
+            "lockfile-mismatch",
+            format!("{DIRECTORY}/evil.go"),
+        ),
+        (
+            "a file less",
+            |home| fs::remove_file(home.path(&format!("{DIRECTORY}/sub/sub.go"))).unwrap(),
+            "lockfile-mismatch",
+            format!("{DIRECTORY}/sub/sub.go"),
+        ),
+        (
+            "a link for a file",
+            |home| {
+                fs::remove_file(home.path(&format!("{DIRECTORY}/demo.go"))).unwrap();
+                symlink("go.mod", home.path(&format!("{DIRECTORY}/demo.go"))).unwrap();
+            },
+            "lockfile-mismatch",
+            format!("{DIRECTORY}/demo.go"),
+        ),
+        (
+            "an executable bit",
+            |home| home.write_mode(&format!("{DIRECTORY}/demo.go"), "package demo\n", 0o755),
+            "lockfile-mismatch",
+            format!("{DIRECTORY}/demo.go"),
+        ),
+        (
+            "a directory more",
+            |home| fs::create_dir(home.path(&format!("{DIRECTORY}/evil"))).unwrap(),
+            "lockfile-mismatch",
+            format!("{DIRECTORY}/evil"),
+        ),
+        (
+            "another go.mod",
+            |home| home.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.mod"), "module example.com/evil\n"),
+            "lockfile-mismatch",
+            format!("{DOWNLOAD}/v1.0.0-!r!c1.mod"),
+        ),
+        (
+            "the digest that Go looks at",
+            |home| home.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.ziphash"), "h1:evil"),
+            "lockfile-mismatch",
+            format!("{DOWNLOAD}/v1.0.0-!r!c1.ziphash"),
+        ),
+    ]);
+}
+
+#[test]
+fn what_go_sum_does_not_speak_of_is_unproven() {
+    refused(&[
+        (
+            "a lock with something in it",
+            |home| home.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.lock"), "x"),
+            "unproven-entry",
+            format!("{DOWNLOAD}/v1.0.0-!r!c1.lock"),
+        ),
+        (
+            "a server's word",
+            |home| home.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.info"), "{}"),
+            "unproven-entry",
+            format!("{DOWNLOAD}/v1.0.0-!r!c1.info"),
+        ),
+        (
+            "a list",
+            |home| home.write(&format!("{DOWNLOAD}/list"), "v1.0.0-RC1\n"),
+            "unproven-entry",
+            format!("{DOWNLOAD}/list"),
+        ),
+        (
+            "the checksum database",
+            |home| home.write("~/go/pkg/mod/cache/download/sumdb/x/lookup/y", ""),
+            "unproven-entry",
+            "~/go/pkg/mod/cache/download/sumdb/x/lookup/y".to_owned(),
+        ),
+        (
+            "a module that is not locked",
+            |home| home.write("~/go/pkg/mod/example.com/evil@v1.0.0/evil.go", ""),
+            "unproven-entry",
+            "~/go/pkg/mod/example.com/evil@v1.0.0/evil.go".to_owned(),
+        ),
+        (
+            "a module whose go.mod alone is locked",
+            |home| home.write("~/go/pkg/mod/example.com/graph@v0.1.0/graph.go", ""),
+            "unproven-entry",
+            "~/go/pkg/mod/example.com/graph@v0.1.0/graph.go".to_owned(),
+        ),
+        (
+            "locked bytes under another version",
+            |home| home.write(&format!("{DOWNLOAD}/v1.0.1.zip"), module_zip(&FILES)),
+            "unproven-entry",
+            format!("{DOWNLOAD}/v1.0.1.zip"),
+        ),
+        (
+            "a path that is not escaped",
+            |home| home.write("~/go/pkg/mod/example.com/Demo@v1.0.0-RC1/demo.go", "package demo\n"),
+            "unproven-entry",
+            "~/go/pkg/mod/example.com/Demo@v1.0.0-RC1/demo.go".to_owned(),
+        ),
+    ]);
+}
+
+#[test]
+fn a_zip_that_can_be_read_in_two_ways_is_refused() {
+    let honest = module_zip(&FILES);
+    let evil = module_zip(&[("go.mod", GO_MOD), ("demo.go", "package evil\n")]);
+    let with_comment = {
+        let mut bytes = honest.clone();
+        let len = bytes.len();
+        bytes.splice(len - 2.., [1, 0, b'x']);
+        bytes
+    };
+    let with_wrong_crc = {
+        let mut bytes = honest.clone();
+        let central = bytes.windows(4).rposition(|window| window == b"PK\x01\x02").unwrap();
+        bytes[central + 16] ^= 1;
+        bytes
+    };
+    let twice = module_zip(&[FILES[0], FILES[1], FILES[2], FILES[2]]);
+    let rows = [
+        ("other contents", evil.clone()),
+        ("something before", [&b"#!/bin/sh\n"[..], &honest].concat()),
+        ("something behind", [&honest[..], b"x"].concat()),
+        ("another zip before", [&evil[..], &honest].concat()),
+        ("another zip behind", [&honest[..], &evil].concat()),
+        ("a comment", with_comment),
+        ("another CRC-32", with_wrong_crc),
+        ("a member twice", twice),
+        ("cut short", honest[..honest.len() - 1].to_vec()),
+        ("empty", Vec::new()),
+    ];
+    for (row, bytes) in rows {
+        let home = home();
+        fs::remove_dir_all(home.path(DIRECTORY)).unwrap();
+        home.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.zip"), bytes);
+        home.refused(row, &["lockfile-mismatch"], &format!("{DOWNLOAD}/v1.0.0-!r!c1.zip"));
+    }
+}
+
+#[test]
+fn zip_directory_and_digest_that_agree_with_each_other_are_refused() {
+    let home = home();
+    let evil = [("go.mod", GO_MOD), ("demo.go", "package evil\n"), ("sub/sub.go", "package sub\n")];
+    let named = evil.map(|(name, contents)| (format!("example.com/Demo@v1.0.0-RC1/{name}"), contents));
+    home.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.zip"), module_zip(&evil));
+    home.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.ziphash"), h1(&named));
+    home.write(&format!("{DIRECTORY}/demo.go"), "package evil\n");
+    home.refused("zip", &["lockfile-mismatch", "unproven-entry"], &format!("{DOWNLOAD}/v1.0.0-!r!c1.zip"));
+    home.refused("digest", &["lockfile-mismatch", "unproven-entry"], &format!("{DOWNLOAD}/v1.0.0-!r!c1.ziphash"));
+    home.refused("directory", &["lockfile-mismatch", "unproven-entry"], DIRECTORY);
+}
+
+#[test]
+fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
+    let sum = format!("h1:{}", STANDARD.encode([0; 32]));
+    let other = format!("h1:{}", STANDARD.encode([1; 32]));
+    for (row, text, code, line) in [
+        ("two words", format!("a/b v1.0.0 {sum}\na/b v1.0.0\n"), "malformed", 2),
+        ("a path that leads out", format!("a/../b v1.0.0 {sum}\n"), "malformed", 1),
+        ("no version", format!("\na/b 1.0.0 {sum}\n"), "malformed", 2),
+        ("a short digest", "a/b v1.0.0 h1:AAAA\n".to_owned(), "malformed", 1),
+        ("no digest", "a/b v1.0.0 x\n".to_owned(), "malformed", 1),
+        ("a digest to come", format!("a/b v1.0.0 {}\n", sum.replace("h1", "h2")), "unsupported", 1),
+        ("two digests", format!("a/b v1.0.0 {sum}\na/b v1.0.0 {other}\n"), "malformed", 2),
+    ] {
+        let locked = Locked::new(&["~/go/pkg/mod"], "go.sum");
+        locked.write("go.sum", text);
+        let verdict = locked.verify("lock");
+        verdict.expect_error_of(row, 5, &format!("{code}-lockfile"));
+        let message = verdict.json["error"].to_string();
+        assert!(message.contains(&format!("go.sum:{line}:")), "{row}: {message}");
+    }
+}
+
+#[test]
+fn no_mutation_of_a_lockfile_makes_it_panic() {
+    mutate(go_sum().as_bytes(), 10_000, &mut |bytes| drop(LockedSet::read([("go.sum", bytes)])));
+}
