@@ -97,6 +97,7 @@ fn what_yarn_classic_installs_is_proven() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of tamperings, one a few lines")]
 fn each_tampering_is_refused_where_it_is() {
     type Tamper = fn(&Locked, &str);
     let cached = in_cache();
