@@ -132,10 +132,14 @@ fn all_points(before: Before, once: bool) -> Vec<Point> {
     thread_points(&judged.packed.project, UNPACK, once)
 }
 
+/// Calls of the allocator and of threads that wait for each other: how many there are is chance, and none writes a file.
+const OF_CHANCE: [&str; 7] = ["brk", "futex", "madvise", "mmap", "mprotect", "munmap", "sched_yield"];
+
 #[test]
 fn killed_anywhere_each_place_is_old_or_new() {
     for before in [Before::Nothing, Before::Old] {
-        let points = all_points(before, false);
+        let mut points = all_points(before, false);
+        points.retain(|point| !OF_CHANCE.contains(&point.call.as_str()));
         let counts = [(); 4].map(|()| AtomicUsize::new(0));
         let failures = sweep(
             &points,
