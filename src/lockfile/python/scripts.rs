@@ -86,17 +86,15 @@ pub(super) fn after_first_line<'a>(contents: &'a [u8], site: &Site) -> Option<&'
     let version = program.strip_prefix("python")?;
     let is_version = version.is_empty() || version == "3" || program == site.python;
     let before = directory.strip_suffix(&prefix.path_end)?;
-    let is_place = if prefix.is_whole {
-        before.is_empty()
-    } else {
-        // Where home or the checkout lies is not known here: any plain absolute directory that is no part of a
-        // running process.
-        let mut parts = before.split('/');
-        let absolute = before.is_empty() || parts.next() == Some("");
-        absolute
-            && !["/proc", "/dev"].iter().any(|top| before == *top || before.starts_with(&format!("{top}/")))
-            && parts.all(|part| !matches!(part, "" | "." | ".."))
-    };
+    let is_place = before.is_empty()
+        || !prefix.is_whole && {
+            // Where home or the checkout lies is not known here: any plain absolute directory that is no part of a
+            // running process.
+            let mut parts = before.split('/');
+            parts.next() == Some("")
+                && !["/proc", "/dev"].iter().any(|top| before == *top || before.starts_with(&format!("{top}/")))
+                && parts.all(|part| !matches!(part, "" | "." | ".."))
+        };
     let plain = python.chars().all(|c| !c.is_whitespace() && !c.is_control());
     (is_version && is_place && plain).then(|| rest.get(1..)).flatten()
 }
