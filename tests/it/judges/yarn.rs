@@ -29,7 +29,9 @@ fn installed(registry: &Registry, roots: &[&str]) -> Locked {
     let (mirror, cache) = (at.path(MIRROR), at.path("~/.cache/yarn"));
     let settings = format!("registry {:?}\nyarn-offline-mirror {mirror:?}\ncache-folder {cache:?}\n", registry.url);
     at.write(".yarnrc", settings);
-    must(tool("yarn", &at, registry).args(["install", "--non-interactive", "--no-progress"]));
+    // Two downloads of one package at a time overwrite each other in Yarn's mirror.
+    let alone = ["--network-concurrency", "1"];
+    must(tool("yarn", &at, registry).args(["install", "--non-interactive", "--no-progress"]).args(alone));
     at
 }
 
