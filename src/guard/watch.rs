@@ -90,6 +90,8 @@ enum Base {
     Empty,
     /// The contents were verified.
     Verified,
+    /// The contents were trusted, though nothing proves all of them.
+    Unproven,
     /// A verification did not end well.
     Refused,
     /// A restore wrote where it has no business.
@@ -104,6 +106,7 @@ impl Base {
             Self::EmptyBefore if no_restore => None,
             Self::EmptyBefore => Some("nothing before the restore, and no verification after it"),
             Self::FilledBefore => Some("contents before the guard started, and no verification of them"),
+            Self::Unproven => Some("contents of which a gate let some pass that nothing proves"),
             Self::Refused => Some("contents that were not trusted when they were verified"),
             Self::Strayed => Some("a restore that also wrote outside the roots"),
         }
@@ -137,8 +140,10 @@ pub struct Guard {
 /// How a verification ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
-    /// The cache is trusted.
+    /// The cache is trusted, and all of it is proven.
     Trusted,
+    /// The cache is trusted, by a gate that lets entries pass which nothing proves.
+    Unproven,
     /// Nothing was restored.
     Miss,
     /// Anything else.
@@ -274,6 +279,7 @@ impl Guard {
         }
         let base = match settled {
             Settled::Trusted => Base::Verified,
+            Settled::Unproven => Base::Unproven,
             Settled::Miss => Base::Empty,
             Settled::Refused => Base::Refused,
         };
@@ -281,7 +287,7 @@ impl Guard {
             watched.base = base;
         }
         // What was only reported is to be reported again.
-        if settled == Settled::Trusted && strays.refusals.is_empty() {
+        if matches!(settled, Settled::Trusted | Settled::Unproven) && strays.refusals.is_empty() {
             // The look was taken before the contents were read, so it is of them or of something older.
             self.perimeter.close(cache);
             self.before = strays.now;

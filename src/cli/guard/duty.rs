@@ -11,10 +11,11 @@ use super::super::failure::Failure;
 use super::super::judging::{Demand, Rendered, dispose, judge, rendered};
 use super::super::setup::Setup;
 use crate::base::{Code, Digest, Escaped, Exit, Limits, Refusals, plural};
+use crate::cache::Verification;
 use crate::guard::{Guard, Settled, Strays};
 use crate::policy::Revocations;
 use crate::report::{candidates_text, counts_json, refusals_json, refusals_text};
-use crate::verify::Rule;
+use crate::verify::{Amount, Coverage, Rule};
 
 /// A guard on duty.
 pub(super) struct Duty {
@@ -170,6 +171,7 @@ impl State {
         let mut verification = judge(demand, &self.setup, self.believed(&strays), true, limits)?;
         verification.rules.insert(1, no_strays(&strays));
         let settled = match verification.exit() {
+            Exit::Ok if leaves_unproven(&verification) => Settled::Unproven,
             Exit::Ok => Settled::Trusted,
             Exit::Miss => Settled::Miss,
             _ => Settled::Refused,
@@ -200,6 +202,12 @@ impl State {
         let expected = "policy and the files it names as they were before the restore".to_owned();
         Rule { code: Code::PolicyChanged, expected, found, met, origin: "--guard".to_owned() }
     }
+}
+
+/// Whether a gate that wants no signature has let something pass that nothing proves.
+fn leaves_unproven(verification: &Verification) -> bool {
+    let proven = |coverage: &Coverage| coverage.unproven == Amount::default();
+    verification.facts.is_none() && !verification.coverage.as_ref().is_some_and(proven)
 }
 
 fn no_strays(strays: &Strays) -> Rule {

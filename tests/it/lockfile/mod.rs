@@ -4,6 +4,7 @@ mod cargo;
 mod gates;
 mod go;
 mod gradle;
+mod guarded;
 mod maven;
 pub(crate) mod npm;
 mod properties;
