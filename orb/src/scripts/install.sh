@@ -26,7 +26,7 @@ as_root() {
         fail "$needs_root"
     fi
 }
-readonly needs_root='only root can put cacheseal where a restore cannot replace it. Use an image whose user may use sudo without a password, as those of CircleCI do, or set the parameter binary to a path that only root can write'
+readonly needs_root='only root can put cacheseal where a restore cannot replace it. Use an image whose user may use sudo without a password, as those of CircleCI do, or put it into the image: see docs/CIRCLECI.md#root-images'
 
 # The system's own tools, which nothing on PATH can shadow.
 digest_of() {

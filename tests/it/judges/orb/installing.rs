@@ -92,6 +92,20 @@ fn a_place_that_others_can_change_is_refused_or_taken_over() {
 }
 
 #[test]
+fn without_sudo_the_image_has_to_bring_it() {
+    let site = site();
+    let no_sudo = "sudo rm /etc/sudoers.d/circleci";
+    let told = install(&site, &json!({ "binary": "/opt/image/cacheseal" }), "circleci", no_sudo);
+    is_refused(&told, "only root can put cacheseal where");
+    let image = format!(
+        "sudo install -D -o 0 -g 0 -m 0755 /opt/image/cacheseal /opt/cacheseal/bin/cacheseal
+         sudo install -d -o circleci -m 0700 /opt/cacheseal/reports /opt/cacheseal/workspace
+         {no_sudo}"
+    );
+    is_installed(&install(&site, &json!({ "binary": "/opt/cacheseal/bin/cacheseal" }), "circleci", &image));
+}
+
+#[test]
 fn tools_that_come_first_on_path_are_not_used() {
     let site = site();
     let shadows = "mkdir -p ~/bin && for name in sha256sum shasum install sudo find uname curl mktemp mkdir rm; do
