@@ -1,7 +1,10 @@
 //! What precedes a member to say more of it: PAX records (POSIX.1-2001, pax "Extended Header") and the long names of
 //! GNU tar. Both for one member, or one thing said twice, is refused: programs differ in which they take.
 
+use std::collections::BTreeSet;
+
 use super::error::Fault;
+use super::header::OWNER_END;
 use crate::base::{Code, Escaped};
 
 /// What is said of the next member.
@@ -32,15 +35,14 @@ impl Extension {
         if data.is_empty() {
             return Err(malformed("PAX records", "none"));
         }
-        let mut seen: Vec<&[u8]> = Vec::new();
+        let mut seen: BTreeSet<&[u8]> = BTreeSet::new();
         let mut rest = data;
         while !rest.is_empty() {
             let (record, after) = split_record(rest)?;
             rest = after;
-            if seen.contains(&record.key) {
+            if !seen.insert(record.key) {
                 return Err(ambiguous("each PAX key once", format!("`{}` twice", Escaped(record.key))));
             }
-            seen.push(record.key);
             self.add_record(&record)?;
         }
         Ok(())
@@ -56,7 +58,7 @@ impl Extension {
             b"linkpath" => self.link = Some(name(value)?),
             b"size" => self.size = Some(size(value)?),
             b"uid" | b"gid" => {
-                decimal(value).ok_or_else(|| no_number(record))?;
+                decimal(value).filter(|owner| *owner < OWNER_END).ok_or_else(|| no_number(record))?;
             }
             b"mtime" | b"atime" | b"ctime" | b"LIBARCHIVE.creationtime" => {
                 is_time(value).then_some(()).ok_or_else(|| no_number(record))?;
@@ -136,15 +138,16 @@ fn decimal(text: &[u8]) -> Option<u64> {
     is_plain.then(|| std::str::from_utf8(text).ok()?.parse().ok())?
 }
 
-/// Seconds since 1970, with a fraction; times before have a sign.
+/// Seconds since 1970, with a fraction; times before have a sign. GNU tar takes no second beyond 64 bits.
 fn is_time(text: &[u8]) -> bool {
     let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    let seconds = |part: &[u8]| digits(part) && std::str::from_utf8(part).is_ok_and(|text| text.parse::<i64>().is_ok());
     let text = text.strip_prefix(b"-").unwrap_or(text);
     match text.iter().position(|byte| *byte == b'.') {
-        None => digits(text),
+        None => seconds(text),
         Some(point) => {
             let (whole, fraction) = text.split_at(point);
-            digits(whole) && digits(fraction.get(1..).unwrap_or_default())
+            seconds(whole) && digits(fraction.get(1..).unwrap_or_default())
         }
     }
 }
@@ -230,6 +233,8 @@ mod tests {
             "mtime=x",
             "mtime=1.",
             "mtime=.5",
+            "mtime=9223372036854775808",
+            "uid=4294967296",
             "uid=x",
             "charset=x",
             "hdrcharset=UTF-16",

@@ -43,7 +43,7 @@ mod field {
     pub(super) const TYPE_FLAG: usize = 156;
     pub(super) const LINK: Range<usize> = 157..257;
     pub(super) const MAGIC: Range<usize> = 257..265;
-    pub(super) const AFTER_LINK: Range<usize> = 257..512;
+    pub(super) const OWNER_NAMES: Range<usize> = 265..329;
     pub(super) const DEVICES: [Range<usize>; 2] = [329..337, 337..345];
     pub(super) const PREFIX: Range<usize> = 345..500;
     pub(super) const AFTER_PREFIX: Range<usize> = 500..512;
@@ -52,6 +52,10 @@ mod field {
 
 /// The size that octal digits cannot tell, bytes: 8 GiB.
 pub(super) const OCTAL_SIZE_END: u64 = 1 << 33;
+/// User and group ids have 32 bits: GNU tar fails at larger ones.
+pub(super) const OWNER_END: u64 = 1 << 32;
+/// Times have 64 bits, one of them for the sign.
+const TIME_END: u64 = 1 << 63;
 /// Larger sizes overflow in programs that count with a sign.
 const SIZE_END: u64 = 1 << 62;
 
@@ -70,8 +74,10 @@ impl Header {
         if size >= SIZE_END {
             return Err(malformed("a size below 2^62", size.to_string()));
         }
-        for (range, what) in [(field::UID, "a uid"), (field::GID, "a gid"), (field::MTIME, "a time")] {
-            number(part(block, range), what)?;
+        for (range, what, end) in
+            [(field::UID, "a uid", OWNER_END), (field::GID, "a gid", OWNER_END), (field::MTIME, "a time", TIME_END)]
+        {
+            aside(part(block, range), what, end)?;
         }
         let type_flag = part(block, field::TYPE_FLAG..field::TYPE_FLAG + 1).first().copied().unwrap_or(0);
         let name = text(part(block, field::NAME))?;
@@ -92,6 +98,15 @@ fn part(block: &[u8; BLOCK], range: std::ops::Range<usize>) -> &[u8] {
 
 fn malformed(expected: &'static str, found: impl Into<String>) -> Fault {
     Fault::new(Code::MalformedHeader, expected, found)
+}
+
+/// A number that nothing here needs: it only has to be one for every program. Spaces alone are none for GNU tar.
+fn aside(field: &[u8], what: &'static str, end: u64) -> Result<(), Fault> {
+    match number(field, what)? {
+        Some(value) if value < end => Ok(()),
+        None if !field.contains(&b' ') => Ok(()),
+        _ => Err(malformed(what, format!("`{}`", Escaped(field)))),
+    }
 }
 
 /// The sum of all bytes, the checksum field counted as spaces.
@@ -125,13 +140,21 @@ fn form(block: &[u8; BLOCK]) -> Result<Form, Fault> {
                 Err(Fault::new(Code::AmbiguousHeader, "zeros at the end of a GNU header", "other bytes"))
             }
         }
-        _ if zeros(field::AFTER_LINK) => Ok(Form::V7),
+        // GNU tar writes device numbers, always zero, where v7 has nothing.
+        b"\0\0\0\0\0\0\0\0" if zeros(field::OWNER_NAMES) && zeros(field::AFTER_DEVICES) && are_no_devices(block) => {
+            Ok(Form::V7)
+        }
         magic => Err(malformed("the magic of ustar, GNU or v7", format!("`{}`", Escaped(magic)))),
     }
 }
 
 fn devices(block: &[u8; BLOCK]) -> Result<(), Fault> {
     field::DEVICES.into_iter().try_for_each(|range| number(part(block, range), "a device number").map(|_| ()))
+}
+
+fn are_no_devices(block: &[u8; BLOCK]) -> bool {
+    let is_zero = |range| part(block, range).iter().all(|byte| matches!(*byte, 0 | b'0'));
+    field::DEVICES.into_iter().all(is_zero)
 }
 
 /// A field of text: up to the first NUL, after which only NULs may follow.

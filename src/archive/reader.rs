@@ -87,11 +87,24 @@ impl<'s, 'l> Reader<'s, 'l> {
             let is_extension = self.extend(&header, &mut extension).map_err(|error| error.at(offset))?;
             if !is_extension {
                 let member = member(header, extension, offset).map_err(|fault| fault.at(offset))?;
+                self.check_link(&member.kind).map_err(|fault| fault.at(offset))?;
                 if let MemberKind::File { size } = member.kind {
                     self.expect_contents(size);
                 }
                 return Ok(Some(member));
             }
+        }
+    }
+
+    /// No system takes a link whose text is longer, and each text is kept until the seal is known.
+    fn check_link(&self, kind: &MemberKind) -> Result<(), Fault> {
+        let max = self.stream.limits().link_bytes_max;
+        match kind {
+            MemberKind::Link(text) if text.len() > max => {
+                let found = format!("{} bytes", text.len());
+                Err(Fault::new(Code::PathTooLong, "the text of a link within the limit", found))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -302,6 +315,10 @@ fn member(header: Header, extension: Extension, offset: u64) -> Result<Member, F
     };
     if !source_fits {
         return Err(ambiguous("a member in the format of its extension", "one in another format"));
+    }
+    // Where the header has none, bsdtar does not take the long one.
+    if extension.source == Some(Source::Gnu) && extension.link.is_some() && header.link.is_empty() {
+        return Err(ambiguous("the beginning of a long target in the header", "none"));
     }
     let size = size(&header, extension.size)?;
     let has_link = !header.link.is_empty() || extension.link.is_some();

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use super::codec::{Frame, Gzip, gzip, header_crc, skippable, window, zstd, zstd_with};
 use super::sample::{Draft, Form, Layout};
 use super::stage::{Stage, fill, policy, text};
-use super::tar::{BLOCK, FLAG, GID, Item, MTIME, NAME, SIZE, UID, dir, gnu_long, pax};
+use super::tar::{BLOCK, FLAG, GID, Item, MAJOR, MINOR, MTIME, NAME, SIZE, UID, dir, gnu_long, pax};
 use crate::harness::{Project, Run};
 
 fn trusted(stage: &Stage, row: &str, archive: &[u8]) {
@@ -52,6 +52,9 @@ pub(super) const VARIANTS: &[Variant] = &[
     }),
     variant("a size in PAX as in the header", |d| d.before("deps/big", [pax(&[("size", b"3200")])])),
     variant("numbers that end in spaces", |d| d.edit("deps/big", |item| item.with(SIZE, "      6200 "))),
+    variant("old headers with devices", |d| {
+        d.edit("deps/tool", |item| item.v7().with(MAJOR, "0000000").with(MINOR, "0000000"));
+    }),
     variant("old type of a file", |d| d.edit("deps/tool", |item| item.with(FLAG, b"\0"))),
     variant("records of no concern", |d| {
         let records: [(&str, &[u8]); 8] = [

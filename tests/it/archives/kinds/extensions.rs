@@ -3,7 +3,7 @@
 use crate::archives::kit::{Kind, members};
 use crate::archives::sample::Draft;
 use crate::archives::tar::{
-    Item, MAGIC, SIZE, VERSION, dir, evil_tar, file, global, gnu_long, gnu_long_raw, pax, pax_raw, record,
+    Item, LINK, MAGIC, SIZE, VERSION, dir, evil_tar, file, global, gnu_long, gnu_long_raw, pax, pax_raw, record,
 };
 
 const MALFORMED: &[&str] = &["malformed-extension"];
@@ -68,6 +68,8 @@ pub(crate) const KINDS: &[Kind] = &[
     members("pax-size-of-2-to-the-64", 12, MALFORMED, |d| records(d, &[("size", b"18446744073709551616")])),
     members("pax-size-the-largest", 12, MALFORMED, |d| records(d, &[("size", b"18446744073709551615")])),
     members("pax-time-no-number", 12, MALFORMED, |d| records(d, &[("mtime", b"yesterday")])),
+    members("pax-time-beyond-64-bits", 12, MALFORMED, |d| records(d, &[("mtime", b"9223372036854775808.5")])),
+    members("pax-owner-beyond-32-bits", 12, MALFORMED, |d| records(d, &[("uid", b"4294967296")])),
     members("pax-owner-no-number", 12, MALFORMED, |d| records(d, &[("uid", b"circleci")])),
     members("pax-key-unknown", 12, MALFORMED, |d| records(d, &[("pathname", b"deps/evil")])),
     // Extensions of nothing.
@@ -120,6 +122,10 @@ pub(crate) const KINDS: &[Kind] = &[
         d.before("deps/link", [gnu_long(b'K', "pkg/index.js"), pax(&[("linkpath", b"../evil")])]);
     }),
     members("gnu-name-twice", 12, AMBIGUOUS, |d| before_gnu(d, [gnu_long(b'L', FILE), gnu_long(b'L', "deps/evil")])),
+    members("gnu-link-where-the-header-has-none", 12, AMBIGUOUS, |d| {
+        d.edit("deps/link", |item| item.gnu().with(LINK, ""));
+        d.before("deps/link", [gnu_long(b'K', "pkg/index.js")]);
+    }),
     members("gnu-link-twice", 12, AMBIGUOUS, |d| {
         d.edit("deps/link", Item::gnu);
         d.before("deps/link", [gnu_long(b'K', "pkg/index.js"), gnu_long(b'K', "../evil")]);
@@ -159,8 +165,8 @@ pub(crate) const KINDS: &[Kind] = &[
         d.add([pax(&[("path", b"deps/tool")]), dir("deps/other/")]);
     }),
     // Each is of no concern; together they must not cost more time than their bytes.
-    members("pax-records-of-20000-keys", 11, &["extra-entry"], |d| {
-        let records: Vec<u8> = (0..20_000).flat_map(|at| record(format!("X.{at}"), "y")).collect();
+    members("pax-records-of-80000-keys", 11, &["extra-entry"], |d| {
+        let records: Vec<u8> = (0..80_000).flat_map(|at| record(format!("X.{at}"), "y")).collect();
         d.add([pax_raw(records), file("deps/evil", "x")]);
     }),
     members("pax-newlines-that-hide-a-record", 11, &["extra-entry"], |d| {

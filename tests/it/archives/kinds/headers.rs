@@ -3,7 +3,7 @@
 use crate::archives::kit::{Kind, members};
 use crate::archives::sample::Draft;
 use crate::archives::tar::{
-    CHECKSUM, FLAG, Item, LINK, MAGIC, MODE, MTIME, NAME, PAD, PREFIX, SIZE, UID, VERSION, evil_tar, file,
+    CHECKSUM, FLAG, Item, LINK, MAGIC, MAJOR, MODE, MTIME, NAME, PAD, PREFIX, SIZE, UID, VERSION, evil_tar, file,
 };
 
 const SUM: &[&str] = &["checksum-mismatch"];
@@ -67,6 +67,10 @@ pub(crate) const KINDS: &[Kind] = &[
     members("mode-blank", 12, MALFORMED, |d| edit(d, |item| item.with(MODE, ""))),
     members("mode-negative", 12, MALFORMED, |d| edit(d, |item| item.with(MODE, [0xff; 8]))),
     members("owner-not-octal", 12, MALFORMED, |d| edit(d, |item| item.with(UID, "circle"))),
+    members("owner-blank", 12, MALFORMED, |d| edit(d, |item| item.with(UID, "        "))),
+    members("owner-beyond-32-bits", 12, MALFORMED, |d| edit(d, |item| item.base256(UID, 1 << 32))),
+    members("time-blank", 12, MALFORMED, |d| edit(d, |item| item.with(MTIME, "            "))),
+    members("time-beyond-64-bits", 12, MALFORMED, |d| edit(d, |item| item.base256(MTIME, 1 << 63))),
     members("time-not-octal", 12, MALFORMED, |d| edit(d, |item| item.with(MTIME, "yesterday"))),
     // Formats.
     members("magic-unknown", 12, MALFORMED, |d| edit(d, |item| item.with(MAGIC, "vstar"))),
@@ -119,6 +123,7 @@ pub(crate) const KINDS: &[Kind] = &[
     }),
     members("prefix-without-a-name", 12, AMBIGUOUS, |d| d.add([file("", "x").with(PREFIX, "deps/evil")])),
     members("prefix-in-a-gnu-header", 12, AMBIGUOUS, |d| edit(d, |item| item.gnu().with(PREFIX, "evil"))),
+    members("devices-in-an-old-header", 12, MALFORMED, |d| edit(d, |item| item.v7().with(MAJOR, "0000001"))),
     members("prefix-in-an-old-header", 12, MALFORMED, |d| edit(d, |item| item.v7().with(PREFIX, "evil"))),
     // Sizes that lead far away.
     members("size-of-an-exbibyte-where-less-was-sealed", 11, &["digest-mismatch"], |d| {
