@@ -87,7 +87,7 @@ impl<'s, 'l> Reader<'s, 'l> {
             let is_extension = self.extend(&header, &mut extension).map_err(|error| error.at(offset))?;
             if !is_extension {
                 let member = member(header, extension, offset).map_err(|fault| fault.at(offset))?;
-                self.check_link(&member.kind).map_err(|fault| fault.at(offset))?;
+                self.check_lengths(&member).map_err(|fault| fault.at(offset))?;
                 if let MemberKind::File { size } = member.kind {
                     self.expect_contents(size);
                 }
@@ -96,14 +96,18 @@ impl<'s, 'l> Reader<'s, 'l> {
         }
     }
 
-    /// No system takes a link whose text is longer, and each text is kept until the seal is known.
-    fn check_link(&self, kind: &MemberKind) -> Result<(), Fault> {
-        let max = self.stream.limits().link_bytes_max;
-        match kind {
-            MemberKind::Link(text) if text.len() > max => {
-                let found = format!("{} bytes", text.len());
-                Err(Fault::new(Code::PathTooLong, "the text of a link within the limit", found))
-            }
+    /// Names and targets are kept, and told of where they are refused: each only if it may be as long as it is.
+    fn check_lengths(&self, member: &Member) -> Result<(), Fault> {
+        let limits = self.stream.limits();
+        let check = |text: &[u8], max, expected| match text.len() {
+            len if len > max => Err(Fault::new(Code::PathTooLong, expected, format!("one of {len} bytes"))),
+            _ => Ok(()),
+        };
+        // A name may begin with `./`.
+        check(&member.unverified_name, limits.path_bytes_max + 2, "a path within the limit")?;
+        match &member.kind {
+            MemberKind::Link(text) => check(text, limits.link_bytes_max, "the text of a link within the limit"),
+            MemberKind::HardLink(name) => check(name, limits.path_bytes_max + 2, "a path within the limit"),
             _ => Ok(()),
         }
     }

@@ -23,6 +23,10 @@ impl Refusal {
     pub fn new(code: Code, place: impl Into<Vec<u8>>, expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self { code, place: place.into(), expected: expected.into(), found: found.into() }
     }
+
+    fn text_bytes(&self) -> usize {
+        self.place.len() + self.expected.len() + self.found.len()
+    }
 }
 
 /// A refusal's place: the root as the policy writes it, then the entry.
@@ -36,13 +40,43 @@ pub fn place(spelling: &str, path: &[u8]) -> Vec<u8> {
     place
 }
 
-/// All refusals of a run, worst first. Each is counted; of each code the first `cap` by place are kept, so
-/// that what is shown does not depend on the order in which threads met them.
+/// Text that is kept of the refusals of one code, bytes: a thousand of usual length have a fifth of it, and hostile
+/// names of 64 KiB, each byte escaped, must not fill the memory.
+const TEXT_BYTES_MAX: usize = 1 << 20;
+
+/// All refusals of a run, worst first. Each is counted; of each code the first `cap` by place are kept, fewer if their
+/// texts are long, so that what is shown does not depend on the order in which threads met them.
 #[derive(Debug, Clone)]
 pub struct Refusals {
     cap: usize,
     counts: BTreeMap<Code, u64>,
-    kept: BTreeMap<Code, BTreeSet<Refusal>>,
+    kept: BTreeMap<Code, Kept>,
+}
+
+/// The first refusals of one code.
+#[derive(Debug, Clone, Default)]
+struct Kept {
+    refusals: BTreeSet<Refusal>,
+    text_bytes: usize,
+    /// The first that was not kept: what comes after it is not kept either.
+    end: Option<Refusal>,
+}
+
+impl Kept {
+    fn insert(&mut self, refusal: Refusal, cap: usize) {
+        if self.end.as_ref().is_some_and(|end| refusal >= *end) {
+            return;
+        }
+        let bytes = refusal.text_bytes();
+        if self.refusals.insert(refusal) {
+            self.text_bytes += bytes;
+        }
+        while self.refusals.len() > cap || (self.text_bytes > TEXT_BYTES_MAX && self.refusals.len() > 1) {
+            let Some(last) = self.refusals.pop_last() else { break };
+            self.text_bytes -= last.text_bytes();
+            self.end = Some(last);
+        }
+    }
 }
 
 impl Refusals {
@@ -63,17 +97,13 @@ impl Refusals {
         for (code, count) in other.counts {
             *self.counts.entry(code).or_default() += count;
         }
-        for refusal in other.kept.into_values().flatten() {
+        for refusal in other.kept.into_values().flat_map(|kept| kept.refusals.into_iter().chain(kept.end)) {
             self.keep(refusal);
         }
     }
 
     fn keep(&mut self, refusal: Refusal) {
-        let kept = self.kept.entry(refusal.code).or_default();
-        kept.insert(refusal);
-        if kept.len() > self.cap {
-            kept.pop_last();
-        }
+        self.kept.entry(refusal.code).or_default().insert(refusal, self.cap);
     }
 
     /// Whether there is none.
@@ -101,7 +131,7 @@ impl Refusals {
 
     /// The kept ones, worst first, then by place.
     pub fn iter(&self) -> impl Iterator<Item = &Refusal> {
-        self.kept.values().flatten()
+        self.kept.values().flat_map(|kept| &kept.refusals)
     }
 
     /// The exit status that wins among them; [`Exit::Ok`] if there is none.
@@ -132,6 +162,25 @@ mod tests {
         assert_eq!(forward.total(), 4);
         assert!(forward.iter().eq([&extra("a"), &extra("b")]));
         assert!(forward.iter().eq(backward.iter()));
+    }
+
+    #[test]
+    fn long_texts_are_counted_and_not_all_kept() {
+        let long = |place: &str| Refusal::new(Code::ExtraEntry, place, "", "x".repeat(TEXT_BYTES_MAX / 2));
+        let all = [long("a"), extra("b"), long("c"), extra("d"), extra("e")];
+        for turn in 0..all.len() {
+            let mut found = Refusals::new(9);
+            let mut other = Refusals::new(9);
+            for (at, refusal) in all.iter().cycle().skip(turn).take(all.len()).enumerate() {
+                if at % 2 == 0 { &mut found } else { &mut other }.push(refusal.clone());
+            }
+            found.append(other);
+            assert_eq!(found.total(), 5);
+            assert!(found.iter().eq(&all[..2]), "{turn}");
+        }
+        let mut one = Refusals::new(9);
+        one.push(Refusal::new(Code::ExtraEntry, "a", "", "x".repeat(2 * TEXT_BYTES_MAX)));
+        assert_eq!(one.iter().count(), 1);
     }
 
     #[test]

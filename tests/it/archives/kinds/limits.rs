@@ -2,7 +2,7 @@
 
 use crate::archives::codec::{Frame, gzip_of_zeros, skippable, zstd};
 use crate::archives::kit::{Kind, members, whole};
-use crate::archives::tar::{BLOCK, Item, SIZE, file, gnu_long, gnu_long_raw, pax, pax_raw, symlink};
+use crate::archives::tar::{BLOCK, Item, SIZE, Tar, file, gnu_long, gnu_long_raw, pax, pax_raw, symlink};
 
 const EXPANSION: &[&str] = &["expansion-limit"];
 const EXTENSION: &[&str] = &["extension-too-large"];
@@ -29,6 +29,16 @@ fn then_zeros(tar: &[u8], header: &Item) -> Vec<u8> {
 fn sealed_then(tar: &[u8], header: &Item) -> Vec<u8> {
     let at = tar.chunks(BLOCK).position(|block| block.starts_with(b"deps/\0")).unwrap() * BLOCK;
     [&tar[..at], &header.block()].concat()
+}
+
+/// The members of a good archive, then many whose names lead elsewhere, each byte of which has to be escaped.
+fn then_names(tar: &[u8], length: usize, count: usize) -> Vec<u8> {
+    let item = |at: usize| {
+        let name = [format!("../{at}").as_bytes(), &vec![1; length]].concat();
+        [pax(&[("path", &name)]), file("deps/evil", "")]
+    };
+    let strange = Tar::new((0..count).flat_map(item).collect());
+    zstd(&[&tar[..tar.len() - 2 * BLOCK], &strange.bytes()].concat())
 }
 
 pub(crate) const KINDS: &[Kind] = &[
@@ -106,6 +116,18 @@ pub(crate) const KINDS: &[Kind] = &[
         let path = format!("deps/{}", "x".repeat(70_000));
         d.add([gnu_long(b'L', path), file("deps/evil", "x").gnu()]);
     }),
+    whole("names-of-a-mebibyte-that-lead-elsewhere", 13, PATH, |tar| then_names(tar, 1_000_000, 20)),
+    whole("names-of-60000-bytes-that-lead-elsewhere", 12, &["unsafe-path"], |tar| then_names(tar, 60_000, 300)),
+    whole("targets-of-4000-bytes-by-the-thousand", 12, &["truncated-archive"], |_| {
+        let target = [1; 4_000];
+        let links = (0..2_000).flat_map(|at| {
+            let item = symlink(format!("deps/evil{at}"), "x");
+            [pax(&[("linkpath", &target[..])]), item]
+        });
+        // Nothing is said of them before a seal has come.
+        zstd(&[Tar::new(links.collect()).without_end(), vec![1; 100]].concat())
+    })
+    .unpacked(12, &["seal-not-first"]),
     members("link-of-5000-bytes", 13, PATH, |d| {
         d.before("deps/link", [pax(&[("linkpath", "../".repeat(1_700).as_bytes())])]);
     }),
