@@ -66,6 +66,22 @@ fn paths_longer_than_the_kernel_takes_are_verified() {
 }
 
 #[test]
+fn a_deep_tree_is_packed_and_comes_back() {
+    let project = Project::new();
+    let bottom = nest(open(&project.path("deps")), "directory", 3_000);
+    write(&bottom, "file", b"good");
+    project.seal();
+    // Names that repeat take next to nothing when they are compressed, and they are no contents.
+    project.json(&["pack", "deps", "-o", "../a.tar.zst"]).expect(0, &[]);
+    project.json(&["verify", "--archive", "../a.tar.zst", "--gate", "any"]).expect(0, &[]);
+    write(&bottom, "file", b"evil");
+    project.json(&["unpack", "../a.tar.zst", "--gate", "any", "--replace"]).expect(0, &[]);
+    project.verify("any").expect(0, &[]);
+    project.write("deps/extra", "");
+    purge(&project, 11, &["extra-entry"]);
+}
+
+#[test]
 fn beyond_the_limits_nothing_is_sealed_and_additions_are_refused() {
     for (name, levels, code) in [("d".to_owned(), 4_097, "too-deep"), ("n".repeat(255), 260, "path-too-long")] {
         let project = Project::new();

@@ -66,7 +66,7 @@ fn read(
 
 /// Members beyond those that were sealed before the reading ends: each costs memory.
 const EXTRA_MEMBERS_MAX: u64 = 10_000;
-/// What a member takes beside its contents: header, filling, and an extension for a long name and some attributes.
+/// What a member takes beside its contents and its names: headers, filling, and an extension with some attributes.
 const MEMBER_BYTES: u64 = 8 << 10;
 
 /// The reading ends: what there is to say has been said.
@@ -176,7 +176,11 @@ impl<'a, 's> Run<'a, 's> {
                 self.rules = rules;
                 let links_inside = self.request.edge.gate.links == LinkRule::Inside;
                 let totals = facts.totals();
-                let bytes_max = totals.entries.saturating_mul(MEMBER_BYTES).saturating_add(totals.bytes);
+                // A manifest has each name with its whole path, as the members have it: in deep trees that is more than all
+                // else, and it is there twice, in the seal and in the members.
+                let seal = files.iter().fold(0_u64, |sum, (_, bytes)| sum.saturating_add(bytes.len() as u64));
+                let around = totals.entries.saturating_mul(MEMBER_BYTES).saturating_add(seal.saturating_mul(2));
+                let bytes_max = totals.bytes.saturating_add(around);
                 let open = Open { bytes_max, held: Held::new(trees, links_inside), facts, totals };
                 let waiting = std::mem::replace(&mut self.phase, Phase::Open(Box::new(open)));
                 if let Phase::Waiting(observed) = waiting {
