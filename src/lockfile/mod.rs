@@ -18,6 +18,7 @@ mod set;
 mod source;
 mod tar_gz;
 mod unpacked;
+mod yaml;
 mod zip;
 
 pub mod cargo;
@@ -25,6 +26,7 @@ pub mod go;
 pub mod gradle;
 pub mod maven;
 pub mod npm;
+pub mod pnpm;
 pub mod python;
 pub mod yarn;
 
@@ -41,4 +43,5 @@ pub use set::{ECOSYSTEMS, LockedSet, ecosystem_of, whole_roots};
 pub use source::{Lines, LockfileText};
 pub use tar_gz::tar_gz;
 pub use unpacked::Unpacked;
+pub use yaml::{Node, Yaml};
 pub use zip::zip;

@@ -1,12 +1,12 @@
 //! All lockfiles of a cache, whatever their ecosystems.
 
 use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
-use super::{cargo, go, gradle, maven, npm, python, yarn};
+use super::{cargo, go, gradle, maven, npm, pnpm, python, yarn};
 use crate::base::Escaped;
 
 /// The ecosystems whose lockfiles are read. A file name belongs to the first that reads it.
 pub const ECOSYSTEMS: &[&dyn Ecosystem] =
-    &[&cargo::Cargo, &go::Go, &gradle::Gradle, &maven::Maven, &npm::Npm, &python::Python, &yarn::Yarn];
+    &[&cargo::Cargo, &go::Go, &gradle::Gradle, &maven::Maven, &npm::Npm, &pnpm::Pnpm, &python::Python, &yarn::Yarn];
 
 /// Directories of which the lockfile can prove everything, as a policy spells them.
 #[must_use]

@@ -1,9 +1,12 @@
-//! Yarn: `yarn.lock` of Yarn classic, its offline mirror, its cache, and its `node_modules`.
+//! Yarn: `yarn.lock`, and what Yarn keeps: of Yarn classic an offline mirror, a cache and `node_modules`, of Yarn 2 and
+//! later zips.
 
+mod berry;
 mod classic;
 mod places;
 mod unpacked;
 
+pub use berry::{BerryLock, BerryPackage};
 pub use classic::{ClassicLock, Package};
 
 use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
@@ -13,8 +16,11 @@ use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
 pub struct Yarn;
 
 /// All its lockfiles of one cache.
-#[derive(Debug)]
-struct Locks(Vec<ClassicLock>);
+#[derive(Debug, Default)]
+struct Locks {
+    classic: Vec<ClassicLock>,
+    berry: Vec<BerryLock>,
+}
 
 impl Ecosystem for Yarn {
     fn name(&self) -> &'static str {
@@ -26,24 +32,31 @@ impl Ecosystem for Yarn {
     }
 
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {
-        let locks: Result<_, _> = files.iter().map(read_one).collect();
-        Ok(Box::new(Locks(locks?)))
+        let mut locks = Locks::default();
+        let mark = format!("{}:", berry::METADATA);
+        for file in files {
+            if file.text.lines().any(|line| line == mark) {
+                locks.berry.push(BerryLock::read(file)?);
+            } else {
+                locks.classic.push(ClassicLock::read(file)?);
+            }
+        }
+        Ok(Box::new(locks))
     }
-}
-
-fn read_one(file: &LockfileText<'_>) -> Result<ClassicLock, LockfileError> {
-    if let Some((line, _)) = (1..).zip(file.text.lines()).find(|(_, line)| *line == "__metadata:") {
-        return Err(file.unsupported(line, "expected yarn lockfile v1, found one of Yarn 2 or later"));
-    }
-    ClassicLock::read(file)
 }
 
 impl Locked for Locks {
     fn packages(&self) -> usize {
-        self.0.iter().map(|lock| lock.packages().len()).sum()
+        let classic: usize = self.classic.iter().map(|lock| lock.packages().len()).sum();
+        classic + self.berry.iter().map(|lock| lock.packages().len()).sum::<usize>()
     }
 
     fn plan<'a>(&'a self, plan: &mut Plan<'a>) {
-        places::plan(&self.0, plan);
+        if !self.classic.is_empty() {
+            places::plan(&self.classic, plan);
+        }
+        if !self.berry.is_empty() {
+            berry::plan(&self.berry, plan);
+        }
     }
 }

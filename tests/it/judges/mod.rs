@@ -2,6 +2,7 @@
 //! files and runs are worth after them. A judge that is not installed fails its tests: it never skips them.
 #![expect(clippy::print_stdout, reason = "the figures of a sweep, for who runs it with `--nocapture`")]
 
+mod berry;
 mod cargo;
 mod exports;
 mod faults;
@@ -14,6 +15,7 @@ mod npm;
 mod openssl;
 mod orb;
 mod packs;
+mod pnpm;
 mod points;
 mod realtrees;
 mod reference;

@@ -7,6 +7,7 @@ mod gradle;
 mod guarded;
 mod maven;
 pub(crate) mod npm;
+mod pnpm;
 mod properties;
 mod python;
 mod python_locks;

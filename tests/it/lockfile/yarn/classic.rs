@@ -227,7 +227,6 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
     let rows: &[(&str, &str, String, usize)] = &[
         ("no version", "malformed-lockfile", "a@1:\n  version \"1\"\n".to_owned(), 1),
         ("another version", "unsupported-lockfile", "# yarn lockfile v2\n".to_owned(), 1),
-        ("Yarn 2", "unsupported-lockfile", "\n__metadata:\n  version: 99\n".to_owned(), 2),
         ("no version of a package", "malformed-lockfile", format!("{HEAD}\na@1:\n  resolved \"x\"\n"), 3),
         ("a pattern twice", "malformed-lockfile", format!("{HEAD}a@1:\n  version \"1\"\na@1:\n  version \"2\"\n"), 4),
         ("a field twice", "malformed-lockfile", format!("{HEAD}a@1:\n  version \"1\"\n  version \"2\"\n"), 4),

@@ -1,3 +1,4 @@
 //! `yarn.lock` against what Yarn keeps. The real Yarn is a judge of its own.
 
+mod berry;
 mod classic;
