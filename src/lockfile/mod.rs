@@ -14,6 +14,7 @@ mod exact;
 mod findings;
 mod forest;
 mod hold;
+mod scratch;
 mod set;
 mod source;
 mod tar_gz;

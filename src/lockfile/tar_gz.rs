@@ -2,62 +2,30 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use flate2::bufread::DeflateDecoder;
 use libdeflater::Decompressor;
 
 use super::archive::{CHUNK, Chunks, Member, MemberKind, Take, UnpackError};
+use super::scratch::Scratch;
 
-/// Packages up to this length, unpacked, are unpacked into memory that is kept for the next one. That is twice as fast
-/// as reading them as a stream.
-const KEPT_MAX: usize = 16 << 20;
-
-/// Larger packages are unpacked into memory too, while all threads together hold no more of them than this.
-const LARGE_MAX: usize = 192 << 20;
-
-/// What they hold at the moment.
-static LARGE: AtomicUsize = AtomicUsize::new(0);
-
-/// Memory that packages are unpacked into, for whoever comes next: what was used last is still in the processor's cache.
-static SCRATCH: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+/// Packages up to this length, unpacked, are unpacked into memory as a whole, which is twice as fast as reading them as
+/// a stream.
+const WHOLE_MAX: usize = 256 << 20;
 
 /// Reads a gzipped tar, member by member, as the `tar` crate reads it: the first gzip member only, up to the end of
 /// the tar. Give it nothing but bytes whose digest has been proven.
 pub fn tar_gz(bytes: &[u8], take: &mut Take<'_>) -> Result<(), UnpackError> {
-    let Some(length) = unpacked_length(bytes) else { return Err(UnpackError::new("not a gzip file")) };
-    if length <= KEPT_MAX {
-        let mut scratch = SCRATCH.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        let result = unpack(bytes, length, &mut scratch, take);
-        SCRATCH.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
-        return result;
-    }
-    match Large::hold(length) {
-        Some(_held) => unpack(bytes, length, &mut Vec::new(), take),
+    let length = unpacked_length(bytes).ok_or_else(|| UnpackError::new("not a gzip file"))?;
+    match Some(length).filter(|length| *length <= WHOLE_MAX).and_then(Scratch::take) {
+        Some(mut scratch) => unpack(bytes, length, &mut scratch, take),
         None => stream(bytes, take),
-    }
-}
-
-/// A share of the memory for large packages, given back when it is dropped.
-struct Large(usize);
-
-impl Large {
-    fn hold(length: usize) -> Option<Self> {
-        let add = |held: usize| held.checked_add(length).filter(|all| *all <= LARGE_MAX);
-        LARGE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok().map(|_| Self(length))
-    }
-}
-
-impl Drop for Large {
-    fn drop(&mut self) {
-        LARGE.fetch_sub(self.0, Ordering::Relaxed);
     }
 }
 
 /// Unpacks into memory and goes through what is there. A length that was not the true one shows here, and then the
 /// stream tells.
-fn unpack(bytes: &[u8], length: usize, scratch: &mut Vec<u8>, take: &mut Take<'_>) -> Result<(), UnpackError> {
+fn unpack(bytes: &[u8], length: usize, scratch: &mut Scratch, take: &mut Take<'_>) -> Result<(), UnpackError> {
     match whole(bytes, length, scratch) {
         Some(tar) => members(tar, Some(tar), take),
         None => stream(bytes, take),
@@ -98,13 +66,10 @@ fn deflated(bytes: &[u8]) -> Result<&[u8], UnpackError> {
 }
 
 /// The first gzip member as a whole, if it has at most `length` bytes.
-fn whole<'s>(bytes: &[u8], length: usize, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-    if scratch.len() < length {
-        // Nothing of the old contents is wanted, so nothing of them is copied.
-        *scratch = vec![0; length];
-    }
-    let found = Decompressor::new().gzip_decompress(bytes, scratch.get_mut(..length)?).ok()?;
-    scratch.get(..found)
+fn whole<'s>(bytes: &[u8], length: usize, scratch: &'s mut Scratch) -> Option<&'s [u8]> {
+    let memory = scratch.bytes(length)?;
+    let found = Decompressor::new().deflate_decompress(deflated(bytes).ok()?, memory).ok()?;
+    memory.get(..found)
 }
 
 /// Goes through a tar. Where all of it is in memory, members are handed out without copying them.
@@ -147,4 +112,79 @@ fn kind_of<'a>(header: &tar::Header, link: &'a [u8]) -> io::Result<MemberKind<'a
     } else {
         MemberKind::Other
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    /// A tar of these files.
+    fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, contents) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(contents.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, path, *contents).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// The members, as whoever takes them sees them.
+    fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, UnpackError> {
+        let mut found = Vec::new();
+        tar_gz(bytes, &mut |member| {
+            let mut contents = Vec::new();
+            member.content.read_to_end(&mut contents)?;
+            found.push((String::from_utf8_lossy(member.path).into_owned(), contents));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    #[test]
+    fn a_package_is_read_the_same_whatever_its_last_bytes_say() {
+        let large = vec![7; 300_000];
+        let archive = tar(&[("p/a", b"one"), ("p/b", &large), ("p/c", b"")]);
+        let expected = vec![
+            ("p/a".to_owned(), b"one".to_vec()),
+            ("p/b".to_owned(), large.clone()),
+            ("p/c".to_owned(), Vec::new()),
+        ];
+        let honest = gzip(&archive);
+        assert_eq!(read(&honest).unwrap(), expected);
+        // The length at the end is only a hint: too small, absurd, or that of a second member, which nobody reads.
+        for end in [[1, 0, 0, 0], [0xff; 4], [0, 0, 0, 0x10]] {
+            let mut other = honest.clone();
+            let at = other.len() - 4;
+            other[at..].copy_from_slice(&end);
+            assert_eq!(read(&other).unwrap(), expected, "{end:?}");
+        }
+        assert_eq!(read(&[honest.clone(), gzip(b"more")].concat()).unwrap(), expected);
+        // Names and comments in the header.
+        let named = flate2::GzBuilder::new().filename("n").comment("c").extra(vec![1, 2]);
+        let mut encoder = named.write(Vec::new(), Compression::fast());
+        encoder.write_all(&archive).unwrap();
+        assert_eq!(read(&encoder.finish().unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_no_package_is_an_error() {
+        for bytes in [&b""[..], b"abc", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", &gzip(b"no tar")[..]] {
+            assert!(read(bytes).is_err() || read(bytes).unwrap().is_empty(), "{bytes:?}");
+        }
+        let whole = gzip(&tar(&[("p/a", &vec![7; 100_000])]));
+        assert!(read(&whole[..whole.len() / 2]).is_err());
+    }
 }

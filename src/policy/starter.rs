@@ -93,7 +93,8 @@ const LOCKFILE_GATES: &str = "
 #   links      \"any\": symbolic links may lead out of the roots. \"inside\": they may not.
 #   hardlinks  \"inside\": no file may have another name outside the roots. \"any\": it may.
 
-# Needs no key and no seal. Lockfiles are only believed where nothing was restored over them (see docs/POLICY.md).
+# Needs no key and no seal. Lockfiles are only believed where a guard was started before the restore, or nothing was
+# restored over them (see docs/POLICY.md).
 [gate.lockfile]
 require   = [\"lockfile\"]
 unproven  = \"refuse\"

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
-use super::Locked;
-use super::cargo::{CACHE, SRC, home};
+use super::cargo::{CACHE, CRATES_IO, SRC, home, lockfile};
+use super::{Locked, tgz};
 use crate::forge::remove;
 use crate::harness::Project;
 
@@ -334,4 +334,40 @@ fn an_archive_is_not_held_against_lockfiles_and_says_so() {
     let verdict = home.project.json(&["verify", "--archive", archive.to_str().unwrap(), "--gate", "both"]);
     verdict.expect(14, &["unproven-entry"]);
     assert_eq!(verdict.json["seal"]["signers"][0]["signer"], "job", "{:#}", verdict.json);
+}
+
+/// Ends the guard of a project when a test is over.
+struct Stop<'a>(&'a Project);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.command().args(["guard", "stop"]).output();
+    }
+}
+
+#[test]
+fn under_a_guard_the_lockfile_of_before_the_restore_decides() {
+    let honest = home();
+    let restored = honest.project.outside("restored");
+    fs::rename(honest.path("~/.cargo"), &restored).unwrap();
+    let project = &honest.project;
+    let start =
+        ["guard", "start", "deps", "--max-lifetime", "10m", "--allow=/etc", "--allow=/usr/local", "--allow=/opt"];
+    // Strays decide nothing here, so that only the lockfile does.
+    let started = project.json(&[&start[..], &["--report-only"]].concat());
+    assert_eq!(started.code, Some(0), "{:#}", started.json);
+    let _stop = Stop(project);
+    fs::rename(&restored, honest.path("~/.cargo")).unwrap();
+    let verify = |gate: &str| project.json(&["verify", "deps", "--gate", gate, "--guard"]);
+    verify("lock").expect(0, &[]);
+    // The restore brings a lockfile that fits other packages.
+    let evil = tgz(&[("left-1.2.3/src/lib.rs", b"pub fn evil() {}\n", 0o644)]);
+    remove(&honest.path(&format!("{SRC}/left-1.2.3")));
+    honest.write(&format!("{CACHE}/left-1.2.3.crate"), &evil);
+    honest.write("Cargo.lock", lockfile(&[("left", "1.2.3", CRATES_IO, &evil)]));
+    honest.verify("lock").expect(0, &[]);
+    verify("lock").expect(14, &["lockfile-mismatch"]);
+    // Nor does it help to take the lockfile away.
+    fs::remove_file(honest.path("Cargo.lock")).unwrap();
+    verify("lock").expect(14, &["lockfile-mismatch"]);
 }
