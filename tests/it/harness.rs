@@ -308,3 +308,10 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Puts a copy of the program at `to`, to be run from there. Another process writes it: a descriptor of ours that is
+/// open for writing would live on in whatever another test starts meanwhile, and such a file cannot be run.
+pub(crate) fn copy_program(to: &Path) {
+    let status = Command::new("cp").arg(env!("CARGO_BIN_EXE_cacheseal")).arg(to).status().unwrap();
+    assert!(status.success(), "{status}");
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{ALONE, Guarded};
-use crate::harness::{POLICY, Project, Run};
+use crate::harness::{POLICY, Project, Run, copy_program};
 
 /// The real binary as `guard start` in a project, with variables.
 fn start_with(guarded: &Guarded, variables: &[(&str, &Path)]) {
@@ -142,7 +142,7 @@ fn the_verifier_itself_is_watched() {
     let tools = fs::canonicalize(guarded.outside("")).unwrap().join("tools");
     let verifier = tools.join("cacheseal");
     fs::create_dir(&tools).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_cacheseal"), &verifier).unwrap();
+    copy_program(&verifier);
     let run = |program: &Path, arguments: &[&str]| {
         let mut command = Command::new(program);
         command.current_dir(guarded.root()).env_clear().env("HOME", guarded.home()).args(arguments);

@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 
 use super::{judge, must, text, told};
-use crate::harness::{copy_tree, key};
+use crate::harness::{copy_program, copy_tree, key};
 
 /// The restriction of the context with the key, as `docs/CIRCLECI.md` gives it.
 const ONLY_MAIN: &str =
@@ -81,7 +81,7 @@ impl Site {
             fs::create_dir(site.path(directory)).unwrap();
         }
         let program = site.path("image/cacheseal");
-        fs::copy(env!("CARGO_BIN_EXE_cacheseal"), &program).unwrap();
+        copy_program(&program);
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         copy_crates(&site.path("image/registry"));
         site.write_context("deps-signing", &json!({ "CACHESEAL_KEY": key("deps").to_line().to_string() }), ONLY_MAIN);

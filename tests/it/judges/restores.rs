@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::realtrees::{npm_project, seal};
 use super::{is_root, judge, judge_path, must, told};
-use crate::harness::{Project, Run};
+use crate::harness::{Project, Run, copy_program};
 
 /// `nobody`.
 const UNPRIVILEGED: u32 = 65_534;
@@ -54,7 +54,7 @@ fn a_cache_is_trusted_whoever_restores_it() {
     // Others must reach the project, and a program outside directories that are closed to them.
     fs::set_permissions(project.outside(""), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let program = project.outside("cacheseal");
-    fs::copy(env!("CARGO_BIN_EXE_cacheseal"), &program).unwrap();
+    copy_program(&program);
     let archives = ["tar", "bsdtar"].map(|tar| {
         let archive = project.outside(&format!("{tar}.archive"));
         let mut pack = judge(tar);

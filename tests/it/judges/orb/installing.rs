@@ -8,6 +8,7 @@ use cacheseal::base::Digest;
 use serde_json::{Value, json};
 
 use super::{Push, Site, Told, file, must, text};
+use crate::harness::copy_program;
 
 const VERSION: &str = "1.2.3";
 const INSTALLED: &str = "stat -c '%u %a' /opt/cacheseal/bin/cacheseal && /opt/cacheseal/bin/cacheseal --version";
@@ -152,7 +153,7 @@ fn released() -> Site {
     site.orb = site.path("orb");
     let mirror = site.path(&format!("image/mirror/v{VERSION}"));
     fs::create_dir_all(&mirror).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_cacheseal"), mirror.join(&name)).unwrap();
+    copy_program(&mirror.join(&name));
     site
 }
 
