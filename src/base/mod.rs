@@ -8,6 +8,7 @@ mod json;
 mod limits;
 mod path;
 mod refusal;
+mod subtree;
 
 pub use buffer::Buffer;
 pub use code::{Code, Exit};
@@ -17,3 +18,4 @@ pub use json::{Json, JsonError};
 pub use limits::Limits;
 pub use path::{EntryPath, PathError, escape_into, unescape};
 pub use refusal::{Refusal, Refusals, place};
+pub use subtree::{Subtree, SubtreeHasher, Subtrees};

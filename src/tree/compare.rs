@@ -110,7 +110,7 @@ impl CompareVisit<'_> {
         listing: &Listing,
         record: &Record,
         file_type: FileType,
-        worker: &mut Worker<Place, Part>,
+        worker: &mut Worker<'_, Place, Part>,
     ) -> Result<(), ReadError> {
         let name = listing.name(record);
         let kind = kind_of(at.fd, name, file_type)?;
@@ -134,7 +134,7 @@ impl CompareVisit<'_> {
         at: &At<'_, Place>,
         name: &[u8],
         node: Node,
-        worker: &mut Worker<Place, Part>,
+        worker: &mut Worker<'_, Place, Part>,
     ) -> Result<(), ReadError> {
         let Node::File { size, executable, digest } = node else { return Ok(()) };
         let file = open_file(at.fd, name)?;
@@ -154,7 +154,7 @@ impl CompareVisit<'_> {
             );
             return Ok(());
         }
-        let found = file.digest(self.expected.manifest.algorithm(), &mut worker.buffer)?;
+        let found = worker.digest(file, self.expected.manifest.algorithm())?;
         if found != digest {
             let algorithm = self.expected.manifest.algorithm();
             let (expected, found) = (digest_text(size, algorithm, &digest), digest_text(size, algorithm, &found));
@@ -193,7 +193,7 @@ impl CompareVisit<'_> {
     }
 
     /// An entry that the manifest does not name. Directories are entered, so that each entry in them is told too.
-    fn extra(&self, at: &At<'_, Place>, name: &[u8], file_type: FileType, worker: &mut Worker<Place, Part>) {
+    fn extra(&self, at: &At<'_, Place>, name: &[u8], file_type: FileType, worker: &mut Worker<'_, Place, Part>) {
         let limits = self.options.limits;
         if self.extra.fetch_add(1, Ordering::Relaxed) >= limits.entries_max {
             let found = "more entries that the seal does not name".to_owned();
@@ -253,7 +253,7 @@ impl Visit for CompareVisit<'_> {
     type Place = Place;
     type Found = Part;
 
-    fn directory(&self, at: &At<'_, Place>, names: &mut Names, worker: &mut Worker<Place, Part>) {
+    fn directory(&self, at: &At<'_, Place>, names: &mut Names, worker: &mut Worker<'_, Place, Part>) {
         let Some(listing) = at.place.and_then(|index| self.expected.manifest.listing(index)) else {
             for (name, file_type) in names.iter() {
                 self.extra(at, name, file_type, worker);

@@ -16,6 +16,7 @@ mod outline;
 mod read;
 mod reader;
 mod snapshot;
+mod split;
 mod staged;
 mod stamp;
 mod store;

@@ -303,7 +303,7 @@ impl OutlineVisit<'_> {
         name: &[u8],
         file_type: FileType,
         listed: &mut Listed,
-        worker: &mut Worker<u32, Part>,
+        worker: &mut Worker<'_, u32, Part>,
     ) -> Result<(), ReadError> {
         let entry = match kind_of(at.fd, name, file_type)? {
             Kind::File => ListedEntry::File,
@@ -325,7 +325,7 @@ impl OutlineVisit<'_> {
     }
 
     /// Whether the directory is within the limits.
-    fn limits(&self, at: &At<'_, u32>, names: &Names, worker: &mut Worker<u32, Part>) -> bool {
+    fn limits(&self, at: &At<'_, u32>, names: &Names, worker: &mut Worker<'_, u32, Part>) -> bool {
         let limits = self.options.limits;
         let entries = self.entries.fetch_add(names.len() as u64, Ordering::Relaxed) + names.len() as u64;
         let longest = names.iter().map(|(name, _)| at.trail.path_len(name)).max().unwrap_or(0);
@@ -350,7 +350,7 @@ impl Visit for OutlineVisit<'_> {
     type Place = u32;
     type Found = Part;
 
-    fn directory(&self, at: &At<'_, u32>, names: &mut Names, worker: &mut Worker<u32, Part>) {
+    fn directory(&self, at: &At<'_, u32>, names: &mut Names, worker: &mut Worker<'_, u32, Part>) {
         if !self.limits(at, names, worker) {
             return;
         }

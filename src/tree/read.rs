@@ -1,6 +1,7 @@
 //! Reading files: each once, through one handle, with proof that it did not change meanwhile.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
@@ -112,8 +113,36 @@ impl OpenFile {
             take(piece.get(..read).unwrap_or_default())?;
             left = left.saturating_sub(read as u64);
         }
-        let now = stat_of(self.fd.as_fd()).map_err(ReadError::from)?;
-        if same_file_state(&self.stat, &now) { Ok(()) } else { Err(ReadError::Changed.into()) }
+        Ok(self.unchanged()?)
+    }
+
+    /// Gives the bytes of `range` to `take`, in pieces. What was read counts only if the file is [`Self::unchanged`]
+    /// after the last range.
+    pub(super) fn read_range(
+        &self,
+        range: Range<u64>,
+        buffer: &mut Buffer,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<(), ReadError> {
+        let mut at = range.start;
+        let buffer = buffer.slice_mut();
+        while at < range.end {
+            let want = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buffer.len());
+            let piece = buffer.get_mut(..want).unwrap_or_default();
+            let read = retry_on_intr(|| rustix::io::pread(&self.fd, &mut *piece, at))?;
+            if read == 0 {
+                return Err(ReadError::Changed);
+            }
+            take(piece.get(..read).unwrap_or_default());
+            at += read as u64;
+        }
+        Ok(())
+    }
+
+    /// Makes sure that nothing touched the file since it was opened.
+    pub(super) fn unchanged(&self) -> Result<(), ReadError> {
+        let now = stat_of(self.fd.as_fd())?;
+        if same_file_state(&self.stat, &now) { Ok(()) } else { Err(ReadError::Changed) }
     }
 
     /// Appends all its bytes to `bytes`, read straight into its memory, and makes sure of the same.
@@ -127,11 +156,7 @@ impl OpenFile {
             }
         }
         // A file that has grown is not what it was.
-        if bytes.len() == end && same_file_state(&self.stat, &stat_of(self.fd.as_fd())?) {
-            Ok(())
-        } else {
-            Err(ReadError::Changed)
-        }
+        if bytes.len() == end { self.unchanged() } else { Err(ReadError::Changed) }
     }
 
     /// The digest of its bytes.

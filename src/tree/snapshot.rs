@@ -78,7 +78,7 @@ impl SnapshotVisit<'_> {
         name: &[u8],
         file_type: FileType,
         listing: &mut Listing,
-        worker: &mut Worker<u32, Part>,
+        worker: &mut Worker<'_, u32, Part>,
     ) -> Result<(), ReadError> {
         let full = |_| ReadError::Io(std::io::Error::other("the names in one directory take more than 4 GiB"));
         match kind_of(at.fd, name, file_type)? {
@@ -88,9 +88,9 @@ impl SnapshotVisit<'_> {
                     let expected = "no setuid, setgid or sticky bit, and not writable by others";
                     self.refuse(&mut worker.found, Code::ForbiddenMode, &at.trail.path(name), expected, found);
                 }
-                let digest = file.digest(self.algorithm, &mut worker.buffer)?;
-                let executable = mode_of(&file.stat) & 0o100 != 0;
-                listing.push(name, Node::File { size: file.size(), executable, digest }).map_err(full)
+                let (size, executable) = (file.size(), mode_of(&file.stat) & 0o100 != 0);
+                let digest = worker.digest(file, self.algorithm)?;
+                listing.push(name, Node::File { size, executable, digest }).map_err(full)
             }
             Kind::Link => {
                 let target = read_link(at.fd, name)?;
@@ -110,7 +110,7 @@ impl SnapshotVisit<'_> {
     }
 
     /// Whether the directory itself is within the limits and may be sealed.
-    fn limits(&self, at: &At<'_, u32>, names: &Names, worker: &mut Worker<u32, Part>) -> bool {
+    fn limits(&self, at: &At<'_, u32>, names: &Names, worker: &mut Worker<'_, u32, Part>) -> bool {
         let limits = self.options.limits;
         let entries = self.entries.fetch_add(names.len() as u64, Ordering::Relaxed) + names.len() as u64;
         let longest = names.iter().map(|(name, _)| at.trail.path_len(name)).max().unwrap_or(0);
@@ -135,7 +135,7 @@ impl Visit for SnapshotVisit<'_> {
     type Place = u32;
     type Found = Part;
 
-    fn directory(&self, at: &At<'_, u32>, names: &mut Names, worker: &mut Worker<u32, Part>) {
+    fn directory(&self, at: &At<'_, u32>, names: &mut Names, worker: &mut Worker<'_, u32, Part>) {
         if !self.limits(at, names, worker) {
             return;
         }

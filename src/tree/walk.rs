@@ -1,5 +1,6 @@
 //! The parallel walk: threads over one stack of directories that wait. Each directory is opened from its
-//! parent's handle, read by one thread, and its files are read by the same thread.
+//! parent's handle, read by one thread, and its files are read by the same thread; with large ones, threads that would
+//! have to wait help it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +10,9 @@ use rustix::io::Errno;
 
 use super::handle::open_directory;
 use super::names::Names;
-use super::read::BUFFER_BYTES;
-use crate::base::Buffer;
+use super::read::{BUFFER_BYTES, OpenFile, ReadError};
+use super::split::Split;
+use crate::base::{Algorithm, Buffer, Digest};
 
 /// The way from the root to a directory, shared by all that lies below it.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ pub(super) trait Visit: Sync {
     type Found: Send + Default;
 
     /// A directory was opened and its names read.
-    fn directory(&self, at: &At<'_, Self::Place>, names: &mut Names, worker: &mut Worker<Self::Place, Self::Found>);
+    fn directory(&self, at: &At<'_, Self::Place>, names: &mut Names, worker: &mut Worker<'_, Self::Place, Self::Found>);
 
     /// A directory that should be there could not be opened or read.
     fn obstacle(&self, trail: &Trail, place: Self::Place, errno: Errno, found: &mut Self::Found);
@@ -75,15 +77,28 @@ pub(super) struct At<'a, P> {
 }
 
 /// What a thread has for itself.
-pub(super) struct Worker<P, F> {
-    pub(super) buffer: Buffer,
+pub(super) struct Worker<'q, P, F> {
+    buffer: Buffer,
+    queue: &'q Queue<P>,
     pub(super) found: F,
     /// Directories to visit next: name and place.
     children: Vec<(Vec<u8>, P)>,
     stop: bool,
 }
 
-impl<P, F> Worker<P, F> {
+impl<P, F> Worker<'_, P, F> {
+    /// The digest of a file's bytes.
+    pub(super) fn digest(&mut self, file: OpenFile, algorithm: Algorithm) -> Result<Digest, ReadError> {
+        let Some(parts) = Split::parts(file.size(), algorithm) else {
+            return file.digest(algorithm, &mut self.buffer);
+        };
+        let split = Arc::new(Split::new(file, parts));
+        self.queue.call_for_help(&split);
+        split.work(&mut self.buffer);
+        self.queue.all_taken(&split);
+        split.finish()
+    }
+
     /// Has the directory `name` in the current one visited later.
     pub(super) fn enter(&mut self, name: &[u8], place: P) {
         self.children.push((name.to_vec(), place));
@@ -115,7 +130,15 @@ struct Queue<P> {
 struct State<P> {
     /// Last in, first out: the walk stays deep, so few handles are open at a time.
     waiting: Vec<Job<P>>,
+    /// Large files of which parts may still be taken.
+    splits: Vec<Arc<Split>>,
     busy: usize,
+}
+
+/// What a thread does next.
+enum Next<'q, P> {
+    Visit(Job<P>, Busy<'q, P>),
+    Help(Arc<Split>),
 }
 
 impl<P> Queue<P> {
@@ -123,19 +146,31 @@ impl<P> Queue<P> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next directory, or `None` when there is none and no thread can still add one.
-    fn next(&self) -> Option<(Job<P>, Busy<'_, P>)> {
+    /// What to do next, or `None` when there is nothing and no thread can still add anything.
+    fn next(&self) -> Option<Next<'_, P>> {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.waiting.pop() {
                 state.busy += 1;
-                return Some((job, Busy(self)));
+                return Some(Next::Visit(job, Busy(self)));
+            }
+            if let Some(split) = state.splits.last() {
+                return Some(Next::Help(Arc::clone(split)));
             }
             if state.busy == 0 {
                 return None;
             }
             state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    fn call_for_help(&self, split: &Arc<Split>) {
+        self.lock().splits.push(Arc::clone(split));
+        self.ready.notify_all();
+    }
+
+    fn all_taken(&self, split: &Arc<Split>) {
+        self.lock().splits.retain(|waiting| !Arc::ptr_eq(waiting, split));
     }
 }
 
@@ -156,7 +191,7 @@ impl<P> Drop for Busy<'_, P> {
 pub(super) fn walk<V: Visit>(visit: &V, root: OwnedFd, place: V::Place, threads: usize) -> Vec<V::Found> {
     let first = Job { source: Source::Open(root), trail: Trail::root(), place };
     let queue = Queue {
-        state: Mutex::new(State { waiting: vec![first], busy: 0 }),
+        state: Mutex::new(State { waiting: vec![first], splits: Vec::new(), busy: 0 }),
         ready: Condvar::new(),
         stopped: AtomicBool::new(false),
     };
@@ -181,34 +216,50 @@ pub(super) fn walk<V: Visit>(visit: &V, root: OwnedFd, place: V::Place, threads:
 }
 
 fn work<V: Visit>(visit: &V, queue: &Queue<V::Place>) -> V::Found {
-    let mut worker =
-        Worker { buffer: Buffer::new(BUFFER_BYTES), found: V::Found::default(), children: Vec::new(), stop: false };
+    let mut worker = Worker {
+        buffer: Buffer::new(BUFFER_BYTES),
+        queue,
+        found: V::Found::default(),
+        children: Vec::new(),
+        stop: false,
+    };
     let mut names = Names::default();
-    while let Some((job, busy)) = queue.next() {
-        if queue.stopped.load(Ordering::Relaxed) {
-            continue;
+    while let Some(next) = queue.next() {
+        match next {
+            Next::Help(split) => {
+                split.work(&mut worker.buffer);
+                queue.all_taken(&split);
+            }
+            Next::Visit(job, busy) => {
+                if !queue.stopped.load(Ordering::Relaxed) {
+                    visit_one(visit, job, &mut names, &mut worker);
+                }
+                drop(busy);
+            }
         }
-        let trail = Arc::clone(&job.trail);
-        if let Some(fd) = enter(visit, job, &mut names, &mut worker) {
-            push_children(queue, &mut worker, &Arc::new(fd), &trail);
-        }
-        if worker.stop {
-            queue.stopped.store(true, Ordering::Relaxed);
-        }
-        drop(busy);
     }
     worker.found
 }
 
-fn push_children<P, F>(queue: &Queue<P>, worker: &mut Worker<P, F>, fd: &Arc<OwnedFd>, trail: &Arc<Trail>) {
+fn visit_one<V: Visit>(visit: &V, job: Job<V::Place>, names: &mut Names, worker: &mut Worker<'_, V::Place, V::Found>) {
+    let trail = Arc::clone(&job.trail);
+    if let Some(fd) = enter(visit, job, names, worker) {
+        push_children(worker, &Arc::new(fd), &trail);
+    }
+    if worker.stop {
+        worker.queue.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+fn push_children<P, F>(worker: &mut Worker<'_, P, F>, fd: &Arc<OwnedFd>, trail: &Arc<Trail>) {
     if worker.children.is_empty() {
         return;
     }
-    let mut state = queue.lock();
+    let mut state = worker.queue.lock();
     for (name, place) in worker.children.drain(..) {
         let trail = Trail::below(trail, &name);
         state.waiting.push(Job { source: Source::In(Arc::clone(fd)), trail, place });
-        queue.ready.notify_one();
+        worker.queue.ready.notify_one();
     }
 }
 
@@ -217,7 +268,7 @@ fn enter<V: Visit>(
     visit: &V,
     job: Job<V::Place>,
     names: &mut Names,
-    worker: &mut Worker<V::Place, V::Found>,
+    worker: &mut Worker<'_, V::Place, V::Found>,
 ) -> Option<OwnedFd> {
     let opened = match job.source {
         Source::Open(fd) => Ok(fd),

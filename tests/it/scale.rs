@@ -7,6 +7,8 @@ use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
+use cacheseal::base::Algorithm;
+
 use crate::harness::Project;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -110,4 +112,27 @@ fn one_change_among_twenty_thousand_files_is_found() {
     let verdict = project.verify("any");
     verdict.expect(11, &["digest-mismatch"]);
     assert_eq!(verdict.json["counts"]["digest-mismatch"], 1);
+}
+
+/// Threads share what is large. Each part of it counts, and the digest is that of the whole.
+#[test]
+fn a_change_in_any_part_of_a_large_file_is_found() {
+    let project = Project::new();
+    let mut bytes: Vec<u8> = (0..251_u8).cycle().take((5 << 20) + 77).collect();
+    project.write("deps/large", &bytes);
+    project.seal();
+    let line =
+        format!("./large type=file mode=0644 size={} blake3digest={}\n", bytes.len(), Algorithm::Blake3.digest(&bytes));
+    let manifests = ["0.mtree", "1.mtree"].map(|name| fs::read_to_string(project.seal_path().join(name)).unwrap());
+    assert!(manifests.concat().contains(&line), "{line}");
+    for threads in ["1", "2", "16"] {
+        project.verify_with(&["--threads", threads]).expect(0, &[]);
+        for at in [0, (1 << 20) - 1, 1 << 20, 3_500_000, 5 << 20, bytes.len() - 1] {
+            bytes[at] ^= 1;
+            project.write("deps/large", &bytes);
+            project.verify_with(&["--threads", threads]).expect_of(at, 11, &["digest-mismatch"]);
+            bytes[at] ^= 1;
+        }
+        project.write("deps/large", &bytes);
+    }
 }

@@ -17,6 +17,7 @@ mod orb;
 mod packs;
 mod pnpm;
 mod points;
+mod reads;
 mod realtrees;
 mod reference;
 mod restores;
