@@ -89,8 +89,9 @@ struct Parser<'l> {
     /// The path of the line before, and of this one.
     previous: Vec<u8>,
     path: Vec<u8>,
-    /// The directory of the line before: its path with a trailing slash (empty for the root), its listing.
-    directory: (Vec<u8>, u32),
+    /// The way to the directory of the line before: of each directory on it, the length of its path with a trailing
+    /// slash, and its listing. The root's own is `(0, 0)`.
+    trail: Vec<(usize, u32)>,
     target: Vec<u8>,
 }
 
@@ -103,7 +104,7 @@ impl<'l> Parser<'l> {
             entries: 1,
             previous: Vec::new(),
             path: Vec::new(),
-            directory: (Vec::new(), 0),
+            trail: vec![(0, 0)],
             target: Vec::new(),
         }
     }
@@ -114,10 +115,10 @@ impl<'l> Parser<'l> {
         let mut rest = rest.strip_prefix(b". type=dir mode=0755\n").ok_or(ManifestErrorKind::Root)?;
         while !rest.is_empty() {
             *line += 1;
-            let end = rest.iter().position(|byte| *byte == b'\n').ok_or(ManifestErrorKind::Unterminated)?;
-            let (head, tail) = rest.split_at_checked(end + 1).ok_or(ManifestErrorKind::Unterminated)?;
-            self.line(head.strip_suffix(b"\n").unwrap_or(head))?;
-            rest = tail;
+            let end = memchr::memchr(b'\n', rest).ok_or(ManifestErrorKind::Unterminated)?;
+            let (line, tail) = rest.split_at_checked(end).ok_or(ManifestErrorKind::Unterminated)?;
+            self.line(line)?;
+            rest = tail.strip_prefix(b"\n").unwrap_or_default();
         }
         Ok(())
     }
@@ -127,7 +128,7 @@ impl<'l> Parser<'l> {
         if self.entries > self.limits.entries_max {
             return Err(ManifestErrorKind::Limit(Code::TooManyEntries));
         }
-        let space = line.iter().position(|byte| *byte == b' ').ok_or(ManifestErrorKind::Path)?;
+        let space = memchr::memchr(b' ', line).ok_or(ManifestErrorKind::Path)?;
         let (path, fields) = line.split_at_checked(space).ok_or(ManifestErrorKind::Path)?;
         std::mem::swap(&mut self.path, &mut self.previous);
         self.path.clear();
@@ -138,21 +139,44 @@ impl<'l> Parser<'l> {
         if self.path <= self.previous {
             return Err(if self.path.is_empty() { ManifestErrorKind::Path } else { ManifestErrorKind::Order });
         }
-        let name_at = self.path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-        let (directory, name) = self.path.split_at(name_at);
+        let name_at = memchr::memrchr(b'/', &self.path).map_or(0, |slash| slash + 1);
+        let name = self.path.get(name_at..).unwrap_or_default();
         EntryPath::check_name(name)?;
-        if directory != self.directory.0 {
-            let index = find_directory(&self.listings, directory, self.limits)?;
-            self.directory = (directory.to_vec(), index);
-        }
-        let name = name.to_vec();
-        self.entry(&name, fields)
+        let directory = self.enter(name_at)?;
+        self.entry(directory, name_at, fields)
     }
 
-    fn entry(&mut self, name: &[u8], fields: &[u8]) -> Result<(), ManifestErrorKind> {
+    /// Steps from the directory of the line before to that of this one, whose path, with its slash, has `len` bytes.
+    fn enter(&mut self, len: usize) -> Result<u32, ManifestErrorKind> {
+        let path = self.path.get(..len).unwrap_or_default();
+        while self.trail.len() > 1
+            && self.trail.last().is_some_and(|(above, _)| self.previous.get(..*above) != path.get(..*above))
+        {
+            self.trail.pop();
+        }
+        let (mut above, mut index) = self.trail.last().copied().unwrap_or((0, 0));
+        while let Some(rest) = path.get(above..).filter(|rest| !rest.is_empty()) {
+            if self.trail.len() > self.limits.depth_max {
+                return Err(ManifestErrorKind::Limit(Code::TooDeep));
+            }
+            // An empty component is never the name of an entry, so `a//b` finds no directory.
+            let name = rest.get(..memchr::memchr(b'/', rest).unwrap_or(rest.len())).unwrap_or_default();
+            let record = self.listings.get(index as usize).and_then(|listing| listing.find(name));
+            let Some(Node::Directory(next)) = record.map(|record| record.node) else {
+                return Err(ManifestErrorKind::Orphan);
+            };
+            (above, index) = (above + name.len() + 1, next);
+            self.trail.push((above, index));
+        }
+        Ok(index)
+    }
+
+    /// Adds the entry whose name begins at `name_at` in the path to a directory.
+    fn entry(&mut self, directory: u32, name_at: usize, fields: &[u8]) -> Result<(), ManifestErrorKind> {
         let malformed = ManifestErrorKind::Fields(self.algorithm);
         let index = u32::try_from(self.listings.len()).map_err(|_| ManifestErrorKind::Limit(Code::TooManyEntries))?;
-        let listing = self.listings.get_mut(self.directory.1 as usize).ok_or(ManifestErrorKind::Orphan)?;
+        let listing = self.listings.get_mut(directory as usize).ok_or(ManifestErrorKind::Orphan)?;
+        let name = self.path.get(name_at..).unwrap_or_default();
         let full = |_| ManifestErrorKind::Limit(Code::PathTooLong);
         if let Some(file) = fields.strip_prefix(b" type=file mode=") {
             let node = parse_file(file, self.algorithm).ok_or(malformed)?;
@@ -175,24 +199,6 @@ impl<'l> Parser<'l> {
             Err(malformed)
         }
     }
-}
-
-/// Steps from the root to the listing of `directory`, which is empty or ends in a slash.
-fn find_directory(listings: &[Listing], directory: &[u8], limits: &Limits) -> Result<u32, ManifestErrorKind> {
-    let Some(directory) = directory.strip_suffix(b"/") else { return Ok(0) };
-    let mut index = 0;
-    // An empty component is never the name of an entry, so `a//b` finds no directory.
-    for (depth, name) in directory.split(|byte| *byte == b'/').enumerate() {
-        if depth >= limits.depth_max {
-            return Err(ManifestErrorKind::Limit(Code::TooDeep));
-        }
-        let record = listings.get(index as usize).and_then(|listing| listing.find(name));
-        match record.map(|record| record.node) {
-            Some(Node::Directory(next)) => index = next,
-            _ => return Err(ManifestErrorKind::Orphan),
-        }
-    }
-    Ok(index)
 }
 
 /// `0644|0755 size=N …digest=HEX`, nothing else.
