@@ -1,5 +1,6 @@
 //! A tree held against its manifest: every difference, and nothing read that the manifest does not name.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FileType, Stat};
@@ -253,25 +254,31 @@ impl Visit for CompareVisit<'_> {
     type Place = Place;
     type Found = Part;
 
-    fn directory(&self, at: &At<'_, Place>, names: &mut Names, worker: &mut Worker<'_, Place, Part>) {
+    fn directory(&self, at: &At<'_, Place>, names: &mut Names, worker: &mut Worker<'_, Place, Part>) -> bool {
+        if at.place.is_some() {
+            match stat_of(at.fd) {
+                Ok(stat) => {
+                    if let Some(found) = forbidden_bits(mode_of(&stat), false) {
+                        let expected = "not writable by others".to_owned();
+                        self.differs(&mut worker.found, Code::ForbiddenMode, at, b"", expected, found);
+                    }
+                }
+                Err(errno) => self.obstacle(at.trail, *at.place, errno, &mut worker.found),
+            }
+            names.sort();
+        }
+        true
+    }
+
+    fn entries(&self, at: &At<'_, Place>, names: &Names, range: Range<usize>, worker: &mut Worker<'_, Place, Part>) {
         let Some(listing) = at.place.and_then(|index| self.expected.manifest.listing(index)) else {
-            for (name, file_type) in names.iter() {
+            for (name, file_type) in names.range(range) {
                 self.extra(at, name, file_type, worker);
             }
             return;
         };
-        match stat_of(at.fd) {
-            Ok(stat) => {
-                if let Some(found) = forbidden_bits(mode_of(&stat), false) {
-                    let expected = "not writable by others".to_owned();
-                    self.differs(&mut worker.found, Code::ForbiddenMode, at, b"", expected, found);
-                }
-            }
-            Err(errno) => self.obstacle(at.trail, *at.place, errno, &mut worker.found),
-        }
-        names.sort();
-        let mut sealed = listing.records().iter().peekable();
-        for (name, file_type) in names.iter() {
+        let mut sealed = sealed_between(listing, names, &range).iter().peekable();
+        for (name, file_type) in names.range(range) {
             while let Some(record) = sealed.next_if(|record| listing.name(record) < name) {
                 self.missing(at, listing, record, &mut worker.found);
             }
@@ -301,4 +308,13 @@ impl Visit for CompareVisit<'_> {
             None => self.refuse(part, Refusal::new(code_of(&error), at, "nothing", error.to_string())),
         }
     }
+}
+
+/// What is sealed from the first name of a share up to the first of the next: shares together leave nothing out.
+fn sealed_between<'l>(listing: &'l Listing, names: &Names, range: &Range<usize>) -> &'l [Record] {
+    let records = listing.records();
+    let before = |name: &[u8]| records.partition_point(|record| listing.name(record) < name);
+    let start = if range.start == 0 { 0 } else { names.get(range.start).map_or(0, |(name, _)| before(name)) };
+    let end = names.get(range.end).map_or(records.len(), |(name, _)| before(name));
+    records.get(start..end).unwrap_or_default()
 }

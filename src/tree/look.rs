@@ -344,9 +344,9 @@ impl Visit for LookVisit<'_> {
     type Place = ();
     type Found = Part;
 
-    fn directory(&self, at: &At<'_, ()>, names: &mut Names, worker: &mut Worker<(), Part>) {
+    fn directory(&self, at: &At<'_, ()>, names: &mut Names, worker: &mut Worker<(), Part>) -> bool {
         if !self.limits(at, names, worker) {
-            return;
+            return false;
         }
         let path = self.path(at.trail);
         let unlocked = match stat_of(at.fd) {
@@ -375,6 +375,7 @@ impl Visit for LookVisit<'_> {
             }
         }
         worker.found.listings.push((path, listing));
+        false
     }
 
     fn obstacle(&self, trail: &Trail, (): (), errno: Errno, part: &mut Part) {

@@ -1,5 +1,6 @@
 //! The names in a directory.
 
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::FileType;
@@ -68,6 +69,11 @@ impl Names {
     /// The names with their types.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], FileType)> {
         self.entries.iter().map(|(start, end, kind)| (self.text.get(*start..*end).unwrap_or_default(), *kind))
+    }
+
+    /// Some of the names with their types.
+    pub(super) fn range(&self, range: Range<usize>) -> impl Iterator<Item = (&[u8], FileType)> {
+        range.filter_map(|index| self.get(index))
     }
 
     /// One of the names with its type.

@@ -350,9 +350,9 @@ impl Visit for OutlineVisit<'_> {
     type Place = u32;
     type Found = Part;
 
-    fn directory(&self, at: &At<'_, u32>, names: &mut Names, worker: &mut Worker<'_, u32, Part>) {
+    fn directory(&self, at: &At<'_, u32>, names: &mut Names, worker: &mut Worker<'_, u32, Part>) -> bool {
         if !self.limits(at, names, worker) {
-            return;
+            return false;
         }
         match stat_of(at.fd) {
             Ok(stat) => {
@@ -371,6 +371,7 @@ impl Visit for OutlineVisit<'_> {
             }
         }
         worker.found.listed.push((*at.place, listed));
+        false
     }
 
     fn obstacle(&self, trail: &Trail, _: u32, errno: Errno, part: &mut Part) {

@@ -1,5 +1,7 @@
 //! The snapshot that a seal is made of.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use rustix::fs::FileType;
@@ -12,7 +14,7 @@ use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
 use super::walk::{At, Trail, Visit, Worker, walk};
 use crate::base::{Algorithm, Code, Refusal, Refusals, place};
-use crate::seal::manifest::{Listing, Manifest, Node, forbidden_bits};
+use crate::seal::manifest::{Listing, ListingFull, Manifest, Node, forbidden_bits};
 
 /// What a tree holds, and what in it cannot be sealed.
 #[derive(Debug)]
@@ -29,21 +31,41 @@ pub fn snapshot(root: Directory, spelling: &str, algorithm: Algorithm, options: 
     let visit =
         SnapshotVisit { spelling, algorithm, options, next_listing: AtomicU32::new(1), entries: AtomicU64::new(1) };
     let mut refusals = Refusals::new(options.limits.refusals_max);
-    let mut listings = Vec::new();
     let found = walk(&visit, root.into_fd(), 0, options.threads);
-    let count = visit.next_listing.into_inner();
-    listings.resize_with(count as usize, Listing::default);
+    let mut parts = Vec::new();
     for part in found {
-        for (index, listing) in part.listings {
-            if let Some(slot) = listings.get_mut(index as usize) {
-                *slot = listing;
-            }
-        }
+        parts.extend(part.listings);
         if let Some(part) = part.refusals {
             refusals.append(part);
         }
     }
+    let listings = join(parts, visit.next_listing.into_inner()).unwrap_or_else(|ListingFull| {
+        refusals.push(Refusal::new(Code::Unreadable, spelling, "names in one directory of at most 4 GiB", "more"));
+        Vec::new()
+    });
     Snapshot { manifest: Manifest::new(algorithm, listings), refusals }
+}
+
+/// The listings of `count` directories, some of which were read in several parts.
+fn join(parts: Vec<(u32, Listing)>, count: u32) -> Result<Vec<Listing>, ListingFull> {
+    let mut listings = vec![Listing::default(); count as usize];
+    let mut joined = BTreeSet::new();
+    for (index, part) in parts {
+        match listings.get_mut(index as usize) {
+            Some(slot) if slot.records().is_empty() => *slot = part,
+            Some(slot) => {
+                slot.append(part)?;
+                joined.insert(index);
+            }
+            None => {}
+        }
+    }
+    for index in joined {
+        if let Some(listing) = listings.get_mut(index as usize) {
+            listing.finish();
+        }
+    }
+    Ok(listings)
 }
 
 struct SnapshotVisit<'a> {
@@ -135,9 +157,9 @@ impl Visit for SnapshotVisit<'_> {
     type Place = u32;
     type Found = Part;
 
-    fn directory(&self, at: &At<'_, u32>, names: &mut Names, worker: &mut Worker<'_, u32, Part>) {
+    fn directory(&self, at: &At<'_, u32>, names: &mut Names, worker: &mut Worker<'_, u32, Part>) -> bool {
         if !self.limits(at, names, worker) {
-            return;
+            return false;
         }
         match stat_of(at.fd) {
             Ok(stat) => {
@@ -148,8 +170,12 @@ impl Visit for SnapshotVisit<'_> {
             }
             Err(errno) => self.read_error(&mut worker.found, &at.trail.path(b""), &errno.into()),
         }
+        true
+    }
+
+    fn entries(&self, at: &At<'_, u32>, names: &Names, range: Range<usize>, worker: &mut Worker<'_, u32, Part>) {
         let mut listing = Listing::default();
-        for (name, file_type) in names.iter() {
+        for (name, file_type) in names.range(range) {
             if let Err(error) = self.entry(at, name, file_type, &mut listing, worker) {
                 self.read_error(&mut worker.found, &at.trail.path(name), &error);
             }

@@ -1,7 +1,8 @@
 //! The parallel walk: threads over one stack of directories that wait. Each directory is opened from its
-//! parent's handle, read by one thread, and its files are read by the same thread; with large ones, threads that would
-//! have to wait help it.
+//! parent's handle, read by one thread, and its files are read by the same thread. What is large is shared: the
+//! entries of a directory with many, and the bytes of a file with many. Else one thread would be the last for long.
 
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -58,16 +59,34 @@ impl Trail {
 /// What is done with each directory.
 pub(super) trait Visit: Sync {
     /// What travels from a directory to those in it.
-    type Place: Send;
+    type Place: Send + Sync;
     /// What each thread gathers.
     type Found: Send + Default;
 
-    /// A directory was opened and its names read.
-    fn directory(&self, at: &At<'_, Self::Place>, names: &mut Names, worker: &mut Worker<'_, Self::Place, Self::Found>);
+    /// A directory was opened and its names read. Whether [`Visit::entries`] is to follow.
+    fn directory(
+        &self,
+        at: &At<'_, Self::Place>,
+        names: &mut Names,
+        worker: &mut Worker<'_, Self::Place, Self::Found>,
+    ) -> bool;
+
+    /// The entries of the directory whose names have the indices `range`: all of them, or those that this thread takes.
+    fn entries(
+        &self,
+        _at: &At<'_, Self::Place>,
+        _names: &Names,
+        _range: Range<usize>,
+        _worker: &mut Worker<'_, Self::Place, Self::Found>,
+    ) {
+    }
 
     /// A directory that should be there could not be opened or read.
     fn obstacle(&self, trail: &Trail, place: Self::Place, errno: Errno, found: &mut Self::Found);
 }
+
+/// Entries of a directory that one thread takes at once.
+const SHARE: usize = 512;
 
 /// The directory that is being visited.
 pub(super) struct At<'a, P> {
@@ -110,15 +129,24 @@ impl<P, F> Worker<'_, P, F> {
     }
 }
 
-struct Job<P> {
-    source: Source,
-    trail: Arc<Trail>,
-    place: P,
+enum Job<P> {
+    /// A directory, not yet opened.
+    Directory { source: Source, trail: Arc<Trail>, place: P },
+    /// A share of a large one.
+    Share(Arc<Large<P>>, Range<usize>),
 }
 
 enum Source {
     Open(OwnedFd),
     In(Arc<OwnedFd>),
+}
+
+/// A directory with many entries.
+struct Large<P> {
+    fd: Arc<OwnedFd>,
+    trail: Arc<Trail>,
+    place: P,
+    names: Names,
 }
 
 struct Queue<P> {
@@ -164,6 +192,18 @@ impl<P> Queue<P> {
         }
     }
 
+    fn push(&self, jobs: impl Iterator<Item = Job<P>>) {
+        let mut jobs = jobs.peekable();
+        if jobs.peek().is_none() {
+            return;
+        }
+        let mut state = self.lock();
+        for job in jobs {
+            state.waiting.push(job);
+            self.ready.notify_one();
+        }
+    }
+
     fn call_for_help(&self, split: &Arc<Split>) {
         self.lock().splits.push(Arc::clone(split));
         self.ready.notify_all();
@@ -189,7 +229,7 @@ impl<P> Drop for Busy<'_, P> {
 
 /// Visits every directory below `root`, on up to `threads` threads, and gives back what each found.
 pub(super) fn walk<V: Visit>(visit: &V, root: OwnedFd, place: V::Place, threads: usize) -> Vec<V::Found> {
-    let first = Job { source: Source::Open(root), trail: Trail::root(), place };
+    let first = Job::Directory { source: Source::Open(root), trail: Trail::root(), place };
     let queue = Queue {
         state: Mutex::new(State { waiting: vec![first], splits: Vec::new(), busy: 0 }),
         ready: Condvar::new(),
@@ -234,6 +274,9 @@ fn work<V: Visit>(visit: &V, queue: &Queue<V::Place>) -> V::Found {
                 if !queue.stopped.load(Ordering::Relaxed) {
                     visit_one(visit, job, &mut names, &mut worker);
                 }
+                if worker.stop {
+                    queue.stopped.store(true, Ordering::Relaxed);
+                }
                 drop(busy);
             }
         }
@@ -242,46 +285,63 @@ fn work<V: Visit>(visit: &V, queue: &Queue<V::Place>) -> V::Found {
 }
 
 fn visit_one<V: Visit>(visit: &V, job: Job<V::Place>, names: &mut Names, worker: &mut Worker<'_, V::Place, V::Found>) {
-    let trail = Arc::clone(&job.trail);
-    if let Some(fd) = enter(visit, job, names, worker) {
-        push_children(worker, &Arc::new(fd), &trail);
-    }
-    if worker.stop {
-        worker.queue.stopped.store(true, Ordering::Relaxed);
-    }
-}
-
-fn push_children<P, F>(worker: &mut Worker<'_, P, F>, fd: &Arc<OwnedFd>, trail: &Arc<Trail>) {
-    if worker.children.is_empty() {
-        return;
-    }
-    let mut state = worker.queue.lock();
-    for (name, place) in worker.children.drain(..) {
-        let trail = Trail::below(trail, &name);
-        state.waiting.push(Job { source: Source::In(Arc::clone(fd)), trail, place });
-        worker.queue.ready.notify_one();
+    match job {
+        Job::Share(large, range) => share(visit, &large, range, worker),
+        Job::Directory { source, trail, place } => {
+            let opened = match source {
+                Source::Open(fd) => Ok(fd),
+                Source::In(parent) => open_directory(parent.as_fd(), &trail.name),
+            };
+            match opened.and_then(|fd| names.read(fd.as_fd()).map(|()| fd)) {
+                Ok(fd) => directory(visit, fd, trail, place, names, worker),
+                Err(errno) => visit.obstacle(&trail, place, errno, &mut worker.found),
+            }
+        }
     }
 }
 
-/// Opens a directory and has it visited.
-fn enter<V: Visit>(
+fn directory<V: Visit>(
     visit: &V,
-    job: Job<V::Place>,
+    fd: OwnedFd,
+    trail: Arc<Trail>,
+    place: V::Place,
     names: &mut Names,
     worker: &mut Worker<'_, V::Place, V::Found>,
-) -> Option<OwnedFd> {
-    let opened = match job.source {
-        Source::Open(fd) => Ok(fd),
-        Source::In(parent) => open_directory(parent.as_fd(), &job.trail.name),
-    };
-    match opened.and_then(|fd| names.read(fd.as_fd()).map(|()| fd)) {
-        Ok(fd) => {
-            visit.directory(&At { fd: fd.as_fd(), trail: &job.trail, place: &job.place }, names, worker);
-            Some(fd)
+) {
+    let at = At { fd: fd.as_fd(), trail: &trail, place: &place };
+    let goes_on = visit.directory(&at, names, worker);
+    if goes_on && names.len() > SHARE {
+        let large = Arc::new(Large { fd: Arc::new(fd), trail, place, names: names.take() });
+        worker.queue.push((SHARE..large.names.len()).step_by(SHARE).map(|start| {
+            let end = (start + SHARE).min(large.names.len());
+            Job::Share(Arc::clone(&large), start..end)
+        }));
+        share(visit, &large, 0..SHARE, worker);
+    } else {
+        if goes_on {
+            visit.entries(&at, names, 0..names.len(), worker);
         }
-        Err(errno) => {
-            visit.obstacle(&job.trail, job.place, errno, &mut worker.found);
-            None
+        if !worker.children.is_empty() {
+            push_children(worker, &Arc::new(fd), &trail);
         }
     }
+}
+
+fn share<V: Visit>(
+    visit: &V,
+    large: &Large<V::Place>,
+    range: Range<usize>,
+    worker: &mut Worker<'_, V::Place, V::Found>,
+) {
+    let at = At { fd: large.fd.as_fd(), trail: &large.trail, place: &large.place };
+    visit.entries(&at, &large.names, range, worker);
+    push_children(worker, &large.fd, &large.trail);
+}
+
+/// Has the directories that were met below `trail` visited.
+fn push_children<P, F>(worker: &mut Worker<'_, P, F>, fd: &Arc<OwnedFd>, trail: &Arc<Trail>) {
+    worker.queue.push(worker.children.drain(..).map(|(name, place)| {
+        let trail = Trail::below(trail, &name);
+        Job::Directory { source: Source::In(Arc::clone(fd)), trail, place }
+    }));
 }

@@ -117,6 +117,21 @@ impl Listing {
         self.records.shrink_to_fit();
     }
 
+    /// Adds the entries of another part of the same directory. Sort with [`Listing::finish`] when all are there.
+    pub fn append(&mut self, mut part: Self) -> Result<(), ListingFull> {
+        let shift = u32::try_from(self.text.len()).map_err(|_| ListingFull)?;
+        u32::try_from(self.text.len() + part.text.len()).map_err(|_| ListingFull)?;
+        for record in &mut part.records {
+            record.name.start += shift;
+            if let Node::Link(target) = &mut record.node {
+                target.start += shift;
+            }
+        }
+        self.text.append(&mut part.text);
+        self.records.append(&mut part.records);
+        Ok(())
+    }
+
     /// The entries, sorted by name.
     #[must_use]
     pub fn records(&self) -> &[Record] {
