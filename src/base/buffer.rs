@@ -1,5 +1,10 @@
 //! Memory to read into.
 
+use std::io;
+use std::ops::{Deref, DerefMut};
+
+use memmap2::MmapMut;
+
 /// A buffer for reading, aligned to a page: the kernel copies to an unaligned one at a third of the speed.
 #[derive(Debug)]
 pub struct Buffer {
@@ -28,5 +33,68 @@ impl Buffer {
     #[must_use]
     pub fn slice(&self) -> &[u8] {
         self.bytes.get(self.start..self.start + self.len).unwrap_or_default()
+    }
+}
+
+/// Bytes of a document as a whole. Long ones lie in large pages where the system has them: to fill and to free small
+/// ones takes as long as to read the document.
+#[derive(Debug)]
+pub struct Bytes(Held);
+
+#[derive(Debug)]
+enum Held {
+    Short(Vec<u8>),
+    Long(MmapMut),
+}
+
+/// Length of a large page, in bytes.
+const LARGE_PAGE: usize = 2 << 20;
+
+impl Bytes {
+    /// `len` zeros. Fails if there is no memory for them.
+    pub fn zeroed(len: usize) -> io::Result<Self> {
+        if len < LARGE_PAGE {
+            return Ok(Self(Held::Short(vec![0; len])));
+        }
+        let memory = MmapMut::map_anon(len)?;
+        // Where there are no large pages, small ones do.
+        #[cfg(target_os = "linux")]
+        let _ = memory.advise(memmap2::Advice::HugePage);
+        Ok(Self(Held::Long(memory)))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Held::Short(bytes) => bytes,
+            Held::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl DerefMut for Bytes {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match &mut self.0 {
+            Held::Short(bytes) => bytes,
+            Held::Long(bytes) => bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_zero_and_as_many_as_asked_for() {
+        for len in [0, 1, LARGE_PAGE - 1, LARGE_PAGE, LARGE_PAGE + 1] {
+            let mut bytes = Bytes::zeroed(len).unwrap();
+            assert!(bytes.len() == len && bytes.iter().all(|byte| *byte == 0));
+            bytes.fill(7);
+        }
+        assert!(Bytes::zeroed(usize::MAX).is_err());
     }
 }

@@ -10,7 +10,7 @@ mod path;
 mod refusal;
 mod subtree;
 
-pub use buffer::Buffer;
+pub use buffer::{Buffer, Bytes};
 pub use code::{Code, Exit};
 pub use digest::{Algorithm, Digest, Hasher};
 pub use display::{Escaped, plural};

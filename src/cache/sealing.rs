@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sha2::Digest as _;
 
 use super::place::{RootState, Workspace};
-use crate::base::{Algorithm, Code, Digest, Escaped, Limits, Refusal, Refusals};
+use crate::base::{Algorithm, Bytes, Code, Digest, Escaped, Limits, Refusal, Refusals};
 use crate::identity::{KeyId, SecretKey};
 use crate::policy::{Cache, PlacedRoot, Policy, Signer};
 use crate::seal::ENVELOPE;
@@ -264,8 +264,8 @@ fn verify_own(written: &SealDirectory, statement: &Statement, request: &SealRequ
     Ok(())
 }
 
-fn read_back(written: &SealDirectory, name: &str, max: u64) -> Result<Vec<u8>, SealError> {
-    written.file(name, max).map_err(|error| match error {
+fn read_back(written: &SealDirectory, name: &str, max: u64) -> Result<Bytes, SealError> {
+    written.manifest(name, max).map_err(|error| match error {
         ReadError::Io(source) => StoreError::Io { doing: "read the seal back", source }.into(),
         // No verifier would read it: the tree is too large to seal.
         ReadError::TooLarge { .. } => {

@@ -383,7 +383,7 @@ impl<'a> Run<'a> {
         sealed: &SealedRoot,
     ) -> Option<Manifest> {
         let place = format!("{}/{name}", self.place);
-        let bytes = match directory.file(name, self.limits.manifest_bytes_max) {
+        let bytes = match directory.manifest(name, self.limits.manifest_bytes_max) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let code = code_of(&error, Code::ManifestMismatch, Code::ManifestTooLarge);

@@ -9,7 +9,7 @@ use rustix::io::{Errno, retry_on_intr};
 use zeroize::Zeroize as _;
 
 use super::handle::{Directory, Kind, mode_of, stat_of};
-use crate::base::{Algorithm, Buffer, Digest, Hasher};
+use crate::base::{Algorithm, Buffer, Bytes, Digest, Hasher};
 
 /// Why a file could not be read as a whole.
 #[derive(Debug, thiserror::Error)]
@@ -186,18 +186,38 @@ impl OpenFile {
         Ok(whole.or_else(|| pieces.map(Hasher::finish)).unwrap_or_else(|| algorithm.digest(b"")))
     }
 
-    /// All its bytes, if there are at most `max`.
-    pub(super) fn bytes(&self, max: u64, buffer: &mut Buffer) -> Result<Vec<u8>, ReadError> {
+    /// Its size, if that is at most `max`.
+    fn len(&self, max: u64) -> Result<usize, ReadError> {
         let size = self.size();
         if size > max {
             return Err(ReadError::TooLarge { size, max });
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        self.read_all::<ReadError>(buffer, |piece| {
-            bytes.extend_from_slice(piece);
-            Ok(())
-        })?;
-        Ok(bytes)
+        usize::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory).into())
+    }
+
+    /// Reads all its bytes into `bytes`, which are as many, and makes sure of the same.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), ReadError> {
+        let mut at = 0;
+        while at < bytes.len() {
+            match retry_on_intr(|| rustix::io::read(&self.fd, bytes.get_mut(at..).unwrap_or_default()))? {
+                0 => return Err(ReadError::Changed),
+                read => at += read,
+            }
+        }
+        self.unchanged()
+    }
+
+    /// All its bytes, if there are at most `max`.
+    pub(super) fn bytes(&self, max: u64) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = vec![0; self.len(max)?];
+        match self.fill(&mut bytes) {
+            Ok(()) => Ok(bytes),
+            Err(error) => {
+                // They may have been those of a private key.
+                bytes.zeroize();
+                Err(error)
+            }
+        }
     }
 }
 
@@ -211,7 +231,15 @@ fn same_file_state(before: &Stat, after: &Stat) -> bool {
 impl Directory {
     /// The bytes of the regular file `name`, if there are at most `max`.
     pub fn read_file(&self, name: &[u8], max: u64) -> Result<Vec<u8>, ReadError> {
-        open_file(self.fd(), name)?.bytes(max, &mut Buffer::new(BUFFER_BYTES))
+        open_file(self.fd(), name)?.bytes(max)
+    }
+
+    /// The same of a file that may be long.
+    pub fn read_long_file(&self, name: &[u8], max: u64) -> Result<Bytes, ReadError> {
+        let file = open_file(self.fd(), name)?;
+        let mut bytes = Bytes::zeroed(file.len(max)?)?;
+        file.fill(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// The SHA-256 of the regular file at `components` below this directory, if it has at most `max` bytes.
@@ -228,7 +256,7 @@ impl Directory {
 
     /// The bytes of the regular file at `components` below this directory, if there are at most `max`.
     pub fn read_below(&self, components: &[&str], max: u64) -> Result<Vec<u8>, ReadError> {
-        self.file_below(components, |file| file.bytes(max, &mut Buffer::new(BUFFER_BYTES)))
+        self.file_below(components, |file| file.bytes(max))
     }
 
     fn file_below<T>(
@@ -267,11 +295,7 @@ pub fn read_named_file(path: &std::path::Path, max: u64) -> Result<(Vec<u8>, u32
     match Kind::of_stat(&stat) {
         Kind::File => {
             let file = OpenFile { fd, stat };
-            let mut buffer = Buffer::new(BUFFER_BYTES);
-            let bytes = file.bytes(max, &mut buffer);
-            // It may have been a private key.
-            buffer.slice_mut().zeroize();
-            Ok((bytes?, mode_of(&file.stat)))
+            Ok((file.bytes(max)?, mode_of(&file.stat)))
         }
         kind => Err(ReadError::NotRegular(kind)),
     }

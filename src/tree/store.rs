@@ -11,6 +11,7 @@ use super::dispose::remove_tree;
 use super::handle::{Directory, Found, Kind, MODE_DIRECTORY, MODE_FILE};
 use super::names::Names;
 use super::read::ReadError;
+use crate::base::Bytes;
 use crate::seal::SEALS;
 
 /// A seal could not be written.
@@ -76,6 +77,11 @@ impl SealDirectory {
     /// The bytes of one of its files, if there are at most `max`.
     pub fn file(&self, name: &str, max: u64) -> Result<Vec<u8>, ReadError> {
         self.directory.read_file(name.as_bytes(), max)
+    }
+
+    /// The same of a manifest, which may be long.
+    pub fn manifest(&self, name: &str, max: u64) -> Result<Bytes, ReadError> {
+        self.directory.read_long_file(name.as_bytes(), max)
     }
 }
 
