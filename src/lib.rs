@@ -34,7 +34,7 @@
 //!     locked: None,
 //!     now,
 //!     platform: Platform { os: "linux".into(), arch: "x86_64".into() },
-//!     options: Options { threads: 16, limits: &Limits::STANDARD },
+//!     options: Options { threads: 16, processors: 2, limits: &Limits::STANDARD },
 //! });
 //! assert_eq!(verification.exit(), Exit::Ok);
 //! # Ok(())

@@ -138,7 +138,7 @@ impl Work<'_> {
         };
         std::thread::scope(|scope| {
             let mut handles = Vec::new();
-            for _ in 1..self.options.threads {
+            for _ in 1..self.options.threads.min(self.options.processors) {
                 let files = self.files();
                 // Where the system gives no more threads, those that run do all the work.
                 match std::thread::Builder::new().spawn_scoped(scope, || work(files)) {

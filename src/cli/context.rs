@@ -49,6 +49,11 @@ impl Context {
         Platform { os: std::env::consts::OS.to_owned(), arch: std::env::consts::ARCH.to_owned() }
     }
 
+    /// Processors that this process may use, as far as the system tells.
+    pub(super) fn processors() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
     /// What `CircleCI` says of this job; nothing elsewhere.
     pub(super) fn source() -> Source {
         if Self::variable("CIRCLECI").is_none() {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::archived::Archived;
 use super::arguments::DiffArguments;
-use super::context::shown;
+use super::context::{Context, shown};
 use super::failure::Failure;
 use super::outcome::Outcome;
 use super::sealed::UnverifiedSeal;
@@ -45,7 +45,11 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Outcome, Failure> {
         algorithm: a.algorithm().or_else(|| b.algorithm()).unwrap_or(Algorithm::Blake3),
         root: arguments.root.as_deref(),
         window_log_max: arguments.window.window_log_max,
-        options: Options { threads: usize::from(arguments.walk.threads), limits: &limits },
+        options: Options {
+            threads: usize::from(arguments.walk.threads),
+            processors: Context::processors(),
+            limits: &limits,
+        },
     };
     let (trees_a, trees_b) = (reading.trees(&a, b.seal())?, reading.trees(&b, a.seal())?);
     let mut found = Refusals::new(limits.refusals_max);

@@ -52,7 +52,7 @@ pub(super) fn judge(
         locked: locked.as_ref(),
         now: Context::now(),
         platform: Context::platform(),
-        options: Options { threads: usize::from(demand.threads), limits },
+        options: Options { threads: usize::from(demand.threads), processors: Context::processors(), limits },
     });
     verification.rules.insert(0, believed);
     Ok(verification)

@@ -46,8 +46,7 @@ fn compression(arguments: &PackArguments) -> Result<Compression, Failure> {
     }
     if !ends_in(".tar") {
         let level = arguments.level.map_or(Compression::LEVEL, i32::from);
-        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = arguments.threads.map_or_else(processors, usize::from);
+        let threads = arguments.threads.map_or_else(Context::processors, usize::from);
         return Ok(Compression::Zstd { level, threads: u32::try_from(threads).unwrap_or(1) });
     }
     match arguments.level {
@@ -102,7 +101,7 @@ impl Packing<'_> {
             roots: setup.roots(&arguments.cache),
             compression,
             interrupted,
-            options: Options { threads, limits: &context.limits },
+            options: Options { threads, processors: Context::processors(), limits: &context.limits },
         };
         let failed = |error| not_written(arguments, &error);
         match pack(&request, Counted { out, bytes: 0 }) {

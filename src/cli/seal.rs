@@ -42,7 +42,11 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         now: context.now,
         bindings: bindings(&arguments.bind)?,
         version: env!("CARGO_PKG_VERSION"),
-        options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
+        options: Options {
+            threads: usize::from(arguments.walk.threads),
+            processors: Context::processors(),
+            limits: &context.limits,
+        },
     });
     match sealed {
         Ok(sealed) => Ok(outcome(&arguments.cache, &key, &sealed)),
@@ -110,7 +114,11 @@ fn add_signature(
         locked: None,
         now: context.now,
         platform: Context::platform(),
-        options: Options { threads: usize::from(arguments.walk.threads), limits: &context.limits },
+        options: Options {
+            threads: usize::from(arguments.walk.threads),
+            processors: Context::processors(),
+            limits: &context.limits,
+        },
     };
     let signer = setup.policy.signer_of(&key.public().id()).map(|signer| signer.name.clone()).unwrap_or_default();
     match cosign(&request, key) {

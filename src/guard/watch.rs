@@ -224,7 +224,12 @@ impl Guard {
     }
 
     fn look(&self, except: &Exceptions) -> Look {
-        look(&self.perimeter.sights, except, self.user, &Options { threads: self.threads, limits: &self.limits })
+        look(
+            &self.perimeter.sights,
+            except,
+            self.user,
+            &Options { threads: self.threads, processors: self.threads, limits: &self.limits },
+        )
     }
 
     /// Looks again. With the name of a cache that is about to be verified, its roots and its seal are looked at too,

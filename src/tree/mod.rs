@@ -46,6 +46,9 @@ use crate::base::Limits;
 pub struct Options<'a> {
     /// Threads that read and hash. More than there are cores keeps a cold disk busy and costs a warm one nothing.
     pub threads: usize,
+    /// Threads that unpack and compare packages: with more than there are processors, the largest one is the last for
+    /// long, and memory is taken for all.
+    pub processors: usize,
     /// Caps on what is found.
     pub limits: &'a Limits,
 }

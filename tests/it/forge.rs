@@ -148,7 +148,7 @@ impl Judge {
             locked: None,
             now: now(),
             platform: platform(),
-            options: Options { threads, limits: &Limits::STANDARD },
+            options: Options { threads, processors: 2, limits: &Limits::STANDARD },
         })
     }
 

@@ -195,7 +195,7 @@ impl Project {
             now: said.now,
             bindings: said.bindings,
             version: "0.0.0-test",
-            options: Options { threads: 2, limits: &Limits::STANDARD },
+            options: Options { threads: 2, processors: 2, limits: &Limits::STANDARD },
         })
         .unwrap();
     }

@@ -85,7 +85,7 @@ impl Bench {
     }
 
     fn options(&self) -> Options<'_> {
-        Options { threads: self.threads, limits: &self.limits }
+        Options { threads: self.threads, processors: self.threads, limits: &self.limits }
     }
 
     /// Where a cache's roots are.
