@@ -2,6 +2,7 @@
 //! before. A program that unpacks such an archive never writes through something that the archive made.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 
 use super::error::Fault;
 use crate::base::{Code, Digest, EntryPath, Escaped, Limits};
@@ -9,7 +10,9 @@ use crate::base::{Code, Digest, EntryPath, Escaped, Limits};
 /// The paths that an archive has held so far.
 #[derive(Debug)]
 pub struct Entries<'l> {
-    seen: HashMap<Box<[u8]>, Seen>,
+    /// Where in `seen` each path stands.
+    paths: HashMap<Box<[u8]>, usize>,
+    seen: Vec<Seen>,
     limits: &'l Limits,
     /// Bytes of all paths.
     bytes: u64,
@@ -29,6 +32,10 @@ enum Seen {
     /// Anything else.
     Other(&'static str),
 }
+
+/// A path that was admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admitted(usize);
 
 /// A file as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,11 +101,11 @@ impl<'l> Entries<'l> {
     /// No paths yet.
     #[must_use]
     pub fn new(limits: &'l Limits) -> Self {
-        Self { seen: HashMap::new(), limits, bytes: 0, last_parent: None }
+        Self { paths: HashMap::new(), seen: Vec::new(), limits, bytes: 0, last_parent: None }
     }
 
     /// Adds a member, unless it may not stand there. The second time a path comes, the first stays.
-    pub fn admit(&mut self, path: &EntryPath, kind: Kind) -> Result<(), Obstacle> {
+    pub fn admit(&mut self, path: &EntryPath, kind: Kind) -> Result<Admitted, Obstacle> {
         let bytes = path.as_bytes();
         self.check_limits(bytes)?;
         self.admit_parents(bytes)?;
@@ -106,34 +113,42 @@ impl<'l> Entries<'l> {
             Kind::Directory => Seen::Directory,
             Kind::Leaf(noun) => Seen::Other(noun),
         };
-        match (self.seen.get_mut(bytes), kind) {
-            (None, _) => {
-                self.insert(bytes, new);
-                Ok(())
+        let at = match self.paths.entry(bytes.into()) {
+            Slot::Vacant(slot) => {
+                self.bytes += bytes.len() as u64;
+                self.seen.push(new);
+                return Ok(Admitted(*slot.insert(self.seen.len() - 1)));
             }
+            Slot::Occupied(slot) => *slot.get(),
+        };
+        match (self.seen.get_mut(at), kind) {
             (Some(seen @ Seen::Implied), Kind::Directory) => {
                 *seen = new;
-                Ok(())
+                Ok(Admitted(at))
             }
             (Some(Seen::Implied), Kind::Leaf(noun)) => {
                 Err(Fault::new(Code::EntryBelowLink, "no member below a link or file", format!("{noun} above others"))
                     .into())
             }
-            (Some(_), _) => Err(Fault::new(Code::DuplicateEntry, "each path once", "it again").into()),
+            _ => Err(Fault::new(Code::DuplicateEntry, "each path once", "it again").into()),
         }
     }
 
-    /// Notes the contents of the file at `path`, so that hard links to it can be followed.
-    pub fn set_contents(&mut self, path: &EntryPath, contents: Contents) {
-        if let Some(seen) = self.seen.get_mut(path.as_bytes()) {
+    /// Notes the contents of a file, so that hard links to it can be followed.
+    pub fn set_contents(&mut self, file: Admitted, contents: Contents) {
+        if let Some(seen) = self.seen.get_mut(file.0) {
             *seen = Seen::File(contents);
         }
     }
 
+    fn seen(&self, path: &[u8]) -> Option<Seen> {
+        self.seen.get(*self.paths.get(path)?).copied()
+    }
+
     /// The file at `path`, to which a hard link leads.
     pub fn target(&self, path: &EntryPath) -> Result<Contents, Obstacle> {
-        let noun = match self.seen.get(path.as_bytes()) {
-            Some(Seen::File(contents)) => return Ok(*contents),
+        let noun = match self.seen(path.as_bytes()) {
+            Some(Seen::File(contents)) => return Ok(contents),
             Some(Seen::Other(noun)) => noun,
             Some(Seen::Directory | Seen::Implied) => "a directory",
             None => "which did not come before",
@@ -165,21 +180,20 @@ impl<'l> Entries<'l> {
         }
         let mut above = parent;
         while let Some(directory) = above {
-            match self.seen.get(directory) {
+            match self.seen(directory) {
                 Some(Seen::Implied | Seen::Directory) => break,
                 Some(Seen::File(_)) => return Err(below(directory, "a regular file")),
                 Some(Seen::Other(noun)) => return Err(below(directory, noun)),
-                None => self.insert(directory, Seen::Implied),
+                None => {
+                    self.bytes += directory.len() as u64;
+                    self.paths.insert(directory.into(), self.seen.len());
+                    self.seen.push(Seen::Implied);
+                }
             }
             above = self::parent(directory);
         }
         self.last_parent = parent.map(Into::into);
         Ok(())
-    }
-
-    fn insert(&mut self, path: &[u8], seen: Seen) {
-        self.bytes += path.len() as u64;
-        self.seen.insert(path.into(), seen);
     }
 }
 
@@ -203,7 +217,7 @@ mod tests {
 
     fn admit(entries: &mut Entries<'_>, name: &str, kind: Kind) -> Result<(), Code> {
         let path = canonical(name.as_bytes()).map_err(|obstacle| obstacle.code)?;
-        entries.admit(&path, kind).map_err(|obstacle| obstacle.code)
+        entries.admit(&path, kind).map(|_| ()).map_err(|obstacle| obstacle.code)
     }
 
     #[test]

@@ -24,6 +24,15 @@ pub struct Layout {
     seal: Vec<Vec<u8>>,
     home: Option<Vec<Vec<u8>>>,
     checkout: Option<Vec<Vec<u8>>>,
+    /// Paths of the roots and of the seal, as far as home and checkout are known.
+    known: Vec<(Vec<u8>, Part)>,
+}
+
+/// What lies at a path that is known.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Root(usize),
+    Seal,
 }
 
 /// A root to look for.
@@ -56,12 +65,15 @@ impl Layout {
             components: bytes(&root.components),
             mapped: mapped.iter().find(|(_, root)| *root == index).map(|(name, _)| name.clone()),
         };
-        Self {
+        let mut layout = Self {
             roots: roots.into_iter().enumerate().map(wanted).collect(),
             seal: vec![SEALS.as_bytes().to_vec(), cache.as_bytes().to_vec()],
             home: None,
             checkout: None,
-        }
+            known: Vec::new(),
+        };
+        layout.learn();
+        layout
     }
 
     /// The place of a member, and its path in the archive. A name that is mapped needs not be safe: nothing is ever
@@ -71,11 +83,10 @@ impl Layout {
             return Ok((mapped_path(unverified_name, index, &below)?, Place::Root(index, below)));
         }
         let path = canonical(unverified_name)?;
-        let components: Vec<&[u8]> = components(path.as_bytes());
-        if let Some(place) = self.known_place(&components) {
+        if let Some(place) = self.known_place(&path) {
             return Ok((path, place));
         }
-        let place = self.new_place(&components, &path)?;
+        let place = self.new_place(&components(path.as_bytes()), &path)?;
         Ok((path, place))
     }
 
@@ -132,26 +143,25 @@ impl Layout {
         if is_packed { vec![packed::FILESYSTEM.as_bytes().to_vec()] } else { Vec::new() }
     }
 
+    /// Notes the paths that follow from what is known.
+    fn learn(&mut self) {
+        let full = |prefix: Vec<Vec<u8>>, names: &[Vec<u8>]| [&prefix, names].concat().join(&b'/');
+        let unmapped = self.roots.iter().enumerate().filter(|(_, root)| root.mapped.is_none());
+        let roots =
+            unmapped.filter_map(|(at, root)| Some((full(self.prefix(root.base)?, &root.components), Part::Root(at))));
+        let seal = self.checkout.clone().map(|checkout| (full(checkout, &self.seal), Part::Seal));
+        self.known = roots.chain(seal).collect();
+    }
+
     /// A place under the home, checkout or file system that is known.
-    fn known_place(&self, path: &[&[u8]]) -> Option<Place> {
-        let below = |prefix: &[Vec<u8>], names: &[Vec<u8>]| {
-            let full = prefix.len() + names.len();
-            let fits =
-                path.len() >= full && prefix.iter().chain(names).zip(path).all(|(name, component)| name == component);
-            fits.then(|| EntryPath::new(&path.get(full..).unwrap_or_default().join(&b'/')).ok()).flatten()
-        };
-        for (index, root) in self.roots.iter().enumerate().filter(|(_, root)| root.mapped.is_none()) {
-            let place = match (root.base, &self.home, &self.checkout) {
-                (RootBase::Home, Some(home), _) => below(home, &root.components),
-                (RootBase::Policy, _, Some(checkout)) => below(checkout, &root.components),
-                (RootBase::Filesystem, ..) => below(&self.filesystem(), &root.components),
-                _ => None,
-            };
-            if let Some(path) = place {
-                return Some(Place::Root(index, path));
-            }
-        }
-        below(self.checkout.as_ref()?, &self.seal).map(Place::Seal)
+    fn known_place(&self, path: &EntryPath) -> Option<Place> {
+        self.known.iter().find_map(|(directory, part)| {
+            let below = path.below(directory)?;
+            Some(match part {
+                Part::Root(index) => Place::Root(*index, below),
+                Part::Seal => Place::Seal(below),
+            })
+        })
     }
 
     /// A place that tells where home or the checkout is: where a root or the seal is met first on the way down.
@@ -180,8 +190,8 @@ impl Layout {
             return Err(ambiguous(what, format!("`{}`, below another", Escaped(whole.as_bytes()))));
         }
         *known = Some(found);
-        // It is known now.
-        Ok(self.known_place(path).unwrap_or(Place::Elsewhere))
+        self.learn();
+        Ok(self.known_place(whole).unwrap_or(Place::Elsewhere))
     }
 }
 

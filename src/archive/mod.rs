@@ -19,7 +19,7 @@ mod unverified;
 mod write;
 
 pub use encode::{Compression, Encoder};
-pub use entries::{Contents, Entries, Kind, Obstacle, canonical};
+pub use entries::{Admitted, Contents, Entries, Kind, Obstacle, canonical};
 pub use error::ArchiveError;
 pub use layout::{Layout, Place, packed};
 pub use reader::{Member, MemberKind, Reader};

@@ -2,7 +2,7 @@
 
 use super::error::{ArchiveError, Fault};
 use super::extension::{Extension, Source};
-use super::header::{BLOCK, Form, Header, OCTAL_SIZE_END};
+use super::header::{BLOCK, Form, Header, OCTAL_SIZE_END, are_zeros};
 use super::stream::Stream;
 use crate::base::{Code, Escaped};
 
@@ -140,7 +140,7 @@ impl<'s, 'l> Reader<'s, 'l> {
             if len == 0 {
                 return Err(truncated("the last block of a member").at(self.offset()));
             }
-            if piece.iter().any(|byte| *byte != 0) {
+            if !are_zeros(piece) {
                 let fault = Fault::new(Code::MalformedHeader, "zeros to the end of a block", "other bytes");
                 return Err(fault.at(self.offset()));
             }
@@ -234,7 +234,7 @@ impl<'s, 'l> Reader<'s, 'l> {
     fn end(&mut self) -> Result<(), ArchiveError> {
         let offset = self.offset();
         match self.block()? {
-            Some(block) if block.iter().all(|byte| *byte == 0) => {}
+            Some(block) if are_zeros(&block) => {}
             Some(_) => return Err(missing_end("one block of zeros, then more").at(offset)),
             None => return Err(missing_end("one block of zeros").at(offset)),
         }

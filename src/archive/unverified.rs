@@ -80,9 +80,9 @@ impl UnverifiedArchive {
         limits: &Limits,
     ) -> Result<(), ArchiveError> {
         let kind = if member.kind == MemberKind::Directory { Kind::Directory } else { Kind::Leaf("a file or link") };
-        let admitted = canonical(&member.unverified_name).and_then(|path| entries.admit(&path, kind).map(|()| path));
-        let path = match admitted {
-            Ok(path) => path,
+        let path = canonical(&member.unverified_name);
+        let (path, admitted) = match path.and_then(|path| Ok((entries.admit(&path, kind)?, path))) {
+            Ok((admitted, path)) => (path, admitted),
             Err(obstacle) => {
                 self.obstacles.push((member.unverified_name.clone(), obstacle));
                 return Ok(());
@@ -92,7 +92,7 @@ impl UnverifiedArchive {
         let kind = match &member.kind {
             MemberKind::File { size } => {
                 let digest = self.read_contents(reader, &path, *size, algorithm, limits)?;
-                entries.set_contents(&path, Contents { root: 0, size: *size, mode: member.mode, digest });
+                entries.set_contents(admitted, Contents { root: 0, size: *size, mode: member.mode, digest });
                 UnverifiedKind::File { size: *size, executable, digest }
             }
             MemberKind::HardLink(target) => match canonical(target).and_then(|target| entries.target(&target)) {

@@ -49,6 +49,19 @@ impl EntryPath {
         }
     }
 
+    /// The path below `directory` of one that is at it or below it.
+    #[must_use]
+    pub fn below(&self, directory: &[u8]) -> Option<Self> {
+        if directory.is_empty() {
+            return Some(self.clone());
+        }
+        match self.0.strip_prefix(directory)? {
+            [] => Some(Self::root()),
+            [b'/', below @ ..] => Some(Self(below.to_vec())),
+            _ => None,
+        }
+    }
+
     /// The bytes, without a leading `./`.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -148,6 +161,21 @@ mod tests {
     fn other_spellings_are_refused() {
         for text in ["a b", "a#", "\\", "\\12", "\\400", "\\777", "\\141", "\\08x", "\\n", "caf\u{e9}"] {
             assert_eq!(unescape(text.as_bytes(), &mut Vec::new()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_below_a_directory_begins_after_its_slash() {
+        for (path, directory, below) in [
+            ("a/b", "", Some("a/b")),
+            ("a/b", "a", Some("b")),
+            ("a/b", "a/b", Some("")),
+            ("a/bc", "a/b", None),
+            ("a", "a/b", None),
+            ("ab/c", "a", None),
+        ] {
+            let found = EntryPath::new(path.as_bytes()).unwrap().below(directory.as_bytes());
+            assert_eq!(found, below.map(|below| EntryPath::new(below.as_bytes()).unwrap()), "{path} {directory}");
         }
     }
 

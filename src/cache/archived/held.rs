@@ -292,11 +292,10 @@ fn locate<'m>(
     let index = match last {
         Some((path, index)) if **path == *directory => *index,
         _ => match descend(manifest, marks, directory) {
-            Ok(index) => index,
+            Ok(index) => last.insert((directory.into(), index)).1,
             Err(located) => return located,
         },
     };
-    *last = Some((directory.into(), index));
     entry(manifest, marks, index, name).unwrap_or(Located::Nothing)
 }
 

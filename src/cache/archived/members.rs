@@ -4,7 +4,7 @@ use super::held::{Met, MetKind};
 use super::request::Sink;
 use super::run::{Observed, ObservedKind, Phase, Run, Stop};
 use super::seal::{Acceptance, Opened};
-use crate::archive::{Contents, Member, MemberKind, Obstacle, Place, Reader};
+use crate::archive::{Admitted, Contents, Member, MemberKind, Obstacle, Place, Reader};
 use crate::base::{Algorithm, Code, Digest, EntryPath, Hasher, Refusal, place};
 
 /// One block: how far contents may go beyond what was sealed before the reading ends.
@@ -103,7 +103,7 @@ impl Run<'_, '_> {
         reader: &mut Reader<'_, '_>,
         root: usize,
         below: EntryPath,
-        path: &EntryPath,
+        admitted: Admitted,
         member: &Member,
     ) -> Result<(), Stop> {
         if self.sink.is_some() && !matches!(self.phase, Phase::Open(_)) {
@@ -116,8 +116,8 @@ impl Run<'_, '_> {
             self.refuse(Code::ForbiddenMode, &at, "no attribute that gives privileges", privilege);
         }
         match &member.kind {
-            MemberKind::File { size } => self.file(reader, root, below, path, member, *size),
-            MemberKind::HardLink(target) => self.hard_link(root, below, path, member, target),
+            MemberKind::File { size } => self.file(reader, root, below, admitted, member, *size),
+            MemberKind::HardLink(target) => self.hard_link(root, below, admitted, member, target),
             kind => {
                 let met = Met { kind: MetKind::of(member), mode: member.mode };
                 self.meet(root, &below, &met);
@@ -180,7 +180,7 @@ impl Run<'_, '_> {
         reader: &mut Reader<'_, '_>,
         root: usize,
         below: EntryPath,
-        path: &EntryPath,
+        admitted: Admitted,
         member: &Member,
         size: u64,
     ) -> Result<(), Stop> {
@@ -198,7 +198,7 @@ impl Run<'_, '_> {
             self.sink(|sink| sink.file(root, below.as_bytes(), member.mode & 0o100 != 0))?;
         }
         let digest = self.digest(reader, size, expected.is_some())?;
-        self.entries.set_contents(path, Contents { root, size, mode: member.mode, digest });
+        self.entries.set_contents(admitted, Contents { root, size, mode: member.mode, digest });
         if let Some(expected) = expected {
             self.hold_digest(root, below.as_bytes(), size, expected, digest);
             return self.sink(|sink| sink.file_end());
@@ -247,7 +247,7 @@ impl Run<'_, '_> {
         &mut self,
         root: usize,
         below: EntryPath,
-        path: &EntryPath,
+        admitted: Admitted,
         member: &Member,
         target: &[u8],
     ) -> Result<(), Stop> {
@@ -268,7 +268,7 @@ impl Run<'_, '_> {
             let found = format!("{:04o} where its file has {:04o}", member.mode, contents.mode);
             self.refuse(Code::AmbiguousHeader, &at, "a hard link with the mode of its file", found);
         }
-        self.entries.set_contents(path, Contents { root, ..contents });
+        self.entries.set_contents(admitted, Contents { root, ..contents });
         let kind = ObservedKind::File { size: contents.size, digest: contents.digest };
         let observed = Observed { root, path: below, mode: member.mode, kind };
         match &mut self.phase {

@@ -241,15 +241,18 @@ impl<'a, 's> Run<'a, 's> {
             MetKind::Directory => Kind::Directory,
             kind => Kind::Leaf(kind.noun()),
         };
-        if let Err(obstacle) = self.entries.admit(&path, kind) {
-            let at = self.spelled(&place, member);
-            let is_limit = obstacle.code.exit() == Exit::Limit;
-            self.refuse_obstacle(&at, obstacle);
-            self.touch(&place);
-            return if is_limit { Err(Stop) } else { self.skip(reader, member) };
-        }
+        let admitted = match self.entries.admit(&path, kind) {
+            Ok(admitted) => admitted,
+            Err(obstacle) => {
+                let at = self.spelled(&place, member);
+                let is_limit = obstacle.code.exit() == Exit::Limit;
+                self.refuse_obstacle(&at, obstacle);
+                self.touch(&place);
+                return if is_limit { Err(Stop) } else { self.skip(reader, member) };
+            }
+        };
         match place {
-            Place::Root(root, below) => self.root_member(reader, root, below, &path, member),
+            Place::Root(root, below) => self.root_member(reader, root, below, admitted, member),
             Place::Seal(below) => self.seal_member(reader, &below, member),
             Place::Elsewhere => self.stray_member(reader, path, member),
         }
