@@ -213,8 +213,17 @@ struct HeldRoot {
     is_met: bool,
     /// Whether it was refused as a whole.
     is_refused: bool,
-    /// The directory of the last member: its path and its listing.
-    last: Option<(Box<[u8]>, u32)>,
+    /// Where the last member was.
+    last: Option<Last>,
+}
+
+/// Where a member was: the next one is often beside it.
+#[derive(Debug)]
+struct Last {
+    directory: Box<[u8]>,
+    listing: u32,
+    /// Its place in the listing.
+    position: usize,
 }
 
 /// Whether a record has been met.
@@ -278,7 +287,7 @@ enum Located<'m> {
 fn locate<'m>(
     manifest: &'m Manifest,
     marks: &'m mut [Box<[Mark]>],
-    last: &mut Option<(Box<[u8]>, u32)>,
+    last: &mut Option<Last>,
     path: &[u8],
 ) -> Located<'m> {
     if path.is_empty() {
@@ -289,22 +298,29 @@ fn locate<'m>(
         Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
         None => (&b""[..], path),
     };
-    let index = match last {
-        Some((path, index)) if **path == *directory => *index,
-        _ => match descend(manifest, marks, directory) {
-            Ok(index) => last.insert((directory.into(), index)).1,
+    let last = match last {
+        Some(last) if *last.directory == *directory => last,
+        last => match descend(manifest, marks, directory) {
+            Ok(listing) => last.insert(Last { directory: directory.into(), listing, position: 0 }),
             Err(located) => return located,
         },
     };
-    entry(manifest, marks, index, name).unwrap_or(Located::Nothing)
+    entry(manifest, marks, last, name).unwrap_or(Located::Nothing)
 }
 
-fn entry<'m>(manifest: &'m Manifest, marks: &'m mut [Box<[Mark]>], index: u32, name: &[u8]) -> Option<Located<'m>> {
-    let listing = manifest.listing(index)?;
-    let position = listing.position(name)?;
+fn entry<'m>(
+    manifest: &'m Manifest,
+    marks: &'m mut [Box<[Mark]>],
+    last: &mut Last,
+    name: &[u8],
+) -> Option<Located<'m>> {
+    let listing = manifest.listing(last.listing)?;
+    let is_next = |position: &usize| listing.records().get(*position).is_some_and(|next| listing.name(next) == name);
+    let position = Some(last.position + 1).filter(is_next).or_else(|| listing.position(name))?;
+    last.position = position;
     let node = listing.records().get(position)?.node;
     let link = if let Node::Link(target) = node { listing.link(target) } else { b"" };
-    Some(Located::Entry { node, link, mark: marks.get_mut(index as usize)?.get_mut(position)? })
+    Some(Located::Entry { node, link, mark: marks.get_mut(last.listing as usize)?.get_mut(position)? })
 }
 
 /// The listing of a directory, those on the way marked as met.
