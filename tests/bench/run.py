@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """Times cacheseal against its floors and against what people would use instead, in turn, and prints ratios.
 
-    python3 tests/bench/run.py [--rounds N] [--json FILE] [--svg FILE] [--only WORD] [TREE ...]
+    python3 tests/bench/run.py [--rounds N] [--json FILE] [--svg FILE] [--only PART ...] [--slow] [TREE ...]
 
-Without a tree it makes some: many tiny files, packages of small files, and four large files. Nothing is asserted; the
-figures are whole processes, as the system accounts them. Needs Rust; what else is not installed is left out.
+Without a tree it makes some: many tiny files, packages of small files, and four large files. The parts are
+`directories`, `archives`, `start` (an empty root), `scale` (10,000 to 1,000,000 files in memory) and `cold` (the page
+cache dropped before each run, which only root may do); without `--only` it is the first three. `--slow` adds programs
+that take minutes, once each. Nothing is asserted; the figures are whole processes, as the system accounts them. Needs
+Rust; what else is not installed is left out.
 """
 import argparse
 import json
 import os
 import random
 import resource
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -20,6 +24,9 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+
+
+PARTS = ["directories", "archives", "start", "scale", "cold"]
 
 
 def built():
@@ -82,16 +89,29 @@ def shown(title, rows, floor):
               flush=True)
 
 
-def make_trees(scratch):
-    """Trees like those that caches hold; the same on every machine."""
+def make_tiny(tree, count):
+    """Files of 200 to 900 bytes, 200 to a directory."""
     chance = random.Random(7)
-    tiny, packages, large = (os.path.join(scratch, name) for name in ("tiny", "packages", "large"))
-    for number in range(200_000):
-        directory = os.path.join(tiny, f"d{number // 200}")
+    for number in range(count):
+        directory = os.path.join(tree, f"d{number // 200}")
         if number % 200 == 0:
             os.makedirs(directory)
         with open(os.path.join(directory, f"f{number}"), "wb") as file:
             file.write(chance.randbytes(chance.randrange(200, 900)))
+
+
+def drop_caches():
+    """Forgets what the system has read; only root may."""
+    os.sync()
+    with open("/proc/sys/vm/drop_caches", "w", encoding="utf-8") as file:
+        file.write("3")
+
+
+def make_trees(scratch):
+    """Trees like those that caches hold; the same on every machine."""
+    chance = random.Random(7)
+    tiny, packages, large = (os.path.join(scratch, name) for name in ("tiny", "packages", "large"))
+    make_tiny(tiny, 200_000)
     for number in range(600):
         for below in ("lib", "dist/esm", "dist/cjs", "types"):
             directory = os.path.join(packages, f"package-{number}", below)
@@ -115,6 +135,7 @@ class Bench:
     def __init__(self, programs, scratch, rounds):
         self.cacheseal, self.floor, self.decompress = (programs[n] for n in ("cacheseal", "floor", "decompress"))
         self.scratch, self.rounds = scratch, rounds
+        self.verify = [self.cacheseal, "verify", "tree", "--gate", "bench", "--trust-checkout"]
         self.key = os.path.join(scratch, "job.key")
         self.env = {"PATH": os.environ["PATH"], "HOME": scratch}
         os.makedirs(os.path.join(scratch, "keys"), exist_ok=True)
@@ -124,8 +145,8 @@ class Bench:
         subprocess.run([self.cacheseal, *arguments], cwd=self.scratch, env=self.env, check=True,
                        stdout=subprocess.DEVNULL)
 
-    def policy(self, tree, digest):
-        with open(os.path.join(self.scratch, "cacheseal.toml"), "w", encoding="utf-8") as file:
+    def policy(self, tree, digest, project=None):
+        with open(os.path.join(project or self.scratch, "cacheseal.toml"), "w", encoding="utf-8") as file:
             file.write(f"""version = 1
 project = "bench"
 [cache.tree]
@@ -143,7 +164,7 @@ hardlinks = "any"
 
     def directories(self, tree):
         """Sealing and verifying against reading every byte, and against reading and hashing it."""
-        verify = [self.cacheseal, "verify", "tree", "--gate", "bench", "--trust-checkout"]
+        verify = self.verify
         seal = [self.cacheseal, "seal", "tree", "--key", self.key]
         results = {}
         for digest in ("blake3", "sha256"):
@@ -162,18 +183,92 @@ hardlinks = "any"
             results[digest] = rows
         return results
 
+    def sums(self, tree):
+        """The best line that a shell has: a list of BLAKE3 digests, on two processors."""
+        return f"find {shlex.quote(tree)} -type f -print0 | xargs -0 -P2 b3sum --num-threads 1 > {self.scratch}/sums"
+
     def peers(self, tree):
         """What people would use instead, where it is installed."""
         sums = os.path.join(self.scratch, "sums")
-        quoted = "'" + tree.replace("'", "'\\''") + "'"
+        quoted = shlex.quote(tree)
         peers = []
         if shutil.which("b3sum"):
-            create = f"find {quoted} -type f -print0 | xargs -0 -P2 b3sum --num-threads 1 > {sums}"
+            create = self.sums(tree)
             check = f"split -n l/2 {sums} {sums}. && ls {sums}.* | xargs -P2 -n1 b3sum --num-threads 1 --quiet -c"
             peers += [("xargs -P2 b3sum", ["sh", "-c", create], None), ("xargs -P2 b3sum -c", ["sh", "-c", check], None)]
-        if shutil.which("model_signing"):
-            print("model_signing is there, and left out: it takes minutes a round")
         return peers
+
+    def slow_peers(self, tree, base):
+        """Programs that nobody waits for twice: one run each, against the median of `verify`."""
+        sums, quoted = os.path.join(self.scratch, "slow"), shlex.quote(tree)
+        model = f"{sums}.key", f"{sums}.pub", f"{sums}.sig"
+        sign = f"model_signing sign key --private_key {model[0]} --signature {model[2]} {quoted}"
+        check = f"model_signing verify key --public_key {model[1]} --signature {model[2]} {quoted}"
+        commands = [("sha256sum", f"find {quoted} -type f -print0 | xargs -0 -P2 sha256sum > {sums}.sha256"),
+                    ("sha256sum", f"sha256sum --quiet -c {sums}.sha256"),
+                    ("rhash", f"rhash --sha256 -r {quoted} > {sums}.rhash"),
+                    ("rhash", f"rhash --skip-ok -c {sums}.rhash"),
+                    ("hashdeep", f"hashdeep -c sha256 -r {quoted} > {sums}.hashdeep"),
+                    ("hashdeep", f"hashdeep -c sha256 -a -k {sums}.hashdeep -r {quoted}"),
+                    ("model_signing", sign), ("model_signing", check)]
+        if shutil.which("model_signing"):
+            for of_key in (f"ecparam -name prime256v1 -genkey -noout -out {model[0]}", f"ec -in {model[0]} -pubout -out {model[1]}"):
+                subprocess.run(["openssl", *of_key.split()], check=True, stderr=subprocess.DEVNULL)
+        rows = {}
+        for program, command in commands:
+            if shutil.which(program):
+                run = timed(["sh", "-c", command], self.scratch, self.env)
+                rows[command.replace(self.scratch, "")] = run
+                print(f"  {run['wall'] / base:6.1f} of verify   wall {run['wall']:.1f} s   {program}: {command.split('|')[-1].strip()[:60]}",
+                      flush=True)
+        return rows
+
+    def start(self):
+        """What a run costs that finds an empty directory."""
+        tree = os.path.join(self.scratch, "empty")
+        os.makedirs(os.path.join(tree, "directory"))
+        self.policy(tree, "blake3")
+        self.run("seal", "tree", "--key", self.key)
+        floor = "cacheseal --version"
+        commands = [(floor, [self.cacheseal, "--version"], None), ("verify", self.verify, None)]
+        rows = summary(interleaved(commands, max(self.rounds, 21), self.scratch, self.env), floor)
+        shown("an empty root", rows, floor)
+        return rows
+
+    def scale(self):
+        """Trees of more and more files in memory, so that no disk is in the way; the cost a file beside it."""
+        rows = {}
+        with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="cacheseal-bench-") as memory:
+            for count in (10_000, 100_000, 1_000_000):
+                tree = os.path.join(memory, str(count))
+                make_tiny(tree, count)
+                self.policy(tree, "blake3")
+                self.run("seal", "tree", "--key", self.key)
+                seal = [self.cacheseal, "seal", "tree", "--key", self.key]
+                commands = [("verify", self.verify, None), ("seal", seal, None)]
+                of_count = summary(interleaved(commands, self.rounds, self.scratch, self.env), "verify")
+                for name, row in of_count.items():
+                    print(f"{count:>9} files, {name:<7} {row['wall'] / count * 1e6:6.2f} us a file   "
+                          f"wall {row['wall']:.3f} s  peak {row['peak']:.0f} MiB", flush=True)
+                rows[count] = of_count
+                shutil.rmtree(tree)
+        return rows
+
+    def cold(self, tree):
+        """The same with nothing in the page cache."""
+        self.policy(tree, "blake3")
+        self.run("seal", "tree", "--key", self.key)
+        subprocess.run(["sh", "-c", self.sums(tree)], cwd=self.scratch, env=self.env, check=True)
+        check = f"b3sum --num-threads 1 --quiet -c {self.scratch}/sums"
+        many = f"split -n l/16 {self.scratch}/sums {self.scratch}/cold. && ls {self.scratch}/cold.* | xargs -P16 -n1 b3sum --num-threads 1 --quiet -c"
+        commands = [("read only, 16 threads", [self.floor, tree, "--threads", "16"], drop_caches),
+                    ("verify", self.verify, drop_caches)]
+        if shutil.which("b3sum"):
+            commands += [("xargs -P16 b3sum -c", ["sh", "-c", many], drop_caches),
+                         ("b3sum -c", ["sh", "-c", check], drop_caches)]
+        rows = summary(interleaved(commands, self.rounds, self.scratch, self.env), "verify")
+        shown(f"{tree}, cold", rows, "verify")
+        return rows
 
     def archives(self, tree):
         """Verifying and unpacking an archive against decompressing it to nothing."""
@@ -192,15 +287,34 @@ hardlinks = "any"
         shown(f"{tree}, archive", rows, floor)
         return rows
 
+    def unpacked(self, tree):
+        """Unpacking against `tar` with the same decompressor. The archive is of a copy in the project."""
+        project = os.path.join(self.scratch, "project")
+        shutil.copytree(tree, os.path.join(project, "tree"), symlinks=True)
+        os.makedirs(os.path.join(project, "keys"))
+        shutil.copy(os.path.join(self.scratch, "keys/job.pub"), os.path.join(project, "keys"))
+        self.policy("tree", "blake3", project)
+        for command in (["seal", "tree", "--key", self.key], ["pack", "tree", "-o", "../unpack.tar.zst"]):
+            subprocess.run([self.cacheseal, *command], cwd=project, env=self.env, check=True, stdout=subprocess.DEVNULL)
+        clean = lambda: [shutil.rmtree(os.path.join(project, name), ignore_errors=True)
+                         for name in ("tree", ".cacheseal", "checkout")]
+        floor = "decompress | tar -x"
+        commands = [(floor, ["sh", "-c", f"{self.decompress} --out ../unpack.tar.zst | tar -x"], clean),
+                    ("unpack", [self.cacheseal, "unpack", "../unpack.tar.zst", "--gate", "bench"], clean)]
+        rows = summary(interleaved(commands, self.rounds, project, self.env), floor)
+        shown(f"{tree}, unpacked", rows, floor)
+        shutil.rmtree(project)
+        return rows
+
 
 def svg(results, path):
     """Bars of the ratios to the floor, one group a tree."""
     bars = []
     for tree, of_tree in results.items():
-        for digest, rows in of_tree.items():
-            for name in ("verify", "seal", "verify --archive", "xargs -P2 b3sum", "xargs -P2 b3sum -c"):
-                if name in rows:
-                    bars.append((f"{os.path.basename(tree)} {digest} {name}", rows[name]["ratio"]))
+        for part in ("blake3", "sha256", "archive", "unpack"):
+            for name, row in of_tree.get(part, {}).items():
+                if row["ratio_min"] != row["ratio_max"]:
+                    bars.append((f"{os.path.basename(tree)} {part}: {name}", row["ratio"]))
     height = 22 * len(bars) + 30
     scale = 300 / max([2.0] + [ratio for _, ratio in bars])
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" width="700" height="{height}" font-family="sans-serif" font-size="12">']
@@ -220,22 +334,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--svg", metavar="FILE")
-    parser.add_argument("--only", choices=["directories", "archives"])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS[:3], metavar="PART")
+    parser.add_argument("--slow", action="store_true")
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     programs = built()
     scratch = os.path.realpath(tempfile.mkdtemp(prefix="cacheseal-bench-"))
     try:
-        trees = [os.path.realpath(tree) for tree in arguments.trees] or make_trees(scratch)
         bench = Bench(programs, scratch, arguments.rounds)
-        results = {}
-        for tree in trees:
-            of_tree = {}
-            if arguments.only != "archives":
-                of_tree.update(bench.directories(tree))
-            if arguments.only != "directories":
-                of_tree["archive"] = bench.archives(tree)
-            results[tree] = of_tree
+        results = measured(bench, scratch, arguments)
         if arguments.json:
             with open(arguments.json, "w", encoding="utf-8") as file:
                 json.dump(results, file, indent=1)
@@ -243,6 +350,29 @@ def main():
             svg(results, arguments.svg)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def measured(bench, scratch, arguments):
+    """The parts that were asked for, by tree and then by name."""
+    results, only = {}, arguments.only
+    if "start" in only:
+        results["an empty root"] = {"start": bench.start()}
+    if "scale" in only:
+        results["scale"] = bench.scale()
+    if not {"directories", "archives", "cold"} & set(only):
+        return results
+    for tree in [os.path.realpath(tree) for tree in arguments.trees] or make_trees(scratch):
+        of_tree = results[tree] = {}
+        if "directories" in only:
+            of_tree.update(bench.directories(tree))
+            if arguments.slow:
+                of_tree["slow"] = bench.slow_peers(tree, of_tree["sha256"]["verify"]["wall"])
+        if "archives" in only:
+            of_tree["archive"] = bench.archives(tree)
+            of_tree["unpack"] = bench.unpacked(tree)
+        if "cold" in only:
+            of_tree["cold"] = bench.cold(tree)
+    return results
 
 
 if __name__ == "__main__":

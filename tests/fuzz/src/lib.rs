@@ -32,7 +32,7 @@ pub fn read(stream: &mut Stream<'_>) -> Result<Option<Vec<(Vec<u8>, char, Vec<u8
             MemberKind::HardLink(text) => ('h', Kind::Leaf("a hard link"), text),
             MemberKind::Special(_) => ('s', Kind::Leaf("a device"), Vec::new()),
         };
-        match canonical(&member.unverified_name).and_then(|path| entries.admit(&path, kind).map(|()| path)) {
+        match canonical(&member.unverified_name).and_then(|path| entries.admit(&path, kind).map(|_| path)) {
             Ok(path) => members.push((path.as_bytes().to_vec(), letter, text)),
             Err(_) => is_refused = true,
         }
