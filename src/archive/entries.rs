@@ -104,6 +104,13 @@ impl<'l> Entries<'l> {
         Self { paths: HashMap::new(), seen: Vec::new(), limits, bytes: 0, last_parent: None }
     }
 
+    /// Makes room for `count` paths, of which something that is trusted says that they will come.
+    pub fn expect(&mut self, count: u64) {
+        let count = usize::try_from(count.min(self.limits.entries_max)).unwrap_or(0);
+        self.paths.reserve(count);
+        self.seen.reserve(count);
+    }
+
     /// Adds a member, unless it may not stand there. The second time a path comes, the first stays.
     pub fn admit(&mut self, path: &EntryPath, kind: Kind) -> Result<Admitted, Obstacle> {
         let bytes = path.as_bytes();

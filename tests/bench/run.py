@@ -288,22 +288,27 @@ hardlinks = "any"
         return rows
 
     def unpacked(self, tree):
-        """Unpacking against `tar` with the same decompressor. The archive is of a copy in the project."""
-        project = os.path.join(self.scratch, "project")
-        shutil.copytree(tree, os.path.join(project, "tree"), symlinks=True)
-        os.makedirs(os.path.join(project, "keys"))
-        shutil.copy(os.path.join(self.scratch, "keys/job.pub"), os.path.join(project, "keys"))
-        self.policy("tree", "blake3", project)
-        for command in (["seal", "tree", "--key", self.key], ["pack", "tree", "-o", "../unpack.tar.zst"]):
-            subprocess.run([self.cacheseal, *command], cwd=project, env=self.env, check=True, stdout=subprocess.DEVNULL)
-        clean = lambda: [shutil.rmtree(os.path.join(project, name), ignore_errors=True)
-                         for name in ("tree", ".cacheseal", "checkout")]
-        floor = "decompress | tar -x"
-        commands = [(floor, ["sh", "-c", f"{self.decompress} --out ../unpack.tar.zst | tar -x"], clean),
-                    ("unpack", [self.cacheseal, "unpack", "../unpack.tar.zst", "--gate", "bench"], clean)]
-        rows = summary(interleaved(commands, self.rounds, project, self.env), floor)
+        """Unpacking against `tar` with the same decompressor, of a copy of the tree and in memory: it is not about disks."""
+        with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="cacheseal-bench-") as project:
+            shutil.copytree(tree, os.path.join(project, "tree"), symlinks=True)
+            os.makedirs(os.path.join(project, "keys"))
+            shutil.copy(os.path.join(self.scratch, "keys/job.pub"), os.path.join(project, "keys"))
+            self.policy("tree", "blake3", project)
+            packed = os.path.join(self.scratch, "unpack.tar.zst")
+            for command in (["seal", "tree", "--key", self.key], ["pack", "tree", "-o", packed]):
+                subprocess.run([self.cacheseal, *command], cwd=project, env=self.env, check=True,
+                               stdout=subprocess.DEVNULL)
+
+            def clean():
+                for name in ("tree", ".cacheseal", "checkout"):
+                    shutil.rmtree(os.path.join(project, name), ignore_errors=True)
+
+            floor = "decompress | tar -x"
+            commands = [(floor, ["sh", "-c", f"{self.decompress} --out {packed} | tar -x"], clean),
+                        ("unpack", [self.cacheseal, "unpack", packed, "--gate", "bench"], clean)]
+            rows = summary(interleaved(commands, self.rounds, project, self.env), floor)
+        os.remove(packed)
         shown(f"{tree}, unpacked", rows, floor)
-        shutil.rmtree(project)
         return rows
 
 

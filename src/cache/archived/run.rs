@@ -176,6 +176,7 @@ impl<'a, 's> Run<'a, 's> {
                 self.rules = rules;
                 let links_inside = self.request.edge.gate.links == LinkRule::Inside;
                 let totals = facts.totals();
+                self.entries.expect(totals.entries);
                 // A manifest has each name with its whole path, as the members have it: in deep trees that is more than all
                 // else, and it is there twice, in the seal and in the members.
                 let seal = files.iter().fold(0_u64, |sum, (_, bytes)| sum.saturating_add(bytes.len() as u64));
