@@ -228,22 +228,43 @@ fn next_steps(caches: &[StarterCache], first: &str, key: &str) -> String {
             .map(|root| format!("              - {root}\n"))
             .chain([format!("              - .cacheseal/{}\n", cache.name)])
             .collect();
-        let lockfile = cache.lockfiles.first().map_or("", String::as_str);
         let _ = write!(
             out,
             "    # the job that fills the cache, with the key's context\n\
              \x20   - run: cacheseal seal {name} --key-env CACHESEAL_KEY\n\
              \x20   - save_cache:\n\
-             \x20         key: {name}-v1-{{{{ checksum \"{lockfile}\" }}}}\n\
-             \x20         paths:\n{paths}\
-             \x20   # the job that uses it: DIGEST is what `cacheseal policy digest` prints for the commit being built\n\
-             \x20   - restore_cache:\n\
-             \x20         keys: [{name}-v1-{{{{ checksum \"{lockfile}\" }}}}]\n\
-             \x20   - run: cacheseal verify {name} --gate ci --policy-sha256 DIGEST --allow-miss\n\n",
+             \x20         key: {key}\n\
+             \x20         paths:\n{paths}",
             name = cache.name,
+            key = cache_key(cache),
         );
     }
+    let names: Vec<_> = caches.iter().map(|cache| cache.name.as_str()).collect();
+    let _ = write!(
+        out,
+        "    # the job that uses it; the orb of docs/CIRCLECI.md does all of this, and more\n\
+         \x20   - run: {{ background: true, command: cacheseal guard start {} --foreground }}\n\
+         \x20   - run: cacheseal guard wait\n",
+        names.join(" ")
+    );
+    for cache in caches {
+        let _ = write!(
+            out,
+            "    - restore_cache:\n\
+             \x20         keys: [{key}]\n\
+             \x20   - run: cacheseal verify {name} --gate ci --guard --allow-miss\n",
+            name = cache.name,
+            key = cache_key(cache),
+        );
+    }
+    out.push('\n');
     out
+}
+
+/// The name under which `CircleCI` keeps a cache.
+fn cache_key(cache: &StarterCache) -> String {
+    let lockfile = cache.lockfiles.first().map_or("", String::as_str);
+    format!("{}-v1-{{{{ checksum \"{lockfile}\" }}}}", cache.name)
 }
 
 #[cfg(test)]

@@ -262,7 +262,8 @@ hardlinks = "any"
         check = f"b3sum --num-threads 1 --quiet -c {self.scratch}/sums"
         many = f"split -n l/16 {self.scratch}/sums {self.scratch}/cold. && ls {self.scratch}/cold.* | xargs -P16 -n1 b3sum --num-threads 1 --quiet -c"
         commands = [("read only, 16 threads", [self.floor, tree, "--threads", "16"], drop_caches),
-                    ("verify", self.verify, drop_caches)]
+                    ("verify", self.verify, drop_caches),
+                    ("verify --threads 2", [*self.verify, "--threads", "2"], drop_caches)]
         if shutil.which("b3sum"):
             commands += [("xargs -P16 b3sum -c", ["sh", "-c", many], drop_caches),
                          ("b3sum -c", ["sh", "-c", check], drop_caches)]

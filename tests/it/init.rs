@@ -1,6 +1,7 @@
 //! `init`: what it writes works as it is, and nothing is overwritten.
 
 use std::fs;
+use std::process::Stdio;
 
 use crate::forge::remove;
 use crate::harness::Project;
@@ -41,6 +42,44 @@ fn what_init_writes_seals_and_verifies() {
         project.json(&["verify", cache, "--gate", "ci", "--policy-sha256", pin.trim_end()]).expect(0, &[]);
         assert!(fs::read_to_string(project.path(".gitignore")).unwrap().lines().any(|line| line == ".cacheseal/"));
     }
+}
+
+/// The arguments of each command of ours that a text holds.
+fn commands(text: &str) -> Vec<Vec<&str>> {
+    let steps = text.lines().filter(|line| line.trim_start().starts_with("- run:"));
+    let commands = steps.filter_map(|line| Some(line.split_once("cacheseal ")?.1));
+    commands.map(|command| command.trim_end_matches(" }").split_whitespace().collect()).collect()
+}
+
+#[test]
+fn the_steps_that_init_prints_work() {
+    let project = bare(&["Cargo.lock", "package-lock.json"]);
+    let init = project.run(&["init"]);
+    let steps = commands(&init.stdout);
+    let verbs: Vec<_> = steps.iter().map(|step| step[0]).collect();
+    assert_eq!(verbs, ["seal", "seal", "guard", "guard", "verify", "verify"], "{}", init.stdout);
+    let private = init.stdout.lines().next().unwrap().rsplit('`').nth(1).unwrap();
+    for (seal, cache) in steps.iter().zip(["cargo", "npm"]) {
+        fill(&project, cache);
+        assert_eq!(seal[..3], ["seal", cache, "--key-env"]);
+        project.json(&["seal", cache, "--key", private]).expect(0, &[]);
+    }
+    let (saved, places) = (project.outside("saved"), ["node_modules", "../home/.cargo/registry", ".cacheseal"]);
+    fs::create_dir(&saved).unwrap();
+    let kept = |number: usize| saved.join(number.to_string());
+    for (number, place) in places.iter().enumerate() {
+        fs::rename(project.path(place), kept(number)).unwrap();
+    }
+    let mut guard = project.command().args(&steps[2]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    assert_eq!(project.run(&steps[3]).code, Some(0));
+    for (number, place) in places.iter().enumerate() {
+        fs::rename(kept(number), project.path(place)).unwrap();
+    }
+    for verify in &steps[4..] {
+        project.json(verify).expect(0, &[]);
+    }
+    assert_eq!(project.run(&["guard", "stop"]).code, Some(0));
+    assert!(guard.wait().unwrap().success());
 }
 
 fn fill(project: &Project, cache: &str) {
