@@ -1,6 +1,7 @@
 //! Large, long and deep trees, row 74: sealed and verified as they are, and one change among all is found. Real sizes
 //! are for the benches; these are past the limits that careless code has.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -9,6 +10,7 @@ use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
 use cacheseal::base::Algorithm;
 
+use crate::forge::remove;
 use crate::harness::Project;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -135,4 +137,43 @@ fn a_change_in_any_part_of_a_large_file_is_found() {
         }
         project.write("deps/large", &bytes);
     }
+}
+
+/// Threads share the entries of one directory. What is missing or added where one share ends and the next begins is
+/// told once, as anywhere else.
+#[test]
+fn differences_between_the_shares_of_a_large_directory_are_told_once() {
+    let project = Project::new();
+    let name = |number: usize| format!("deps/many/{number:05}");
+    for number in (0..3_000).step_by(2) {
+        project.write(&name(number), "x");
+    }
+    project.seal();
+    project.verify("any").expect(0, &[]);
+    let (mut gone, mut added) = (BTreeSet::new(), BTreeSet::new());
+    for at in [0, 510, 511, 512, 513, 1_023, 1_024, 1_025, 1_498, 1_499] {
+        remove(&project.path(&name(2 * at)));
+        gone.insert(name(2 * at));
+        project.write(&name(2 * at + 1), "x");
+        added.insert(name(2 * at + 1));
+    }
+    for threads in ["1", "2", "16"] {
+        let verdict = project.verify_with(&["--threads", threads]);
+        verdict.expect(11, &["missing-entry", "extra-entry"]);
+        let told = |code: &str| {
+            let all = verdict.json["refusals"].as_array().unwrap().iter().filter(|refusal| refusal["code"] == code);
+            let places: Vec<_> = all.map(|refusal| refusal["place"].as_str().unwrap().to_owned()).collect();
+            assert_eq!(places.len(), 10, "{:#}", verdict.json);
+            places.into_iter().collect::<BTreeSet<_>>()
+        };
+        assert_eq!((told("missing-entry"), told("extra-entry")), (gone.clone(), added.clone()));
+    }
+    // What is sealed of it is the same whoever read which part.
+    let manifest = |threads: &str| {
+        let key = project.private_key("job");
+        let arguments = ["seal", "deps", "--threads", threads, "--key", key.to_str().unwrap()];
+        assert_eq!(project.run(&arguments).code, Some(0));
+        ["0.mtree", "1.mtree"].map(|name| fs::read(project.seal_path().join(name)).unwrap())
+    };
+    assert_eq!(manifest("1"), manifest("16"));
 }
