@@ -23,15 +23,16 @@ pub(super) fn judge_seal(
     (trusted, rules, refusals)
 }
 
-/// A manifest, from the very bytes whose digest was signed. `place` is the manifest as refusals name it.
+/// A manifest, from the very bytes whose digest was signed: `found` is their SHA-256. `place` is the manifest as
+/// refusals name it.
 pub(super) fn check_manifest(
     bytes: &[u8],
+    found: Digest,
     subject: &Subject,
     sealed: &SealedRoot,
     place: &str,
     limits: &Limits,
 ) -> Result<Manifest, Refusal> {
-    let found = Digest::sha256(bytes);
     if found != subject.sha256 {
         let expected = format!("sha256 {}", subject.sha256);
         return Err(Refusal::new(Code::ManifestMismatch, place, expected, format!("sha256 {found}")));

@@ -141,6 +141,7 @@ pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
     staging.write(ENVELOPE, |file| file.write_all(&envelope))?;
     verify_own(&staging.reopen()?, &statement, request)?;
     staging.publish()?;
+    manifests.into_iter().flatten().for_each(Manifest::free_aside);
     Ok(Sealed { signer: signer.name.clone(), statement })
 }
 
@@ -248,7 +249,7 @@ impl<W: Write> Write for Tee<'_, W> {
 fn verify_own(written: &SealDirectory, statement: &Statement, request: &SealRequest<'_>) -> Result<(), SealError> {
     let limits = request.options.limits;
     let fault = |what: &dyn std::fmt::Display| SealError::NotAsWritten(what.to_string());
-    let bytes = read_back(written, ENVELOPE, limits.envelope_bytes_max)?;
+    let (bytes, _) = read_back(written, ENVELOPE, limits.envelope_bytes_max)?;
     let envelope = UnverifiedEnvelope::parse(&bytes, limits).map_err(|error| fault(&error))?;
     let keys = [request.key.public()];
     let checked = envelope.verified_by(&keys);
@@ -264,7 +265,7 @@ fn verify_own(written: &SealDirectory, statement: &Statement, request: &SealRequ
     Ok(())
 }
 
-fn read_back(written: &SealDirectory, name: &str, max: u64) -> Result<Bytes, SealError> {
+fn read_back(written: &SealDirectory, name: &str, max: u64) -> Result<(Bytes, Digest), SealError> {
     written.manifest(name, max).map_err(|error| match error {
         ReadError::Io(source) => StoreError::Io { doing: "read the seal back", source }.into(),
         // No verifier would read it: the tree is too large to seal.
@@ -286,9 +287,9 @@ fn verify_own_manifest(
     limits: &Limits,
 ) -> Result<(), SealError> {
     let fault = |what: String| SealError::NotAsWritten(format!("`{name}`: {what}"));
-    let bytes = read_back(written, name, limits.manifest_bytes_max)?;
-    if Digest::sha256(&bytes) != sha256 {
+    let (bytes, digest) = read_back(written, name, limits.manifest_bytes_max)?;
+    if digest != sha256 {
         return Err(fault("its digest".to_owned()));
     }
-    Manifest::parse(&bytes, algorithm, limits).map(|_| ()).map_err(|error| fault(error.to_string()))
+    Manifest::parse(&bytes, algorithm, limits).map(Manifest::free_aside).map_err(|error| fault(error.to_string()))
 }

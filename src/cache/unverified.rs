@@ -2,7 +2,7 @@
 
 use super::opening::{check_manifest, code_of};
 use super::place::Workspace;
-use crate::base::{Code, Escaped, Limits, Refusal, Refusals};
+use crate::base::{Code, Digest, Escaped, Limits, Refusal, Refusals};
 use crate::policy::{Cache, Policy};
 use crate::seal::envelope::UnverifiedEnvelope;
 use crate::seal::manifest::Manifest;
@@ -169,7 +169,8 @@ impl Reading<'_> {
         root: &SealedRoot,
     ) -> Option<Document> {
         let bytes = self.file(directory, name, self.limits.manifest_bytes_max)?;
-        match check_manifest(&bytes, subject, root, &format!("{}/{name}", self.place), self.limits) {
+        let digest = Digest::sha256(&bytes);
+        match check_manifest(&bytes, digest, subject, root, &format!("{}/{name}", self.place), self.limits) {
             Ok(manifest) => Some(Document { name: name.to_owned(), bytes, manifest }),
             Err(refusal) => {
                 self.refusals.push(refusal);

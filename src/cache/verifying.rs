@@ -295,6 +295,7 @@ impl<'a> Run<'a> {
                         self.refusals.append(comparison.refusals);
                     }
                     self.explain_root(sealed, self.differences() - before);
+                    manifest.free_aside();
                 }
                 (Some(_), None) => {}
             }
@@ -383,15 +384,15 @@ impl<'a> Run<'a> {
         sealed: &SealedRoot,
     ) -> Option<Manifest> {
         let place = format!("{}/{name}", self.place);
-        let bytes = match directory.manifest(name, self.limits.manifest_bytes_max) {
-            Ok(bytes) => bytes,
+        let (bytes, digest) = match directory.manifest(name, self.limits.manifest_bytes_max) {
+            Ok(read) => read,
             Err(error) => {
                 let code = code_of(&error, Code::ManifestMismatch, Code::ManifestTooLarge);
                 self.refuse(code, &place, "the manifest that was signed", format!("it {error}"));
                 return None;
             }
         };
-        match check_manifest(&bytes, subject, sealed, &place, self.limits) {
+        match check_manifest(&bytes, digest, subject, sealed, &place, self.limits) {
             Ok(manifest) => Some(manifest),
             Err(refusal) => {
                 self.refusals.push(refusal);

@@ -1,7 +1,8 @@
 //! A tree held against its manifest: every difference, and nothing read that the manifest does not name.
 
+use std::cmp::Ordering;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{self, AtomicU64};
 
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
@@ -196,7 +197,7 @@ impl CompareVisit<'_> {
     /// An entry that the manifest does not name. Directories are entered, so that each entry in them is told too.
     fn extra(&self, at: &At<'_, Place>, name: &[u8], file_type: FileType, worker: &mut Worker<'_, Place, Part>) {
         let limits = self.options.limits;
-        if self.extra.fetch_add(1, Ordering::Relaxed) >= limits.entries_max {
+        if self.extra.fetch_add(1, atomic::Ordering::Relaxed) >= limits.entries_max {
             let found = "more entries that the seal does not name".to_owned();
             self.differs(
                 &mut worker.found,
@@ -279,10 +280,18 @@ impl Visit for CompareVisit<'_> {
         };
         let mut sealed = sealed_between(listing, names, &range).iter().peekable();
         for (name, file_type) in names.range(range) {
-            while let Some(record) = sealed.next_if(|record| listing.name(record) < name) {
-                self.missing(at, listing, record, &mut worker.found);
-            }
-            match sealed.next_if(|record| listing.name(record) == name) {
+            let same = loop {
+                match sealed.peek().map(|record| listing.name(record).cmp(name)) {
+                    Some(Ordering::Less) => {
+                        if let Some(record) = sealed.next() {
+                            self.missing(at, listing, record, &mut worker.found);
+                        }
+                    }
+                    Some(Ordering::Equal) => break sealed.next(),
+                    Some(Ordering::Greater) | None => break None,
+                }
+            };
+            match same {
                 Some(record) => {
                     if let Err(error) = self.both(at, listing, record, file_type, worker) {
                         self.read_error(&mut worker.found, self.place(at.trail, name), record.node, &error);

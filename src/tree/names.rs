@@ -10,8 +10,27 @@ use rustix::io::Errno;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     text: Vec<u8>,
-    entries: Vec<(usize, usize, FileType)>,
+    entries: Vec<Entry>,
     buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// The first eight bytes of the name as a number, which has their order: most names differ in them.
+    head: u64,
+    /// Where in the text the name is.
+    start: usize,
+    end: usize,
+    file_type: FileType,
+}
+
+fn head(name: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let len = name.len().min(bytes.len());
+    if let (Some(to), Some(from)) = (bytes.get_mut(..len), name.get(..len)) {
+        to.copy_from_slice(from);
+    }
+    u64::from_be_bytes(bytes)
 }
 
 /// Space for the kernel's records; larger brings no fewer calls for real directories.
@@ -56,19 +75,20 @@ impl Names {
         if name != b"." && name != b".." {
             let start = self.text.len();
             self.text.extend_from_slice(name);
-            self.entries.push((start, self.text.len(), file_type));
+            self.entries.push(Entry { head: head(name), start, end: self.text.len(), file_type });
         }
     }
 
     /// Sorts by the bytes of the names.
     pub(super) fn sort(&mut self) {
         let text = &self.text;
-        self.entries.sort_unstable_by(|a, b| text.get(a.0..a.1).cmp(&text.get(b.0..b.1)));
+        let rest = |entry: &Entry| text.get(entry.start..entry.end);
+        self.entries.sort_unstable_by(|a, b| a.head.cmp(&b.head).then_with(|| rest(a).cmp(&rest(b))));
     }
 
     /// The names with their types.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], FileType)> {
-        self.entries.iter().map(|(start, end, kind)| (self.text.get(*start..*end).unwrap_or_default(), *kind))
+        self.entries.iter().map(|entry| self.name(entry))
     }
 
     /// Some of the names with their types.
@@ -78,8 +98,11 @@ impl Names {
 
     /// One of the names with its type.
     pub(super) fn get(&self, index: usize) -> Option<(&[u8], FileType)> {
-        let (start, end, kind) = self.entries.get(index)?;
-        Some((self.text.get(*start..*end).unwrap_or_default(), *kind))
+        self.entries.get(index).map(|entry| self.name(entry))
+    }
+
+    fn name(&self, entry: &Entry) -> (&[u8], FileType) {
+        (self.text.get(entry.start..entry.end).unwrap_or_default(), entry.file_type)
     }
 
     /// Moves the names out. What was needed to read them stays for the next directory.

@@ -55,6 +55,9 @@ impl From<ReadError> for io::Error {
 /// Bytes that a worker reads at once; more bring nothing.
 pub(super) const BUFFER_BYTES: usize = 128 << 10;
 
+/// Bytes of a long file that are hashed while the next are read.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// A file that is open for reading, as it was when it was opened.
 pub(super) struct OpenFile {
     fd: OwnedFd,
@@ -195,7 +198,7 @@ impl OpenFile {
         usize::try_from(size).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory).into())
     }
 
-    /// Reads all its bytes into `bytes`, which are as many, and makes sure of the same.
+    /// Reads the next of its bytes, as many as `bytes` takes.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), ReadError> {
         let mut at = 0;
         while at < bytes.len() {
@@ -204,13 +207,45 @@ impl OpenFile {
                 read => at += read,
             }
         }
-        self.unchanged()
+        Ok(())
+    }
+
+    /// Reads all its bytes into `bytes`, which are as many, makes sure of the same, and tells their SHA-256.
+    fn fill_then_hash(&self, bytes: &mut [u8]) -> Result<Digest, ReadError> {
+        self.fill(bytes)?;
+        self.unchanged()?;
+        Ok(Digest::sha256(bytes))
+    }
+
+    /// The same, while another thread hashes what was read.
+    fn fill_and_hash(&self, bytes: &mut [u8]) -> Result<Digest, ReadError> {
+        std::thread::scope(|scope| {
+            let (filled, pieces) = std::sync::mpsc::channel::<&[u8]>();
+            let hash = move || {
+                let mut hasher = Hasher::new(Algorithm::Sha256);
+                for piece in pieces {
+                    hasher.update(piece);
+                }
+                hasher.finish()
+            };
+            let Ok(thread) = std::thread::Builder::new().spawn_scoped(scope, hash) else {
+                return self.fill_then_hash(bytes);
+            };
+            for piece in bytes.chunks_mut(PIECE_BYTES) {
+                self.fill(piece)?;
+                // Only a panic of the thread ends it before the last piece, and joining tells of that.
+                let _ = filled.send(piece);
+            }
+            drop(filled);
+            self.unchanged()?;
+            thread.join().map_err(|_| io::Error::other("the thread that hashes stopped").into())
+        })
     }
 
     /// All its bytes, if there are at most `max`.
     pub(super) fn bytes(&self, max: u64) -> Result<Vec<u8>, ReadError> {
         let mut bytes = vec![0; self.len(max)?];
-        match self.fill(&mut bytes) {
+        match self.fill(&mut bytes).and_then(|()| self.unchanged()) {
             Ok(()) => Ok(bytes),
             Err(error) => {
                 // They may have been those of a private key.
@@ -234,12 +269,13 @@ impl Directory {
         open_file(self.fd(), name)?.bytes(max)
     }
 
-    /// The same of a file that may be long.
-    pub fn read_long_file(&self, name: &[u8], max: u64) -> Result<Bytes, ReadError> {
+    /// The same of a file that may be long, and the SHA-256 of the bytes.
+    pub fn read_long_file(&self, name: &[u8], max: u64) -> Result<(Bytes, Digest), ReadError> {
         let file = open_file(self.fd(), name)?;
         let mut bytes = Bytes::zeroed(file.len(max)?)?;
-        file.fill(&mut bytes)?;
-        Ok(bytes)
+        let is_long = bytes.len() > PIECE_BYTES;
+        let digest = if is_long { file.fill_and_hash(&mut bytes)? } else { file.fill_then_hash(&mut bytes)? };
+        Ok((bytes, digest))
     }
 
     /// The SHA-256 of the regular file at `components` below this directory, if it has at most `max` bytes.

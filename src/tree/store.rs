@@ -11,7 +11,7 @@ use super::dispose::remove_tree;
 use super::handle::{Directory, Found, Kind, MODE_DIRECTORY, MODE_FILE};
 use super::names::Names;
 use super::read::ReadError;
-use crate::base::Bytes;
+use crate::base::{Bytes, Digest};
 use crate::seal::SEALS;
 
 /// A seal could not be written.
@@ -80,7 +80,7 @@ impl SealDirectory {
     }
 
     /// The same of a manifest, which may be long.
-    pub fn manifest(&self, name: &str, max: u64) -> Result<Bytes, ReadError> {
+    pub fn manifest(&self, name: &str, max: u64) -> Result<(Bytes, Digest), ReadError> {
         self.directory.read_long_file(name.as_bytes(), max)
     }
 }

@@ -89,12 +89,16 @@ impl Run<'_, '_> {
             }
         }
         let mut bytes = Vec::new();
+        // Without room for all of them now, there may be some as they come.
+        let _ = bytes.try_reserve_exact(usize::try_from(size).unwrap_or(0));
+        let mut sha256 = Hasher::new(Algorithm::Sha256);
         let read = reader.contents(|piece| {
             bytes.extend_from_slice(piece);
+            sha256.update(piece);
             Ok(())
         });
         read.map_err(|error| self.stop_at(&error))?;
-        let opened = self.seal.add(below.as_bytes(), bytes, &mut self.refusals);
+        let opened = self.seal.add(below.as_bytes(), bytes, sha256.finish(), &mut self.refusals);
         self.opened(opened)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::held::SealedTree;
-use crate::base::{Code, Escaped, Limits, Refusal, Refusals};
+use crate::base::{Code, Digest, Escaped, Limits, Refusal, Refusals};
 use crate::cache::opening::{check_manifest, code_of, judge_seal};
 use crate::cache::verifying::Facts;
 use crate::policy::Edge;
@@ -20,7 +20,7 @@ pub(super) struct ArchivedSeal<'a> {
     place: String,
     envelope: Vec<u8>,
     /// By name; nothing for one that was refused for its size.
-    manifests: BTreeMap<String, Option<Vec<u8>>>,
+    manifests: BTreeMap<String, Option<(Vec<u8>, Digest)>>,
     /// Bytes of manifests that came before a trusted envelope.
     unverified_bytes: u64,
     is_met: bool,
@@ -138,8 +138,8 @@ impl<'a> ArchivedSeal<'a> {
         Acceptance::Read
     }
 
-    /// Adds a file that was accepted.
-    pub(super) fn add(&mut self, name: &[u8], bytes: Vec<u8>, refusals: &mut Refusals) -> Opened {
+    /// Adds a file that was accepted, with its SHA-256.
+    pub(super) fn add(&mut self, name: &[u8], bytes: Vec<u8>, sha256: Digest, refusals: &mut Refusals) -> Opened {
         if name == ENVELOPE.as_bytes() {
             let (trusted, rules, found) = judge_seal(&bytes, self.edge, &self.checkout, self.limits);
             refusals.append(found);
@@ -150,7 +150,7 @@ impl<'a> ArchivedSeal<'a> {
             self.state = State::Trusted(Box::new(trusted), rules);
             self.envelope = bytes;
         } else {
-            self.manifests.insert(String::from_utf8_lossy(name).into_owned(), Some(bytes));
+            self.manifests.insert(String::from_utf8_lossy(name).into_owned(), Some((bytes, sha256)));
         }
         match &self.state {
             State::Trusted(seal, _) if named(seal).all(|name| self.manifests.contains_key(name)) => {
@@ -184,8 +184,8 @@ impl<'a> ArchivedSeal<'a> {
                 Some(name) => {
                     let place = format!("{}/{name}", self.place);
                     let checked = match (subjects.next(), self.manifests.remove(name)) {
-                        (Some(subject), Some(Some(bytes))) => {
-                            let checked = check_manifest(&bytes, subject, sealed, &place, self.limits);
+                        (Some(subject), Some(Some((bytes, sha256)))) => {
+                            let checked = check_manifest(&bytes, sha256, subject, sealed, &place, self.limits);
                             files.push((name.clone(), bytes));
                             checked.map_err(Some)
                         }
@@ -226,7 +226,7 @@ impl<'a> ArchivedSeal<'a> {
     pub(super) fn read_directory(&mut self, directory: &SealDirectory, refusals: &mut Refusals) -> Opened {
         let limits = self.limits;
         let mut opened = match self.read_file(directory, ENVELOPE, limits.envelope_bytes_max, refusals) {
-            Some(bytes) => self.add(ENVELOPE.as_bytes(), bytes, refusals),
+            Some((bytes, sha256)) => self.add(ENVELOPE.as_bytes(), bytes, sha256, refusals),
             None => Opened::Refused(Vec::new()),
         };
         let names: Vec<String> = match &self.state {
@@ -242,8 +242,8 @@ impl<'a> ArchivedSeal<'a> {
             }
         }
         for name in names {
-            if let Some(bytes) = self.read_file(directory, &name, limits.manifest_bytes_max, refusals) {
-                opened = self.add(name.as_bytes(), bytes, refusals);
+            if let Some((bytes, sha256)) = self.read_file(directory, &name, limits.manifest_bytes_max, refusals) {
+                opened = self.add(name.as_bytes(), bytes, sha256, refusals);
             }
         }
         match opened {
@@ -252,14 +252,23 @@ impl<'a> ArchivedSeal<'a> {
         }
     }
 
-    fn read_file(&self, directory: &SealDirectory, name: &str, max: u64, refusals: &mut Refusals) -> Option<Vec<u8>> {
+    fn read_file(
+        &self,
+        directory: &SealDirectory,
+        name: &str,
+        max: u64,
+        refusals: &mut Refusals,
+    ) -> Option<(Vec<u8>, Digest)> {
         let (absent, too_large) = if name == ENVELOPE {
             (Code::NoSeal, Code::SealTooLarge)
         } else {
             (Code::ManifestMismatch, Code::ManifestTooLarge)
         };
         match directory.file(name, max) {
-            Ok(bytes) => Some(bytes),
+            Ok(bytes) => {
+                let sha256 = Digest::sha256(&bytes);
+                Some((bytes, sha256))
+            }
             Err(error) => {
                 let place = format!("{}/{name}", self.place);
                 let code = code_of(&error, absent, too_large);

@@ -2,7 +2,7 @@
 //! what is not byte for byte canonical is refused.
 
 use super::encode::digest_keyword;
-use super::{Listing, Manifest, Node, SIGNATURE};
+use super::{Listing, Manifest, Node, SIGNATURE, Totals, parts};
 use crate::base::{Algorithm, Code, Digest, EntryPath, Limits, PathError, unescape};
 
 /// Why bytes are not a manifest; `line` counts from 1.
@@ -70,38 +70,47 @@ impl ManifestError {
 impl Manifest {
     /// Parses the canonical text of a manifest whose digests are of `algorithm`.
     pub fn parse(text: &[u8], algorithm: Algorithm, limits: &Limits) -> Result<Self, ManifestError> {
-        let mut line = 1;
-        let mut parser = Parser::new(algorithm, limits);
-        parser.text(text, &mut line).map_err(|kind| ManifestError { line, kind })?;
-        for listing in &mut parser.listings {
-            listing.text.shrink_to_fit();
-            listing.records.shrink_to_fit();
+        let fault = |line, kind| ManifestError { line, kind };
+        let lines = text.strip_prefix(SIGNATURE.as_bytes()).ok_or(fault(1, ManifestErrorKind::Signature))?;
+        let lines = lines.strip_prefix(b". type=dir mode=0755\n").ok_or(fault(2, ManifestErrorKind::Root))?;
+        let count = parts::count(lines);
+        if count > 1
+            && let Some((listings, totals)) = parts::listings(lines, count, algorithm, limits)
+        {
+            return Ok(Self { algorithm, listings, totals });
         }
-        Ok(Self { algorithm, listings: parser.listings })
+        let mut line = 2;
+        let mut parser = Parser::new(algorithm, limits);
+        parser.lines(lines, &mut line).map_err(|kind| fault(line, kind))?;
+        Ok(Self { algorithm, listings: parser.listings, totals: parser.totals })
     }
 }
 
-struct Parser<'l> {
+pub(super) struct Parser<'l> {
     algorithm: Algorithm,
-    limits: &'l Limits,
-    listings: Vec<Listing>,
-    entries: u64,
+    pub(super) limits: &'l Limits,
+    pub(super) listings: Vec<Listing>,
+    /// The listings of the directories on the trail while they grow, one for each, and some more to be used again. Each
+    /// is copied into memory of its exact size when its directory is left.
+    pub(super) open: Vec<Listing>,
+    pub(super) totals: Totals,
     /// The path of the line before, and of this one.
-    previous: Vec<u8>,
-    path: Vec<u8>,
+    pub(super) previous: Vec<u8>,
+    pub(super) path: Vec<u8>,
     /// The way to the directory of the line before: of each directory on it, the length of its path with a trailing
     /// slash, and its listing. The root's own is `(0, 0)`.
-    trail: Vec<(usize, u32)>,
+    pub(super) trail: Vec<(usize, u32)>,
     target: Vec<u8>,
 }
 
 impl<'l> Parser<'l> {
-    fn new(algorithm: Algorithm, limits: &'l Limits) -> Self {
+    pub(super) fn new(algorithm: Algorithm, limits: &'l Limits) -> Self {
         Self {
             algorithm,
             limits,
             listings: vec![Listing::default()],
-            entries: 1,
+            open: vec![Listing::default()],
+            totals: Totals { entries: 1, bytes: 0 },
             previous: Vec::new(),
             path: Vec::new(),
             trail: vec![(0, 0)],
@@ -109,10 +118,9 @@ impl<'l> Parser<'l> {
         }
     }
 
-    fn text(&mut self, text: &[u8], line: &mut u64) -> Result<(), ManifestErrorKind> {
-        let rest = text.strip_prefix(SIGNATURE.as_bytes()).ok_or(ManifestErrorKind::Signature)?;
-        *line += 1;
-        let mut rest = rest.strip_prefix(b". type=dir mode=0755\n").ok_or(ManifestErrorKind::Root)?;
+    /// Reads the lines after the root's own; `line` is the number of the one before them, then of the last one read.
+    pub(super) fn lines(&mut self, lines: &[u8], line: &mut u64) -> Result<(), ManifestErrorKind> {
+        let mut rest = lines;
         while !rest.is_empty() {
             *line += 1;
             let end = memchr::memchr(b'\n', rest).ok_or(ManifestErrorKind::Unterminated)?;
@@ -120,12 +128,15 @@ impl<'l> Parser<'l> {
             self.line(line)?;
             rest = tail.strip_prefix(b"\n").unwrap_or_default();
         }
+        for level in 0..self.trail.len() {
+            self.close(level);
+        }
         Ok(())
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), ManifestErrorKind> {
-        self.entries += 1;
-        if self.entries > self.limits.entries_max {
+        self.totals.entries += 1;
+        if self.totals.entries > self.limits.entries_max {
             return Err(ManifestErrorKind::Limit(Code::TooManyEntries));
         }
         let space = memchr::memchr(b' ', line).ok_or(ManifestErrorKind::Path)?;
@@ -142,18 +153,34 @@ impl<'l> Parser<'l> {
         let name_at = memchr::memrchr(b'/', &self.path).map_or(0, |slash| slash + 1);
         let name = self.path.get(name_at..).unwrap_or_default();
         EntryPath::check_name(name)?;
-        let directory = self.enter(name_at)?;
-        self.entry(directory, name_at, fields)
+        self.enter(name_at)?;
+        self.entry(name_at, fields)
+    }
+
+    /// Keeps what was read of a directory on the trail.
+    fn close(&mut self, level: usize) {
+        let listing = self.trail.get(level).and_then(|(_, index)| self.listings.get_mut(*index as usize));
+        if let (Some(listing), Some(open)) = (listing, self.open.get_mut(level))
+            && !open.records.is_empty()
+        {
+            *listing = open.clone();
+            open.text.clear();
+            open.records.clear();
+        }
+    }
+
+    /// Whether the lines before and this one both lie below the directory whose path, with its slash, has `above` bytes.
+    fn is_below(&self, above: usize, len: usize) -> bool {
+        above <= len && self.previous.get(..above) == self.path.get(..above)
     }
 
     /// Steps from the directory of the line before to that of this one, whose path, with its slash, has `len` bytes.
-    fn enter(&mut self, len: usize) -> Result<u32, ManifestErrorKind> {
-        let path = self.path.get(..len).unwrap_or_default();
-        while self.trail.len() > 1
-            && self.trail.last().is_some_and(|(above, _)| self.previous.get(..*above) != path.get(..*above))
-        {
+    pub(super) fn enter(&mut self, len: usize) -> Result<(), ManifestErrorKind> {
+        while self.trail.last().is_some_and(|(above, _)| !self.is_below(*above, len)) {
+            self.close(self.trail.len() - 1);
             self.trail.pop();
         }
+        let path = self.path.get(..len).unwrap_or_default();
         let (mut above, mut index) = self.trail.last().copied().unwrap_or((0, 0));
         while let Some(rest) = path.get(above..).filter(|rest| !rest.is_empty()) {
             if self.trail.len() > self.limits.depth_max {
@@ -161,26 +188,30 @@ impl<'l> Parser<'l> {
             }
             // An empty component is never the name of an entry, so `a//b` finds no directory.
             let name = rest.get(..memchr::memchr(b'/', rest).unwrap_or(rest.len())).unwrap_or_default();
-            let record = self.listings.get(index as usize).and_then(|listing| listing.find(name));
+            // A directory that was closed already has its entries at their last place.
+            let open = self.open.get(self.trail.len() - 1).and_then(|listing| listing.find(name));
+            let record = open.or_else(|| self.listings.get(index as usize)?.find(name));
             let Some(Node::Directory(next)) = record.map(|record| record.node) else {
                 return Err(ManifestErrorKind::Orphan);
             };
             (above, index) = (above + name.len() + 1, next);
             self.trail.push((above, index));
         }
-        Ok(index)
+        self.open.resize_with(self.open.len().max(self.trail.len()), Listing::default);
+        Ok(())
     }
 
-    /// Adds the entry whose name begins at `name_at` in the path to a directory.
-    fn entry(&mut self, directory: u32, name_at: usize, fields: &[u8]) -> Result<(), ManifestErrorKind> {
+    /// Adds the entry whose name begins at `name_at` in the path to the last directory of the trail.
+    fn entry(&mut self, name_at: usize, fields: &[u8]) -> Result<(), ManifestErrorKind> {
         let malformed = ManifestErrorKind::Fields(self.algorithm);
         let index = u32::try_from(self.listings.len()).map_err(|_| ManifestErrorKind::Limit(Code::TooManyEntries))?;
-        let listing = self.listings.get_mut(directory as usize).ok_or(ManifestErrorKind::Orphan)?;
+        let listing = self.open.get_mut(self.trail.len() - 1).ok_or(ManifestErrorKind::Orphan)?;
         let name = self.path.get(name_at..).unwrap_or_default();
         let full = |_| ManifestErrorKind::Limit(Code::PathTooLong);
         if let Some(file) = fields.strip_prefix(b" type=file mode=") {
-            let node = parse_file(file, self.algorithm).ok_or(malformed)?;
-            listing.push(name, node).map_err(full)
+            let (size, executable, digest) = parse_file(file, self.algorithm).ok_or(malformed)?;
+            self.totals.bytes = self.totals.bytes.saturating_add(size);
+            listing.push(name, Node::File { size, executable, digest }).map_err(full)
         } else if let Some(link) = fields.strip_prefix(b" type=link link=") {
             self.target.clear();
             unescape(link, &mut self.target).ok_or(malformed.clone())?;
@@ -201,8 +232,8 @@ impl<'l> Parser<'l> {
     }
 }
 
-/// `0644|0755 size=N …digest=HEX`, nothing else.
-fn parse_file(text: &[u8], algorithm: Algorithm) -> Option<Node> {
+/// `0644|0755 size=N …digest=HEX`, nothing else: size, whether it is executable, digest.
+fn parse_file(text: &[u8], algorithm: Algorithm) -> Option<(u64, bool, Digest)> {
     let (executable, rest) = match text.split_at_checked(4)? {
         (b"0644", rest) => (false, rest),
         (b"0755", rest) => (true, rest),
@@ -213,14 +244,17 @@ fn parse_file(text: &[u8], algorithm: Algorithm) -> Option<Node> {
     let (size, rest) = rest.split_at_checked(end)?;
     let size = parse_decimal(size)?;
     let digest = Digest::from_hex(rest.strip_prefix(digest_keyword(algorithm))?)?;
-    Some(Node::File { size, executable, digest })
+    Some((size, executable, digest))
 }
 
 /// A decimal number without sign or leading zeros that fits 63 bits, as file sizes do.
 fn parse_decimal(text: &[u8]) -> Option<u64> {
-    if !text.iter().all(u8::is_ascii_digit) || text.len() > 1 && text.first() == Some(&b'0') {
+    if text.is_empty() || text.len() > 1 && text.first() == Some(&b'0') {
         return None;
     }
-    let number: u64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    i64::try_from(number).is_ok().then_some(number)
+    let number = text.iter().try_fold(0_i64, |number, digit| {
+        let value = i64::from(digit.wrapping_sub(b'0'));
+        if value > 9 { None } else { number.checked_mul(10)?.checked_add(value) }
+    })?;
+    u64::try_from(number).ok()
 }
