@@ -207,17 +207,17 @@ fn base_256(first: u8, rest: &[u8], what: &'static str) -> Result<u64, Fault> {
 }
 
 fn octal(field: &[u8], what: &'static str) -> Result<Option<u64>, Fault> {
-    let is_padding = |byte: &u8| matches!(*byte, b' ' | 0);
-    let start = field.iter().position(|byte| *byte != b' ').unwrap_or(field.len());
-    let rest = field.get(start..).unwrap_or_default();
-    let len = rest.iter().position(is_padding).unwrap_or(rest.len());
-    let (digits, padding) = rest.split_at(len);
-    if !padding.iter().all(is_padding) || !digits.iter().all(|digit| (b'0'..=b'7').contains(digit)) {
-        return Err(malformed(what, format!("`{}`", Escaped(field))));
+    let mut rest = field.iter().skip_while(|byte| **byte == b' ').peekable();
+    let mut value = None;
+    while let Some(digit) = rest.next_if(|byte| matches!(byte, b'0'..=b'7')) {
+        // At most twelve digits, so it fits.
+        value = Some(value.unwrap_or(0_u64) << 3 | u64::from(digit - b'0'));
     }
-    // At most twelve digits, so it fits.
-    let value = digits.iter().fold(0_u64, |value, digit| value << 3 | u64::from(digit - b'0'));
-    Ok((!digits.is_empty()).then_some(value))
+    if rest.all(|byte| matches!(byte, b' ' | 0)) {
+        Ok(value)
+    } else {
+        Err(malformed(what, format!("`{}`", Escaped(field))))
+    }
 }
 
 #[cfg(test)]

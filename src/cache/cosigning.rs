@@ -1,7 +1,5 @@
 //! Adding a signature: a second job vouches for a seal after verifying it, tree and all.
 
-use std::io::Write as _;
-
 use super::sealing::{SealError, check_signer};
 use super::verifying::{Facts, Verification, VerifyRequest, verify};
 use crate::base::{Digest, Limits};
@@ -34,12 +32,12 @@ pub fn cosign(request: &VerifyRequest<'_>, key: &SecretKey) -> Result<Statement,
         if Digest::sha256(&manifest) != subject.sha256 {
             return Err(changed(name));
         }
-        staging.write(name, |file| file.write_all(&manifest))?;
+        staging.write(name, &manifest)?;
     }
     let bytes = add_signature(&envelope, key);
     // One signature too many would make a good seal one that nobody reads.
     UnverifiedEnvelope::parse(&bytes, limits)?;
-    staging.write(ENVELOPE, |file| file.write_all(&bytes))?;
+    staging.write(ENVELOPE, &bytes)?;
     staging.publish()?;
     Ok(statement)
 }

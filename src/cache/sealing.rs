@@ -1,13 +1,9 @@
 //! Sealing a cache.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-
-use jiff::Timestamp;
-use sha2::Digest as _;
 
 use super::place::{RootState, Workspace};
-use crate::base::{Algorithm, Bytes, Code, Digest, Escaped, Limits, Refusal, Refusals};
+use crate::base::{Code, Digest, Escaped, Limits, Refusal, Refusals};
 use crate::identity::{KeyId, SecretKey};
 use crate::policy::{Cache, PlacedRoot, Policy, Signer};
 use crate::seal::ENVELOPE;
@@ -18,6 +14,7 @@ use crate::seal::statement::{
 };
 use crate::tree::{Options, ReadError, SealDirectory, Staging, StoreError, snapshot};
 use crate::verify::{Trail, key_rules, recalled_manifests, scope};
+use jiff::Timestamp;
 
 /// What to seal, and what to say of it.
 pub struct SealRequest<'a> {
@@ -123,7 +120,7 @@ pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
             continue;
         };
         let name = format!("{index}.mtree");
-        let sha256 = staging.write(&name, |file| write_hashed(manifest, file))?;
+        let sha256 = write_manifest(&staging, &name, manifest, request.options.limits)?;
         let Totals { entries, bytes } = manifest.totals();
         roots.push(SealedRoot {
             path: path.clone(),
@@ -138,7 +135,7 @@ pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
     let limits = request.options.limits;
     check_signer(&statement, request.policy, signer, request.key, request.now, limits)?;
     let envelope = sign(PAYLOAD_TYPE, &statement.to_json(), &[request.key]);
-    staging.write(ENVELOPE, |file| file.write_all(&envelope))?;
+    staging.write(ENVELOPE, &envelope)?;
     verify_own(&staging.reopen()?, &statement, request)?;
     staging.publish()?;
     manifests.into_iter().flatten().for_each(Manifest::free_aside);
@@ -221,75 +218,51 @@ fn snapshots(request: &SealRequest<'_>) -> Result<Vec<Option<Manifest>>, SealErr
     if manifests.iter().flatten().any(holds_something) { Ok(manifests) } else { Err(SealError::NothingToSeal) }
 }
 
-/// Writes a manifest and tells the SHA-256 of what was written.
-fn write_hashed(manifest: &Manifest, out: &mut impl Write) -> io::Result<Digest> {
-    let mut tee = Tee { out, hasher: sha2::Sha256::new() };
-    manifest.write_to(&mut tee)?;
-    Ok(Digest(tee.hasher.finalize().into()))
-}
-
-struct Tee<'a, W> {
-    out: &'a mut W,
-    hasher: sha2::Sha256,
-}
-
-impl<W: Write> Write for Tee<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.hasher.update(bytes.get(..written).unwrap_or_default());
-        Ok(written)
+/// Writes a manifest and tells its SHA-256. What was written is read back, and the text read as a verifier does.
+fn write_manifest(staging: &Staging, name: &str, manifest: &Manifest, limits: &Limits) -> Result<Digest, SealError> {
+    let text = manifest.encode();
+    let (size, max) = (text.len() as u64, limits.manifest_bytes_max);
+    if size > max {
+        // No verifier would read it: the tree is too large to seal.
+        let mut refusals = Refusals::new(1);
+        let found = format!("it {}", ReadError::TooLarge { size, max });
+        refusals.push(Refusal::new(Code::ManifestTooLarge, name, "a manifest that a verifier reads", found));
+        return Err(SealError::Refused(refusals));
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
+    let fault = |what: &str| SealError::NotAsWritten(format!("`{name}`: {what}"));
+    let check = || {
+        let read = Manifest::parse(&text, manifest.algorithm(), limits).map_err(|error| fault(&error.to_string()))?;
+        let is_same = read.totals() == manifest.totals();
+        read.free_aside();
+        if is_same { Ok(Digest::sha256(&text)) } else { Err(fault("its entries")) }
+    };
+    std::thread::scope(|scope| {
+        let checking = std::thread::Builder::new().spawn_scoped(scope, check);
+        staging.write(name, &text)?;
+        if !staging.holds(name, &text).map_err(|error| read_error(name, error))? {
+            return Err(fault("its bytes"));
+        }
+        // Without a thread, or after a panic in it, this one tells.
+        checking.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(check)
+    })
 }
 
-/// Reads the staged seal back and opens it as a verifier does, without hashing the tree again.
+/// Reads the staged envelope back and opens it as a verifier does. The manifests were read back when they were written.
 fn verify_own(written: &SealDirectory, statement: &Statement, request: &SealRequest<'_>) -> Result<(), SealError> {
     let limits = request.options.limits;
     let fault = |what: &dyn std::fmt::Display| SealError::NotAsWritten(what.to_string());
-    let (bytes, _) = read_back(written, ENVELOPE, limits.envelope_bytes_max)?;
+    let bytes = written.file(ENVELOPE, limits.envelope_bytes_max).map_err(|error| read_error(ENVELOPE, error))?;
     let envelope = UnverifiedEnvelope::parse(&bytes, limits).map_err(|error| fault(&error))?;
     let keys = [request.key.public()];
     let checked = envelope.verified_by(&keys);
     let payload = checked.payload().ok_or_else(|| fault(&"the signature"))?;
     let read = Statement::parse(payload.payload_type(), payload.bytes(), limits).map_err(|error| fault(&error))?;
-    if read != *statement {
-        return Err(fault(&"the statement"));
-    }
-    let manifests = read.predicate.roots.iter().filter_map(|root| root.manifest.as_deref().zip(Some(root.digest)));
-    for ((name, algorithm), subject) in manifests.zip(&read.subjects) {
-        verify_own_manifest(written, name, algorithm, subject.sha256, limits)?;
-    }
-    Ok(())
+    if read == *statement { Ok(()) } else { Err(fault(&"the statement")) }
 }
 
-fn read_back(written: &SealDirectory, name: &str, max: u64) -> Result<(Bytes, Digest), SealError> {
-    written.manifest(name, max).map_err(|error| match error {
+fn read_error(name: &str, error: ReadError) -> SealError {
+    match error {
         ReadError::Io(source) => StoreError::Io { doing: "read the seal back", source }.into(),
-        // No verifier would read it: the tree is too large to seal.
-        ReadError::TooLarge { .. } => {
-            let mut refusals = Refusals::new(1);
-            let expected = "a manifest that a verifier reads";
-            refusals.push(Refusal::new(Code::ManifestTooLarge, name, expected, format!("it {error}")));
-            SealError::Refused(refusals)
-        }
         error => SealError::NotAsWritten(format!("`{name}` {error}")),
-    })
-}
-
-fn verify_own_manifest(
-    written: &SealDirectory,
-    name: &str,
-    algorithm: Algorithm,
-    sha256: Digest,
-    limits: &Limits,
-) -> Result<(), SealError> {
-    let fault = |what: String| SealError::NotAsWritten(format!("`{name}`: {what}"));
-    let (bytes, digest) = read_back(written, name, limits.manifest_bytes_max)?;
-    if digest != sha256 {
-        return Err(fault("its digest".to_owned()));
     }
-    Manifest::parse(&bytes, algorithm, limits).map(Manifest::free_aside).map_err(|error| fault(error.to_string()))
 }

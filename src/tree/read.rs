@@ -278,6 +278,17 @@ impl Directory {
         Ok((bytes, digest))
     }
 
+    /// Whether the regular file `name` has exactly `bytes`.
+    pub(super) fn holds(&self, name: &[u8], bytes: &[u8]) -> Result<bool, ReadError> {
+        let file = open_file(self.fd(), name)?;
+        let mut rest = Some(bytes);
+        file.read_all(&mut Buffer::new(BUFFER_BYTES), |piece| -> Result<(), ReadError> {
+            rest = rest.and_then(|rest| rest.strip_prefix(piece));
+            Ok(())
+        })?;
+        Ok(rest.is_some_and(<[u8]>::is_empty))
+    }
+
     /// The SHA-256 of the regular file at `components` below this directory, if it has at most `max` bytes.
     pub fn sha256_below(&self, components: &[&str], max: u64) -> Result<Digest, ReadError> {
         self.file_below(components, |file| {

@@ -170,6 +170,7 @@ impl Visit for SnapshotVisit<'_> {
             }
             Err(errno) => self.read_error(&mut worker.found, &at.trail.path(b""), &errno.into()),
         }
+        names.sort();
         true
     }
 

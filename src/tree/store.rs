@@ -1,7 +1,7 @@
 //! The seal directory on disk: read whole or not at all, replaced whole or not at all.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
@@ -121,18 +121,13 @@ impl Staging {
     }
 
     /// Writes one file of the seal and waits until it is on the disk.
-    pub fn write<T>(
-        &self,
-        name: &str,
-        fill: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<T>,
-    ) -> Result<T, StoreError> {
-        let buffered = |file: &mut File| {
-            let mut out = BufWriter::with_capacity(128 << 10, file);
-            let value = fill(&mut out)?;
-            out.flush()?;
-            Ok(value)
-        };
-        write_new(&self.directory, name, MODE_FILE, buffered).map_err(doing("write the seal"))
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        write_new(&self.directory, name, MODE_FILE, |out| out.write_all(bytes)).map_err(doing("write the seal"))
+    }
+
+    /// Whether a file of the seal has exactly `bytes`, as it is read back.
+    pub fn holds(&self, name: &str, bytes: &[u8]) -> Result<bool, ReadError> {
+        self.directory.holds(name.as_bytes(), bytes)
     }
 
     /// What has been written so far, to be verified before it is published.

@@ -161,6 +161,8 @@ struct State<P> {
     /// Large files of which parts may still be taken.
     splits: Vec<Arc<Split>>,
     busy: usize,
+    /// Threads that wait: to wake one is a system call, whether or not there is any.
+    idle: usize,
 }
 
 /// What a thread does next.
@@ -188,7 +190,9 @@ impl<P> Queue<P> {
             if state.busy == 0 {
                 return None;
             }
+            state.idle += 1;
             state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
         }
     }
 
@@ -198,8 +202,9 @@ impl<P> Queue<P> {
             return;
         }
         let mut state = self.lock();
-        for job in jobs {
-            state.waiting.push(job);
+        let before = state.waiting.len();
+        state.waiting.extend(jobs);
+        for _ in 0..state.idle.min(state.waiting.len() - before) {
             self.ready.notify_one();
         }
     }
@@ -231,7 +236,7 @@ impl<P> Drop for Busy<'_, P> {
 pub(super) fn walk<V: Visit>(visit: &V, root: OwnedFd, place: V::Place, threads: usize) -> Vec<V::Found> {
     let first = Job::Directory { source: Source::Open(root), trail: Trail::root(), place };
     let queue = Queue {
-        state: Mutex::new(State { waiting: vec![first], splits: Vec::new(), busy: 0 }),
+        state: Mutex::new(State { waiting: vec![first], splits: Vec::new(), busy: 0, idle: 0 }),
         ready: Condvar::new(),
         stopped: AtomicBool::new(false),
     };

@@ -1,32 +1,20 @@
 //! Writing manifests.
 
-use std::io::{self, Write};
-
 use super::{Entry, Manifest, Node, SIGNATURE};
 use crate::base::{Algorithm, escape_into};
 
 impl Manifest {
-    /// Writes the canonical text. Fails only if `out` does.
-    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
-        let keyword = digest_keyword(self.algorithm);
-        out.write_all(SIGNATURE.as_bytes())?;
-        out.write_all(b". type=dir mode=0755\n")?;
-        let mut line = Vec::with_capacity(512);
-        let mut entries = self.entries();
-        while let Some(entry) = entries.next_entry() {
-            line.clear();
-            encode_line(&mut line, &entry, keyword);
-            out.write_all(&line)?;
-        }
-        Ok(())
-    }
-
-    /// The canonical text in memory.
+    /// The canonical text.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let keyword = digest_keyword(self.algorithm);
         let mut text = Vec::new();
-        // Writing to a vector cannot fail.
-        let _: io::Result<()> = self.write_to(&mut text);
+        text.extend_from_slice(SIGNATURE.as_bytes());
+        text.extend_from_slice(b". type=dir mode=0755\n");
+        let mut entries = self.entries();
+        while let Some(entry) = entries.next_entry() {
+            encode_line(&mut text, &entry, keyword);
+        }
         text
     }
 }
