@@ -6,6 +6,7 @@ mod difference;
 mod encode;
 mod entries;
 mod export;
+mod free;
 mod parse;
 mod parts;
 mod rules;
@@ -18,9 +19,6 @@ pub use entries::{Entries, Entry, Step};
 pub use export::{digest_lines, mtree};
 pub use parse::{ManifestError, ManifestErrorKind};
 pub use rules::{forbidden_bits, leaves_root, link_text, missing};
-
-use std::io;
-use std::thread::JoinHandle;
 
 use crate::base::{Algorithm, Digest};
 
@@ -199,13 +197,6 @@ impl Manifest {
     #[must_use]
     pub fn listing(&self, index: u32) -> Option<&Listing> {
         self.listings.get(index as usize)
-    }
-
-    /// Frees its memory in a thread that nobody waits for. With hundreds of thousands of entries that takes as long as
-    /// reading thousands of files, and is often the last thing that a program does.
-    pub fn free_aside(self) {
-        // Where there is no thread to be had, the closure is dropped, and the manifest with it.
-        let _: io::Result<JoinHandle<()>> = std::thread::Builder::new().spawn(move || drop(self));
     }
 
     /// Entries and content bytes.

@@ -1,8 +1,8 @@
-//! Reading manifests. Only bytes whose digest a trusted key signed come here, and still nothing is repaired:
+//! Reading the lines of manifests. Only bytes whose digest a trusted key signed come here, and still nothing is repaired:
 //! what is not byte for byte canonical is refused.
 
 use super::encode::digest_keyword;
-use super::{Listing, Manifest, Node, SIGNATURE, Totals, parts};
+use super::{Listing, Node, Totals};
 use crate::base::{Algorithm, Code, Digest, EntryPath, Limits, PathError, unescape};
 
 /// Why bytes are not a manifest; `line` counts from 1.
@@ -67,25 +67,7 @@ impl ManifestError {
     }
 }
 
-impl Manifest {
-    /// Parses the canonical text of a manifest whose digests are of `algorithm`.
-    pub fn parse(text: &[u8], algorithm: Algorithm, limits: &Limits) -> Result<Self, ManifestError> {
-        let fault = |line, kind| ManifestError { line, kind };
-        let lines = text.strip_prefix(SIGNATURE.as_bytes()).ok_or(fault(1, ManifestErrorKind::Signature))?;
-        let lines = lines.strip_prefix(b". type=dir mode=0755\n").ok_or(fault(2, ManifestErrorKind::Root))?;
-        let count = parts::count(lines);
-        if count > 1
-            && let Some((listings, totals)) = parts::listings(lines, count, algorithm, limits)
-        {
-            return Ok(Self { algorithm, listings, totals });
-        }
-        let mut line = 2;
-        let mut parser = Parser::new(algorithm, limits);
-        parser.lines(lines, &mut line).map_err(|kind| fault(line, kind))?;
-        Ok(Self { algorithm, listings: parser.listings, totals: parser.totals })
-    }
-}
-
+/// Reads lines one after the other.
 pub(super) struct Parser<'l> {
     algorithm: Algorithm,
     pub(super) limits: &'l Limits,

@@ -1,4 +1,5 @@
-//! A long manifest read by several threads: each takes a run of lines, and what the runs say of one directory is joined.
+//! Reading manifests, long ones by several threads: each takes a run of lines, and what the runs say of one directory is
+//! joined.
 //!
 //! A run is read as if the directories that its first line lies in were listed before it; joining makes sure that they
 //! were. Whatever does not fit gives nothing, and the text is read again from its beginning by one thread, which tells
@@ -6,14 +7,33 @@
 
 use std::thread::Builder;
 
-use super::parse::Parser;
-use super::{Listing, Node, Totals};
+use super::parse::{ManifestError, ManifestErrorKind, Parser};
+use super::{Listing, Manifest, Node, SIGNATURE, Totals};
 use crate::base::{Algorithm, Limits, unescape};
 
 /// Bytes of lines that are worth a thread.
 const PART_BYTES: usize = 2 << 20;
 /// Beyond this, joining takes longer than reading.
 const PARTS_MAX: usize = 4;
+
+impl Manifest {
+    /// Parses the canonical text of a manifest whose digests are of `algorithm`.
+    pub fn parse(text: &[u8], algorithm: Algorithm, limits: &Limits) -> Result<Self, ManifestError> {
+        let fault = |line, kind| ManifestError { line, kind };
+        let lines = text.strip_prefix(SIGNATURE.as_bytes()).ok_or(fault(1, ManifestErrorKind::Signature))?;
+        let lines = lines.strip_prefix(b". type=dir mode=0755\n").ok_or(fault(2, ManifestErrorKind::Root))?;
+        let runs = count(lines);
+        if runs > 1
+            && let Some((listings, totals)) = listings(lines, runs, algorithm, limits)
+        {
+            return Ok(Self { algorithm, listings, totals });
+        }
+        let mut line = 2;
+        let mut parser = Parser::new(algorithm, limits);
+        parser.lines(lines, &mut line).map_err(|kind| fault(line, kind))?;
+        Ok(Self { algorithm, listings: parser.listings, totals: parser.totals })
+    }
+}
 
 /// Into how many runs `lines` is worth being cut.
 pub(super) fn count(lines: &[u8]) -> usize {
