@@ -19,7 +19,7 @@ use super::harness::{POLICY, Project, Run, Verdict};
 type Found = (String, &'static str, u32, Vec<u8>);
 
 fn members(archive: &[u8]) -> Vec<Found> {
-    let options = CodecOptions { window_log_max: 27, limits: &Limits::STANDARD };
+    let options = CodecOptions { window_log_max: 27, processors: 2, limits: &Limits::STANDARD };
     unwrapped(archive, &options, |stream| {
         let mut reader = Reader::new(stream);
         let mut found = Vec::new();
@@ -152,6 +152,9 @@ fn the_same_seal_always_gives_the_same_bytes() {
     for threads in ["2", "3", "8"] {
         assert!(project.packed("a.tar.zst", &["--threads", threads]) == first, "{threads}");
     }
+    let archive = project.outside("b.tar.zst");
+    fs::write(&archive, &first).unwrap();
+    project.json(&["verify", "--archive", archive.to_str().unwrap(), "--gate", "exact"]).expect(0, &[]);
     let small = project.packed("a.tar.zst", &["--level", "19"]);
     assert!(small.len() < first.len());
     assert_eq!(members(&small), members(&first));
