@@ -33,9 +33,10 @@ pub(super) fn decode(
     if start.starts_with(&GZIP) {
         gzip(&mut input, outlet)
     } else if start.starts_with(&MAGIC) || is_skippable {
-        match whole_frames(input, window_log_max, sharing, outlet) {
+        let mut sequence = sequence(window_log_max)?;
+        match whole_frames(input, &mut sequence, window_log_max, sharing, outlet) {
             Rest::Unwanted => Ok(()),
-            Rest::Bytes(mut input) => zstd(&mut input, window_log_max, outlet),
+            Rest::Bytes(mut input) => zstd(&mut input, &mut sequence, outlet),
             Rest::Failed(error) => Err(ArchiveError::Io(error)),
         }
     } else {
@@ -52,7 +53,7 @@ pub(super) fn decode_in_sequence(
 ) -> Result<(), ArchiveError> {
     let mut input = Input::new(source);
     input.peek()?;
-    zstd(&mut input, window_log_max, outlet)
+    zstd(&mut input, &mut sequence(window_log_max)?, outlet)
 }
 
 fn plain<R: Read>(input: &mut Input<R>, outlet: &mut impl Outlet) -> Result<(), ArchiveError> {
@@ -99,12 +100,21 @@ fn gzip_member<R: Read>(input: &mut Input<R>, outlet: &mut impl Outlet) -> Resul
     }
 }
 
-fn zstd<R: Read>(input: &mut Input<R>, window_log_max: u32, outlet: &mut impl Outlet) -> Result<(), ArchiveError> {
+/// What decodes a Zstandard stream from one frame to the next.
+fn sequence(window_log_max: u32) -> Result<DCtx<'static>, ArchiveError> {
     let mut context = DCtx::try_create()
         .ok_or_else(|| ArchiveError::Io(io::Error::new(io::ErrorKind::OutOfMemory, "no memory to decompress")))?;
     context
         .set_parameter(DParameter::WindowLogMax(window_log_max))
         .map_err(|code| ArchiveError::Io(io::Error::other(get_error_name(code))))?;
+    Ok(context)
+}
+
+fn zstd<R: Read>(
+    input: &mut Input<R>,
+    context: &mut DCtx<'static>,
+    outlet: &mut impl Outlet,
+) -> Result<(), ArchiveError> {
     let mut in_frame = false;
     loop {
         let mut from = InBuffer::around(input.fill_buf().map_err(ArchiveError::Io)?);

@@ -3,13 +3,17 @@
 //! Only what both ways of decoding take alike is decoded so: a frame of one segment, whose window is all of its contents,
 //! and of a size that it announces. Whatever is wrong with a frame, and whatever is out of the ordinary, is left to the
 //! decoder that goes through the stream in sequence, with the bytes that were read ahead, and just as they were read.
-//! So contents, refusals and where they are told do not depend on who decodes.
+//! That decoder hears of each frame that it has not seen, since what it makes of damaged ones depends on the memory that
+//! it has. So contents, refusals and where they are told do not depend on who decodes.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, Read};
 
 use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
-use zstd::zstd_safe::{DCtx, compress_bound, find_frame_compressed_size, get_frame_content_size, is_error_kind};
+use zstd::zstd_safe::{
+    DCtx, InBuffer, OutBuffer, ResetDirective, compress_bound, find_frame_compressed_size, get_frame_content_size,
+    is_error_kind,
+};
 
 use super::ends::{INPUT_BYTES, Input, Outlet};
 use super::framed::FRAME_BYTES;
@@ -19,7 +23,7 @@ use crate::base::Buffer;
 /// How the work is shared.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sharing {
-    /// Threads that decode. With one or none, the thread that reads decodes.
+    /// Threads that decode. With none, the thread that reads the source does.
     pub(super) threads: usize,
     /// The least that a frame must hold to be worth the way to another thread, bytes.
     pub(super) least: usize,
@@ -62,9 +66,10 @@ pub(super) enum Rest<R> {
     Failed(io::Error),
 }
 
-/// Decodes the whole frames that `input` begins with, of which nothing was taken yet.
+/// Decodes the whole frames that `input` begins with, of which nothing was taken yet. `sequence` is what decodes the rest.
 pub(super) fn whole_frames<R: Read>(
     input: Input<R>,
+    sequence: &mut DCtx<'static>,
     window_log_max: u32,
     sharing: Sharing,
     outlet: &mut impl Outlet,
@@ -77,6 +82,7 @@ pub(super) fn whole_frames<R: Read>(
         buffers: 0,
         spare: Vec::new(),
         delivered: 0,
+        sequence,
         outlet,
     };
     match frames.run() {
@@ -97,6 +103,7 @@ struct Frames<'a, R, O> {
     spare: Vec<Vec<u8>>,
     /// Bytes of the source whose contents were delivered.
     delivered: u64,
+    sequence: &'a mut DCtx<'static>,
     outlet: &'a mut O,
 }
 
@@ -158,10 +165,25 @@ impl<R: Read, O: Outlet> Frames<'_, R, O> {
         if !is_whole {
             return Err(Stop::Lost(compressed));
         }
+        self.tell_sequence(&compressed, size);
         self.delivered += compressed.len() as u64;
         self.gathered.forget(compressed.len());
         self.spare.push(compressed);
         if self.outlet.filled_frame(contents, size, self.delivered) { Ok(()) } else { Err(Stop::Unwanted) }
+    }
+
+    /// Has the decoder in sequence make the memory for a frame that is about to be delivered, as if it had decoded it. It
+    /// keeps that memory, and when it notices that a later frame holds more than it announces depends on how much it has.
+    fn tell_sequence(&mut self, compressed: &[u8], size: usize) {
+        // Where it has all of a frame, and space for all contents, it decodes without memory of its own.
+        let has_all = self.gathered.reads.front().is_some_and(|read| *read >= compressed.len());
+        if has_all && self.outlet.space().len() >= size {
+            return;
+        }
+        let mut header = InBuffer::around(compressed.get(..HEADER_BYTES).unwrap_or(compressed));
+        // The frame was decoded once: the header is good.
+        let _ = self.sequence.decompress_stream(&mut OutBuffer::around(&mut [][..]), &mut header);
+        let _ = self.sequence.reset(ResetDirective::SessionOnly);
     }
 
     /// What is left: the frame that was lost, those that were under way after it, and what was not looked at.
