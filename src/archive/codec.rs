@@ -3,45 +3,57 @@
 //! All members of a gzip stream and all frames of a Zstandard stream are read, and nothing may follow them. Bytes are
 //! only passed on; whoever takes them decides whether they are an archive.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead as _, Read};
 
 use flate2::bufread::GzDecoder;
 use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd::zstd_safe::{DCtx, DParameter, ErrorCode, InBuffer, OutBuffer, get_error_name, is_error_kind};
 
+use super::ends::{Input, Outlet};
 use super::error::{ArchiveError, Fault};
-use crate::base::{Buffer, Code};
+use super::frames::{MAGIC, Rest, Sharing, whole_frames};
+use crate::base::Code;
 
 /// The first bytes of a gzip member.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// The first bytes of a Zstandard frame.
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// The first bytes of a skippable frame, but for the low half of the first: `pzstd` begins with one.
 const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
-/// Bytes that are read from the source at once.
-const INPUT_BYTES: usize = 128 << 10;
 
-/// Takes what was decoded.
-pub(super) trait Outlet {
-    /// Space for the next bytes.
-    fn space(&mut self) -> &mut [u8];
-
-    /// `len` bytes of the space were filled, after `compressed` bytes of the source in all. `false` if nobody wants more.
-    fn filled(&mut self, len: usize, compressed: u64) -> bool;
-}
-
-/// Decodes all of `source` into `outlet`. `window_log_max` is the base-2 logarithm of the largest Zstandard window.
-pub(super) fn decode(source: impl Read, window_log_max: u32, outlet: &mut impl Outlet) -> Result<(), ArchiveError> {
+/// Decodes all of `source` into `outlet`. `window_log_max` is the base-2 logarithm of the largest Zstandard window. What
+/// comes out does not depend on the `sharing`.
+pub(super) fn decode(
+    source: impl Read,
+    window_log_max: u32,
+    sharing: Sharing,
+    outlet: &mut impl Outlet,
+) -> Result<(), ArchiveError> {
     let mut input = Input::new(source);
     let start = input.peek()?;
     let is_skippable = start.first().is_some_and(|byte| byte & 0xf0 == 0x50) && start.get(1..4) == Some(&SKIPPABLE);
     if start.starts_with(&GZIP) {
         gzip(&mut input, outlet)
-    } else if start.starts_with(&ZSTD) || is_skippable {
-        zstd(&mut input, window_log_max, outlet)
+    } else if start.starts_with(&MAGIC) || is_skippable {
+        let mut sequence = sequence(window_log_max)?;
+        match whole_frames(input, &mut sequence, window_log_max, sharing, outlet) {
+            Rest::Unwanted => Ok(()),
+            Rest::Bytes(mut input) => zstd(&mut input, &mut sequence, outlet),
+            Rest::Failed(error) => Err(ArchiveError::Io(error)),
+        }
     } else {
         plain(&mut input, outlet)
     }
+}
+
+/// Decodes a Zstandard stream without a look at its frames.
+#[cfg(test)]
+pub(super) fn decode_in_sequence(
+    source: impl Read,
+    window_log_max: u32,
+    outlet: &mut impl Outlet,
+) -> Result<(), ArchiveError> {
+    let mut input = Input::new(source);
+    input.peek()?;
+    zstd(&mut input, &mut sequence(window_log_max)?, outlet)
 }
 
 fn plain<R: Read>(input: &mut Input<R>, outlet: &mut impl Outlet) -> Result<(), ArchiveError> {
@@ -88,12 +100,21 @@ fn gzip_member<R: Read>(input: &mut Input<R>, outlet: &mut impl Outlet) -> Resul
     }
 }
 
-fn zstd<R: Read>(input: &mut Input<R>, window_log_max: u32, outlet: &mut impl Outlet) -> Result<(), ArchiveError> {
+/// What decodes a Zstandard stream from one frame to the next.
+fn sequence(window_log_max: u32) -> Result<DCtx<'static>, ArchiveError> {
     let mut context = DCtx::try_create()
         .ok_or_else(|| ArchiveError::Io(io::Error::new(io::ErrorKind::OutOfMemory, "no memory to decompress")))?;
     context
         .set_parameter(DParameter::WindowLogMax(window_log_max))
         .map_err(|code| ArchiveError::Io(io::Error::other(get_error_name(code))))?;
+    Ok(context)
+}
+
+fn zstd<R: Read>(
+    input: &mut Input<R>,
+    context: &mut DCtx<'static>,
+    outlet: &mut impl Outlet,
+) -> Result<(), ArchiveError> {
     let mut in_frame = false;
     loop {
         let mut from = InBuffer::around(input.fill_buf().map_err(ArchiveError::Io)?);
@@ -134,85 +155,4 @@ fn damaged(expected: &'static str, found: impl Into<String>) -> Fault {
 
 fn trailing(what: &str) -> Fault {
     Fault::new(Code::TrailingData, "the end of the file", format!("more bytes after {what}"))
-}
-
-/// The source, with the bytes that are looked at before they are taken, and its own errors apart from a decoder's.
-struct Input<R> {
-    source: R,
-    buffer: Buffer,
-    start: usize,
-    end: usize,
-    /// Bytes taken so far.
-    consumed: u64,
-    failure: Option<io::Error>,
-}
-
-impl<R: Read> Input<R> {
-    fn new(source: R) -> Self {
-        Self { source, buffer: Buffer::new(INPUT_BYTES), start: 0, end: 0, consumed: 0, failure: None }
-    }
-
-    /// The next bytes, at least four unless fewer are left.
-    fn peek(&mut self) -> Result<&[u8], ArchiveError> {
-        while self.end - self.start < 4 {
-            self.buffer.slice_mut().copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-            let space = self.buffer.slice_mut().get_mut(self.end..).unwrap_or_default();
-            let read = read_retrying(&mut self.source, space).map_err(ArchiveError::Io)?;
-            if read == 0 {
-                break;
-            }
-            self.end += read;
-        }
-        Ok(self.buffered())
-    }
-
-    fn buffered(&self) -> &[u8] {
-        self.buffer.slice().get(self.start..self.end).unwrap_or_default()
-    }
-}
-
-impl<R: Read> Read for Input<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let read = if self.start < self.end {
-            let mut buffered = self.buffered();
-            let read = buffered.read(out)?;
-            self.start += read;
-            read
-        } else {
-            read_retrying(&mut self.source, out)?
-        };
-        self.consumed += read as u64;
-        Ok(read)
-    }
-}
-
-impl<R: Read> BufRead for Input<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.start == self.end {
-            match read_retrying(&mut self.source, self.buffer.slice_mut()) {
-                Ok(read) => (self.start, self.end) = (0, read),
-                Err(error) => {
-                    let kind = error.kind();
-                    self.failure = Some(error);
-                    return Err(kind.into());
-                }
-            }
-        }
-        Ok(self.buffered())
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.start = self.end.min(self.start + amount);
-        self.consumed += amount as u64;
-    }
-}
-
-fn read_retrying(source: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match source.read(space) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => return read,
-        }
-    }
 }

@@ -2,12 +2,15 @@
 
 use std::io::{self, BufWriter, Write};
 
+use super::framed::Framed;
+
 /// How an archive is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     /// Not at all.
     None,
-    /// Zstandard (RFC 8878), in one frame with a checksum. What comes out does not depend on the number of threads.
+    /// Zstandard (RFC 8878), in a frame with its size and a checksum for every 4 MiB, so that several threads can write
+    /// and read them. What comes out does not depend on the number of threads.
     Zstd {
         /// 1, the fastest, to [`Compression::LEVEL_MAX`].
         level: i32,
@@ -19,7 +22,7 @@ pub enum Compression {
 impl Compression {
     /// The level where nothing else is asked for.
     pub const LEVEL: i32 = 3;
-    /// The highest level. Its window, 128 MiB, is what readers must be ready for.
+    /// The highest level. It takes long: what is gained above 19 are larger windows, and none is larger than a frame.
     pub const LEVEL_MAX: i32 = 22;
 }
 
@@ -31,28 +34,24 @@ pub struct Encoder<W: Write>(Stream<W>);
 
 enum Stream<W: Write> {
     Plain(BufWriter<W>),
-    Zstd(zstd::Encoder<'static, BufWriter<W>>),
+    Zstd(Framed<W>),
 }
 
 impl<W: Write> Encoder<W> {
     /// Begins a stream into `out`.
-    pub fn new(out: W, compression: Compression) -> io::Result<Self> {
-        let out = BufWriter::with_capacity(BUFFER_BYTES, out);
-        let Compression::Zstd { level, threads } = compression else { return Ok(Self(Stream::Plain(out))) };
-        let mut encoder = zstd::Encoder::new(out, level)?;
-        encoder.include_checksum(true)?;
-        // With no worker at all the library cuts its input in another way than with one or more.
-        encoder.multithread(threads.max(1))?;
-        Ok(Self(Stream::Zstd(encoder)))
+    pub fn new(out: W, compression: Compression) -> Self {
+        match compression {
+            Compression::None => Self(Stream::Plain(BufWriter::with_capacity(BUFFER_BYTES, out))),
+            Compression::Zstd { level, threads } => Self(Stream::Zstd(Framed::new(out, level, threads))),
+        }
     }
 
     /// Ends the stream, and gives back what it went into.
     pub fn finish(self) -> io::Result<W> {
-        let out = match self.0 {
-            Stream::Plain(out) => out,
-            Stream::Zstd(encoder) => encoder.finish()?,
-        };
-        out.into_inner().map_err(io::IntoInnerError::into_error)
+        match self.0 {
+            Stream::Plain(out) => out.into_inner().map_err(io::IntoInnerError::into_error),
+            Stream::Zstd(frames) => frames.finish(),
+        }
     }
 }
 
@@ -60,24 +59,23 @@ impl<W: Write> Write for Encoder<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.0 {
             Stream::Plain(out) => out.write(bytes),
-            Stream::Zstd(encoder) => encoder.write(bytes),
+            Stream::Zstd(frames) => frames.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Stream::Plain(out) => out.flush(),
-            Stream::Zstd(encoder) => encoder.flush(),
+            Stream::Zstd(frames) => frames.flush(),
         }
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn encoded(bytes: &[u8], compression: Compression) -> Vec<u8> {
-        let mut encoder = Encoder::new(Vec::new(), compression).unwrap();
+        let mut encoder = Encoder::new(Vec::new(), compression);
         for piece in bytes.chunks(70_001) {
             encoder.write_all(piece).unwrap();
         }
@@ -86,7 +84,7 @@ mod tests {
 
     #[test]
     fn threads_change_no_byte() {
-        // Larger than a job of the library, so that several threads have something to do.
+        // Several frames, so that several threads have something to do.
         let bytes: Vec<u8> =
             (0_u32..4_000_000).flat_map(|number| ((number / 7) ^ (number >> 3)).to_le_bytes()).collect();
         let zstd = |threads| encoded(&bytes, Compression::Zstd { level: 1, threads });

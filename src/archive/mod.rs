@@ -8,13 +8,19 @@
 
 mod codec;
 mod encode;
+mod ends;
 mod entries;
 mod error;
 mod extension;
+mod framed;
+mod frames;
 mod header;
 mod layout;
+mod pool;
 mod reader;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod unverified;
 mod write;
 

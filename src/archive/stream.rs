@@ -3,8 +3,10 @@
 use std::io::Read;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
-use super::codec::{Outlet, decode};
+use super::codec::decode;
+use super::ends::Outlet;
 use super::error::{ArchiveError, Fault};
+use super::frames::Sharing;
 use crate::base::{Buffer, Code, Limits};
 
 /// Bytes that travel from thread to thread at once.
@@ -17,6 +19,8 @@ const CHUNKS: usize = 4;
 pub struct CodecOptions<'a> {
     /// The base-2 logarithm of the largest Zstandard window, bytes; 27 is what every decoder must allow.
     pub window_log_max: u32,
+    /// Processors to share the work among: contents and refusals do not depend on it.
+    pub processors: usize,
     /// Caps on what it expands to.
     pub limits: &'a Limits,
 }
@@ -59,15 +63,24 @@ pub fn unwrapped<T>(
     options: &CodecOptions<'_>,
     read: impl FnOnce(&mut Stream<'_>) -> T,
 ) -> T {
+    let (window_log_max, sharing) = (options.window_log_max, Sharing::among(options.processors));
+    piped(CHUNK_BYTES, options.limits, |pipe| decode(source, window_log_max, sharing, pipe), read)
+}
+
+/// Has `decode` fill chunks of `chunk_bytes` in a thread of its own, and `read` take them.
+pub(super) fn piped<T>(
+    chunk_bytes: usize,
+    limits: &Limits,
+    decode: impl FnOnce(&mut Pipe) -> Result<(), ArchiveError> + Send,
+    read: impl FnOnce(&mut Stream<'_>) -> T,
+) -> T {
     let (chunks_in, chunks) = sync_channel(CHUNKS - 2);
     let (used, spaces) = channel();
-    let mut stream = Stream::new(chunks, used, options.limits);
+    let mut stream = Stream::new(chunks, used, limits);
     std::thread::scope(|scope| {
-        let window_log_max = options.window_log_max;
         scope.spawn(move || {
-            let mut outlet =
-                Pipe { chunks: chunks_in, spaces, space: Buffer::new(CHUNK_BYTES), made: 1, len: 0, compressed: 0 };
-            let result = decode(source, window_log_max, &mut outlet);
+            let mut outlet = Pipe::new(chunk_bytes, chunks_in, spaces);
+            let result = decode(&mut outlet);
             outlet.flush();
             // Nobody waits for it if the reading ended early.
             let _ = outlet.chunks.send(Message::End(result));
@@ -80,46 +93,71 @@ pub fn unwrapped<T>(
 }
 
 /// The end of the decoder: fills chunks whole before it sends them.
-struct Pipe {
+pub(super) struct Pipe {
     chunks: SyncSender<Message>,
     spaces: Receiver<Buffer>,
+    chunk_bytes: usize,
     space: Buffer,
-    /// Buffers made so far; beyond [`CHUNKS`] they are waited for.
+    /// Chunks made so far; beyond [`CHUNKS`] they are waited for.
     made: usize,
     len: usize,
+    /// The chunk is whole here. Chunks are cut at multiples of their length, wherever the frames before them ended.
+    end: usize,
     compressed: u64,
 }
 
 impl Pipe {
+    fn new(chunk_bytes: usize, chunks: SyncSender<Message>, spaces: Receiver<Buffer>) -> Self {
+        let space = Buffer::new(chunk_bytes);
+        Self { chunks, spaces, chunk_bytes, space, made: 1, len: 0, end: chunk_bytes, compressed: 0 }
+    }
+
     /// Sends what is there. `false` if nobody wants it.
     fn flush(&mut self) -> bool {
         if self.len == 0 {
             return true;
         }
-        let next = if self.made < CHUNKS {
-            self.made += 1;
-            Buffer::new(CHUNK_BYTES)
-        } else {
-            match self.spaces.recv() {
-                Ok(buffer) => buffer,
-                Err(_) => return false,
-            }
-        };
+        let Some(next) = self.next_space() else { return false };
+        self.end = self.chunk_bytes;
         let buffer = std::mem::replace(&mut self.space, next);
         let chunk = Chunk { buffer, len: std::mem::take(&mut self.len), compressed: self.compressed };
         self.chunks.send(Message::Chunk(chunk)).is_ok()
+    }
+
+    fn next_space(&mut self) -> Option<Buffer> {
+        if self.made < CHUNKS {
+            self.made += 1;
+            return Some(Buffer::new(self.chunk_bytes));
+        }
+        loop {
+            let used = self.spaces.recv().ok()?;
+            // Those of frames have done their service.
+            if used.slice().len() == self.chunk_bytes {
+                return Some(used);
+            }
+        }
     }
 }
 
 impl Outlet for Pipe {
     fn space(&mut self) -> &mut [u8] {
-        self.space.slice_mut().get_mut(self.len..).unwrap_or_default()
+        self.space.slice_mut().get_mut(self.len..self.end).unwrap_or_default()
     }
 
     fn filled(&mut self, len: usize, compressed: u64) -> bool {
         self.len += len;
         self.compressed = compressed;
-        self.len < CHUNK_BYTES || self.flush()
+        self.len < self.end || self.flush()
+    }
+
+    fn used_frame(&mut self) -> Option<Buffer> {
+        self.spaces.recv().ok()
+    }
+
+    fn filled_frame(&mut self, frame: Buffer, len: usize, compressed: u64) -> bool {
+        let filled = self.chunk_bytes - self.end + len;
+        self.end = self.chunk_bytes - filled % self.chunk_bytes;
+        self.chunks.send(Message::Chunk(Chunk { buffer: frame, len, compressed })).is_ok()
     }
 }
 

@@ -88,7 +88,7 @@ enum RootError {
 
 impl Pack<'_> {
     fn write<W: Write>(&self, out: W) -> Result<W, PackError> {
-        let encoder = Encoder::new(out, self.request.compression).map_err(PackError::Write)?;
+        let encoder = Encoder::new(out, self.request.compression);
         let sealed_at = self.documents.statement.predicate.sealed_at.as_second();
         let mut tar = Writer::new(encoder, u64::try_from(sealed_at).unwrap_or(0));
         self.write_seal(&mut tar).map_err(PackError::Write)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::archive_input::ArchiveInput;
-use super::context::shown;
+use super::context::{Context, shown};
 use super::failure::Failure;
 use super::sealed::UnverifiedSeal;
 use crate::archive::{CodecOptions, Layout, Place, UnverifiedArchive, UnverifiedKind, unwrapped};
@@ -34,7 +34,7 @@ impl Archived {
         limits: &Limits,
     ) -> Result<Self, Failure> {
         let input = ArchiveInput::open(path)?;
-        let options = CodecOptions { window_log_max, limits };
+        let options = CodecOptions { window_log_max, processors: Context::processors(), limits };
         let mut archive =
             unwrapped(input.source, &options, |stream| UnverifiedArchive::read(stream, algorithm, limits));
         let mut seals = std::mem::take(&mut archive.seals).into_iter();

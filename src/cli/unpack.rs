@@ -34,6 +34,7 @@ pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outc
             now: context.now,
             platform: Context::platform(),
             window_log_max: arguments.window.window_log_max,
+            processors: Context::processors(),
             limits: &context.limits,
         },
         replace: arguments.replace,

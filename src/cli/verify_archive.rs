@@ -40,6 +40,7 @@ pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context
         now: context.now,
         platform: options.platform.clone().unwrap_or_else(Context::platform),
         window_log_max: options.window.window_log_max,
+        processors: Context::processors(),
         limits: &context.limits,
     };
     let verified = verify_archive(&request, input.source);

@@ -11,6 +11,7 @@ use cacheseal::archive::{CodecOptions, MemberKind, Reader, unwrapped};
 use cacheseal::base::{Algorithm, Code, Digest, Limits};
 use cacheseal::seal::manifest::Manifest;
 use cacheseal::tree::{Directory, ExportError, ExportSink, export};
+use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
 use super::harness::{POLICY, Project, Run, Verdict};
 
@@ -18,7 +19,7 @@ use super::harness::{POLICY, Project, Run, Verdict};
 type Found = (String, &'static str, u32, Vec<u8>);
 
 fn members(archive: &[u8]) -> Vec<Found> {
-    let options = CodecOptions { window_log_max: 27, limits: &Limits::STANDARD };
+    let options = CodecOptions { window_log_max: 27, processors: 2, limits: &Limits::STANDARD };
     unwrapped(archive, &options, |stream| {
         let mut reader = Reader::new(stream);
         let mut found = Vec::new();
@@ -122,6 +123,19 @@ fn an_absolute_root_and_one_that_was_absent_have_their_places() {
     assert_eq!(found[..2], ["checkout/.cacheseal/deps/seal.json", "checkout/.cacheseal/deps/1.mtree"]);
 }
 
+/// What a frame of an archive holds, all but the last.
+const FRAME: u64 = 4 << 20;
+
+/// The contents of each frame, bytes, by its own account.
+fn frame_sizes(mut archive: &[u8]) -> Vec<u64> {
+    let mut sizes = Vec::new();
+    while !archive.is_empty() {
+        sizes.push(get_frame_content_size(archive).unwrap_or_default().expect("a content size"));
+        archive = &archive[find_frame_compressed_size(archive).unwrap()..];
+    }
+    sizes
+}
+
 #[test]
 fn the_same_seal_always_gives_the_same_bytes() {
     let project = Project::new();
@@ -129,6 +143,8 @@ fn the_same_seal_always_gives_the_same_bytes() {
         .write("deps/large", (0_u32..2_000_000).flat_map(|n| ((n / 5) ^ (n >> 2)).to_le_bytes()).collect::<Vec<u8>>());
     project.seal();
     let first = project.packed("a.tar.zst", &["--threads", "1"]);
+    let sizes = frame_sizes(&first);
+    assert!(matches!(sizes[..], [FRAME, rest] if rest > FRAME / 2), "{sizes:?}");
     // What is not sealed is not packed either.
     chmod(project.path("deps/pkg/index.js"), 0o600);
     chmod(project.path("deps/pkg"), 0o700);
@@ -136,6 +152,9 @@ fn the_same_seal_always_gives_the_same_bytes() {
     for threads in ["2", "3", "8"] {
         assert!(project.packed("a.tar.zst", &["--threads", threads]) == first, "{threads}");
     }
+    let archive = project.outside("b.tar.zst");
+    fs::write(&archive, &first).unwrap();
+    project.json(&["verify", "--archive", archive.to_str().unwrap(), "--gate", "exact"]).expect(0, &[]);
     let small = project.packed("a.tar.zst", &["--level", "19"]);
     assert!(small.len() < first.len());
     assert_eq!(members(&small), members(&first));

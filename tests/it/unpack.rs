@@ -11,6 +11,7 @@ use cacheseal::tree::confine;
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::archives::codec::packed_zstd;
 use super::harness::{POLICY, Project, Run, SealAs};
 use super::packed::{Packed, file, hard_link, join, pack, split};
 
@@ -19,6 +20,21 @@ const DEEP: &str = "roots = [\"deps\", \"~/store\", \"~/a/top\", \"~/a/b/c\"]";
 
 /// Puts something in the way.
 type Prepare = fn(&Packed);
+
+#[test]
+fn an_archive_of_many_frames_is_unpacked() {
+    let large: Vec<u8> = (0_u32..5_000_000).flat_map(|n| ((n / 5) ^ (n >> 2)).to_le_bytes()).collect();
+    let packed = Packed::with(POLICY, |project| {
+        project.write("deps/large", &large);
+        project.seal();
+    });
+    let archive = packed_zstd(&packed.archive);
+    let mut damaged = archive.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    packed.refuses("the checksum of the last frame", &damaged, 12, &["damaged-archive"]);
+    packed.unpack(&archive, &[]).expect(0, &[]);
+    packed.is_in_place();
+}
 
 #[test]
 fn what_was_packed_comes_back() {

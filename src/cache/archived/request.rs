@@ -27,6 +27,8 @@ pub struct ArchiveRequest<'a> {
     pub platform: Platform,
     /// The base-2 logarithm of the largest Zstandard window, bytes.
     pub window_log_max: u32,
+    /// Processors to decode on.
+    pub processors: usize,
     /// Caps on what is found.
     pub limits: &'a Limits,
 }

@@ -56,7 +56,8 @@ fn read(
     sink: Option<&mut dyn Sink>,
 ) -> ArchiveVerification {
     let mut run = Run::new(request, looked, sink);
-    let options = CodecOptions { window_log_max: request.window_log_max, limits: request.limits };
+    let options =
+        CodecOptions { window_log_max: request.window_log_max, processors: request.processors, limits: request.limits };
     let read_whole = match run.open_beside() {
         Ok(()) => unwrapped(source, &options, |stream| run.read(&mut Reader::new(stream))),
         Err(_) => false,

@@ -8,7 +8,9 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|file: &[u8]| {
     let limits = Limits { expansion_free_bytes: 1 << 20, archive_bytes_max: 8 << 20, ..Limits::STANDARD };
-    let options = CodecOptions { window_log_max: 20, limits: &limits };
-    let once = || unwrapped(file, &options, |stream| read(stream).map_err(|error| error.to_string()));
-    assert_eq!(once(), once());
+    let options = |processors| CodecOptions { window_log_max: 20, processors, limits: &limits };
+    let once =
+        |processors| unwrapped(file, &options(processors), |stream| read(stream).map_err(|error| error.to_string()));
+    // On one thread and on several.
+    assert_eq!(once(1), once(3));
 });

@@ -106,6 +106,7 @@ fn is_trusted(archive: &[u8]) -> bool {
         now: Timestamp::UNIX_EPOCH,
         platform: platform(),
         window_log_max: 20,
+        processors: 1,
         limits: &Limits::STANDARD,
     };
     verify_archive(&request, archive).verification.refusals.is_empty()

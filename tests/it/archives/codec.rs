@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use cacheseal::archive::Encoder;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
@@ -139,6 +140,13 @@ pub(crate) fn skippable(contents: &[u8]) -> Vec<u8> {
 /// What the zstd library itself writes: level 3, with a checksum.
 pub(crate) fn zstd(data: &[u8]) -> Vec<u8> {
     zstd_with(data, 3, true, None)
+}
+
+/// What `pack` writes.
+pub(crate) fn packed_zstd(data: &[u8]) -> Vec<u8> {
+    let mut encoder = Encoder::new(Vec::new(), cacheseal::archive::Compression::Zstd { level: 3, threads: 1 });
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
 }
 
 pub(crate) fn zstd_with(data: &[u8], level: i32, checksum: bool, window_log: Option<u32>) -> Vec<u8> {

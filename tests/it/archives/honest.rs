@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use super::codec::{Frame, Gzip, gzip, header_crc, skippable, window, zstd, zstd_with};
+use super::codec::{Frame, Gzip, gzip, header_crc, packed_zstd, skippable, window, zstd, zstd_with};
 use super::sample::{Draft, Form, Layout};
 use super::stage::{Stage, fill, policy, text};
 use super::tar::{BLOCK, FLAG, GID, Item, MAJOR, MINOR, MTIME, NAME, SIZE, UID, dir, gnu_long, pax};
@@ -145,6 +145,8 @@ fn compressed(tar: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ("gz with every field", gzip_with_all_fields(tar)),
         ("zst of two frames", [zstd(one), zstd(other)].concat()),
         ("zst of many frames", parts(zstd)),
+        ("zst as it is packed", packed_zstd(tar)),
+        ("zst as it is packed, of two frames", [packed_zstd(one), packed_zstd(other)].concat()),
         ("zst without checksum", zstd_with(tar, 3, false, None)),
         ("zst of the highest level", zstd_with(tar, 19, true, None)),
         ("zst with a long window", zstd_with(tar, 3, true, Some(27))),

@@ -93,6 +93,39 @@ fn installed_packages_come_out_of_every_program() {
     every_program_reads_it(&project, "npm", "ci");
 }
 
+#[test]
+fn an_archive_of_many_frames_comes_out_of_every_program() {
+    let project = Project::new();
+    let large: Vec<u8> = (0_u32..5_000_000).flat_map(|n| ((n / 5) ^ (n >> 2)).to_le_bytes()).collect();
+    project.write("deps/large", large);
+    project.seal();
+    every_program_reads_it(&project, "deps", "exact");
+    let archive = pack(&project, "deps", "b.tar.zst");
+    let listed = must(judge("zstd").args(["-t", "-vv", "-l"]).arg(&archive));
+    let listed = String::from_utf8(listed).unwrap();
+    assert!(listed.contains("# Zstandard Frames: 5\n") && listed.contains("Check: XXH64"), "{listed}");
+    must(judge("zstd").args(["-t", "-q"]).arg(&archive));
+    must(judge("tar").args(["--zstd", "-tf"]).arg(&archive));
+}
+
+#[test]
+fn what_a_refusal_has_left_in_a_pipe_no_program_takes_for_an_archive() {
+    let project = Project::new();
+    for number in 100..400 {
+        project.write(&format!("deps/many/{number}"), vec![b'x'; 64 << 10]);
+    }
+    project.seal();
+    // Behind frames that are whole.
+    project.write("deps/many/399", vec![b'y'; 64 << 10]);
+    let output = project.command().args(["pack", "deps", "-o", "-"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(11));
+    assert!(output.stdout.len() > 1_000, "{} bytes", output.stdout.len());
+    for (program, arguments) in [("zstd", &["-t"][..]), ("tar", &["--zstd", "-t"]), ("bsdtar", &["-tf", "-"])] {
+        let read = super::fed(judge(program).args(arguments), &output.stdout);
+        assert!(!read.status.success(), "{program}: {}", told(&read));
+    }
+}
+
 /// One thread, so that calls come in one order.
 const PACK: &[&str] = &["pack", "deps", "-o", "../out/a.tar"];
 

@@ -1,6 +1,6 @@
 //! Archives that are made to cost disk, memory or time.
 
-use crate::archives::codec::{Frame, gzip_of_zeros, skippable, zstd};
+use crate::archives::codec::{Frame, gzip_of_zeros, packed_zstd, skippable, zstd};
 use crate::archives::kit::{Kind, members, whole};
 use crate::archives::tar::{BLOCK, Item, SIZE, Tar, file, gnu_long, gnu_long_raw, pax, pax_raw, symlink};
 
@@ -59,6 +59,10 @@ pub(crate) const KINDS: &[Kind] = &[
     whole("bomb-zst-in-a-stray-of-a-sealed-one", 15, &["stray-entry"], |tar| then_zeros(tar, &huge("evil")))
         .seal_first(),
     whole("bomb-zst-behind-the-end", 13, EXPANSION, |tar| Frame::new(tar).zeros(BLOCKS).bytes()),
+    whole("bomb-zst-in-frames-that-are-decoded-side-by-side", 13, EXPANSION, |tar| {
+        [zstd(tar), packed_zstd(&vec![0; 4 << 20]).repeat(1 << 11)].concat()
+    }),
+    whole("bomb-zst-in-such-frames-alone", 13, EXPANSION, |_| packed_zstd(&vec![0; 4 << 20]).repeat(1 << 11)),
     whole("bomb-gz-behind-the-end", 13, EXPANSION, |tar| gzip_of_zeros(tar, 512)),
     whole("bomb-zst-of-nothing-but-zeros", 13, EXPANSION, |_| Frame::new(b"").zeros(BLOCKS).bytes()),
     whole("bomb-zst-of-text", 12, &["not-an-archive"], |_| {
