@@ -13,7 +13,7 @@ use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::hardlinks::HardLinks;
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
-use super::walk::{At, Trail, Visit, Worker, walk};
+use super::walk::{At, Crew, Trail, Visit, Worker, walk};
 use crate::base::{Code, Refusal, Refusals, place};
 use crate::seal::manifest::{Listing, Manifest, Node, Record, Span, forbidden_bits, leaves_root, link_text, missing};
 
@@ -49,7 +49,7 @@ pub fn compare(root: Directory, expected: &Expectation<'_>, options: &Options<'_
         links_leaving: 0,
         hardlinks: HardLinks::default(),
     };
-    for part in walk(&visit, root.into_fd(), Some(0), options.threads) {
+    for part in walk(&visit, root.into_fd(), Some(0), Crew::growing(options)) {
         whole.links_leaving += part.links_leaving;
         whole.hardlinks.append(part.hardlinks);
         if let Some(refusals) = part.refusals {

@@ -13,7 +13,7 @@ use super::Options;
 use super::handle::{Directory, Kind, open_directory, stat_of};
 use super::names::Names;
 use super::stamp::Stamp;
-use super::walk::{At, Trail, Visit, Worker, walk};
+use super::walk::{At, Crew, Trail, Visit, Worker, walk};
 use crate::base::Code;
 
 /// A place to look at.
@@ -179,7 +179,7 @@ pub fn look(sights: &[Sight], except: &Exceptions, user: u32, options: &Options<
         };
         let visit =
             LookVisit { top: &path, recurse: sight.reach == Reach::Tree, except, user, options, entries: &entries };
-        for part in walk(&visit, root, (), options.threads) {
+        for part in walk(&visit, root, (), Crew::whole(options)) {
             look.add(part);
         }
     }

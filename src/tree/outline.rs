@@ -10,7 +10,7 @@ use super::entry::{code_of, kind_of};
 use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::names::Names;
 use super::read::{ReadError, read_link};
-use super::walk::{At, Trail, Visit, Worker, walk};
+use super::walk::{At, Crew, Trail, Visit, Worker, walk};
 use crate::base::{Code, Refusal, Refusals, place};
 use crate::seal::manifest::forbidden_bits;
 
@@ -179,7 +179,7 @@ pub fn outline(root: Directory, spelling: &str, options: &Options<'_>) -> Outlin
     let visit = OutlineVisit { spelling, options, next: AtomicU32::new(1), entries: AtomicU64::new(1) };
     let mut refusals = Refusals::new(options.limits.refusals_max);
     let mut listed = Vec::new();
-    for part in walk(&visit, root.into_fd(), 0, options.threads) {
+    for part in walk(&visit, root.into_fd(), 0, Crew::whole(options)) {
         listed.extend(part.listed);
         if let Some(part) = part.refusals {
             refusals.append(part);

@@ -12,7 +12,7 @@ use super::entry::{code_of, kind_of};
 use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
-use super::walk::{At, Trail, Visit, Worker, walk};
+use super::walk::{At, Crew, Trail, Visit, Worker, walk};
 use crate::base::{Algorithm, Code, Refusal, Refusals, place};
 use crate::seal::manifest::{Listing, ListingFull, Manifest, Node, forbidden_bits};
 
@@ -31,7 +31,7 @@ pub fn snapshot(root: Directory, spelling: &str, algorithm: Algorithm, options: 
     let visit =
         SnapshotVisit { spelling, algorithm, options, next_listing: AtomicU32::new(1), entries: AtomicU64::new(1) };
     let mut refusals = Refusals::new(options.limits.refusals_max);
-    let found = walk(&visit, root.into_fd(), 0, options.threads);
+    let found = walk(&visit, root.into_fd(), 0, Crew::growing(options));
     let mut parts = Vec::new();
     for part in found {
         parts.extend(part.listings);

@@ -1,14 +1,19 @@
 //! The parallel walk: threads over one stack of directories that wait. Each directory is opened from its
 //! parent's handle, read by one thread, and its files are read by the same thread. What is large is shared: the
 //! entries of a directory with many, and the bytes of a file with many. Else one thread would be the last for long.
+//!
+//! A walk that reads files begins with a thread for each processor: more only get in each other's way, unless they wait
+//! for the disk. So a thread that comes upon a file that is not in memory calls one more.
 
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, Scope};
 
 use rustix::io::Errno;
 
+use super::Options;
 use super::handle::open_directory;
 use super::names::Names;
 use super::read::{BUFFER_BYTES, OpenFile, ReadError};
@@ -87,6 +92,8 @@ pub(super) trait Visit: Sync {
 
 /// Entries of a directory that one thread takes at once.
 const SHARE: usize = 512;
+/// Of so many files, a thread asks of one whether it is in memory. The first that it reads is one of them.
+const FILES_UNSEEN: usize = 64;
 
 /// The directory that is being visited.
 pub(super) struct At<'a, P> {
@@ -95,10 +102,33 @@ pub(super) struct At<'a, P> {
     pub(super) place: &'a P,
 }
 
+/// How many threads walk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Crew {
+    first: usize,
+    most: usize,
+}
+
+impl Crew {
+    /// All threads at once, for a walk that reads no file.
+    pub(super) fn whole(options: &Options<'_>) -> Self {
+        Self { first: options.threads, most: options.threads }
+    }
+
+    /// As many as are of use while files come from memory, and more when they do not.
+    pub(super) fn growing(options: &Options<'_>) -> Self {
+        Self { first: options.threads.min(options.processors), most: options.threads }
+    }
+}
+
 /// What a thread has for itself.
 pub(super) struct Worker<'q, P, F> {
     buffer: Buffer,
     queue: &'q Queue<P>,
+    /// Starts one more thread, if there may be more.
+    call_thread: &'q dyn Fn(),
+    /// Files read so far.
+    files: usize,
     pub(super) found: F,
     /// Directories to visit next: name and place.
     children: Vec<(Vec<u8>, P)>,
@@ -108,6 +138,10 @@ pub(super) struct Worker<'q, P, F> {
 impl<P, F> Worker<'_, P, F> {
     /// The digest of a file's bytes.
     pub(super) fn digest(&mut self, file: OpenFile, algorithm: Algorithm) -> Result<Digest, ReadError> {
+        if self.files.is_multiple_of(FILES_UNSEEN) && file.is_cold() {
+            (self.call_thread)();
+        }
+        self.files = self.files.wrapping_add(1);
         let Some(parts) = Split::parts(file.size(), algorithm) else {
             return file.digest(algorithm, &mut self.buffer);
         };
@@ -153,6 +187,9 @@ struct Queue<P> {
     state: Mutex<State<P>>,
     ready: Condvar,
     stopped: AtomicBool,
+    /// Threads that were started, and how many may be.
+    threads: AtomicUsize,
+    threads_max: usize,
 }
 
 struct State<P> {
@@ -232,61 +269,84 @@ impl<P> Drop for Busy<'_, P> {
     }
 }
 
-/// Visits every directory below `root`, on up to `threads` threads, and gives back what each found.
-pub(super) fn walk<V: Visit>(visit: &V, root: OwnedFd, place: V::Place, threads: usize) -> Vec<V::Found> {
+/// Visits every directory below `root` and gives back what each thread found.
+pub(super) fn walk<V: Visit>(visit: &V, root: OwnedFd, place: V::Place, crew: Crew) -> Vec<V::Found> {
     let first = Job::Directory { source: Source::Open(root), trail: Trail::root(), place };
     let queue = Queue {
         state: Mutex::new(State { waiting: vec![first], splits: Vec::new(), busy: 0, idle: 0 }),
         ready: Condvar::new(),
         stopped: AtomicBool::new(false),
+        threads: AtomicUsize::new(1),
+        threads_max: crew.most,
     };
+    let found = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        let mut handles = Vec::new();
-        for _ in 1..threads {
-            // Where the system gives no more threads, those that run do all the work.
-            match std::thread::Builder::new().spawn_scoped(scope, || work(visit, &queue)) {
-                Ok(handle) => handles.push(handle),
-                Err(_) => break,
-            }
+        let site = Site { scope, visit, queue: &queue, found: &found };
+        for _ in 1..crew.first {
+            site.call_thread();
         }
-        let mut all = vec![work(visit, &queue)];
-        for handle in handles {
-            match handle.join() {
-                Ok(found) => all.push(found),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        all
-    })
+        site.work();
+    });
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn work<V: Visit>(visit: &V, queue: &Queue<V::Place>) -> V::Found {
-    let mut worker = Worker {
-        buffer: Buffer::new(BUFFER_BYTES),
-        queue,
-        found: V::Found::default(),
-        children: Vec::new(),
-        stop: false,
-    };
-    let mut names = Names::default();
-    while let Some(next) = queue.next() {
-        match next {
-            Next::Help(split) => {
-                split.work(&mut worker.buffer);
-                queue.all_taken(&split);
-            }
-            Next::Visit(job, busy) => {
-                if !queue.stopped.load(Ordering::Relaxed) {
-                    visit_one(visit, job, &mut names, &mut worker);
-                }
-                if worker.stop {
-                    queue.stopped.store(true, Ordering::Relaxed);
-                }
-                drop(busy);
-            }
+/// All that a thread needs to take part in a walk.
+struct Site<'scope, 'env, V: Visit> {
+    scope: &'scope Scope<'scope, 'env>,
+    visit: &'env V,
+    queue: &'env Queue<V::Place>,
+    found: &'env Mutex<Vec<V::Found>>,
+}
+
+impl<V: Visit> Clone for Site<'_, '_, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V: Visit> Copy for Site<'_, '_, V> {}
+
+impl<V: Visit> Site<'_, '_, V> {
+    /// Starts one more thread, if there may be more. Where the system gives none, those that run do all the work.
+    fn call_thread(self) {
+        let Queue { threads, threads_max, .. } = self.queue;
+        let one_more = |count| (count < *threads_max).then_some(count + 1);
+        if threads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok() {
+            let _ = Builder::new().spawn_scoped(self.scope, move || self.work());
         }
     }
-    worker.found
+
+    fn work(self) {
+        let Self { visit, queue, .. } = self;
+        let mut worker = Worker {
+            buffer: Buffer::new(BUFFER_BYTES),
+            queue,
+            call_thread: &|| self.call_thread(),
+            files: 0,
+            found: V::Found::default(),
+            children: Vec::new(),
+            stop: false,
+        };
+        let mut names = Names::default();
+        while let Some(next) = queue.next() {
+            match next {
+                Next::Help(split) => {
+                    split.work(&mut worker.buffer);
+                    queue.all_taken(&split);
+                }
+                Next::Visit(job, busy) => {
+                    if !queue.stopped.load(Ordering::Relaxed) {
+                        visit_one(visit, job, &mut names, &mut worker);
+                    }
+                    if worker.stop {
+                        queue.stopped.store(true, Ordering::Relaxed);
+                    }
+                    drop(busy);
+                }
+            }
+        }
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).push(worker.found);
+    }
 }
 
 fn visit_one<V: Visit>(visit: &V, job: Job<V::Place>, names: &mut Names, worker: &mut Worker<'_, V::Place, V::Found>) {
