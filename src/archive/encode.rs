@@ -10,7 +10,7 @@ pub enum Compression {
     /// Not at all.
     None,
     /// Zstandard (RFC 8878), in a frame with its size and a checksum for every 4 MiB, so that several threads can write
-    /// and read them. What comes out does not depend on the number of threads.
+    /// and read them; 32 MiB at high levels. What comes out does not depend on the number of threads.
     Zstd {
         /// 1, the fastest, to [`Compression::LEVEL_MAX`].
         level: i32,

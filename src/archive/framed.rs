@@ -10,6 +10,16 @@ use super::pool::{Pool, Worker};
 /// default level, archives are 2 % larger or smaller than with one frame; with half of it, up to 8 % larger.
 pub(super) const FRAME_BYTES: usize = 1 << FRAME_LOG;
 const FRAME_LOG: u32 = 22;
+/// The strength of high levels are long distances: in frames of 4 MiB they lose up to a third. So theirs are of 32 MiB,
+/// which are read one after the other.
+const LONG_FRAME_LOG: u32 = 25;
+/// Levels from here on have long frames.
+const LONG_LEVEL: i32 = 16;
+
+/// The base-2 logarithm of the bytes that go into a frame.
+fn frame_log(level: i32) -> u32 {
+    if level < LONG_LEVEL { FRAME_LOG } else { LONG_FRAME_LOG }
+}
 /// Bytes of a frame that are held back until there is more: of its checksum.
 const HELD_BYTES: usize = 1;
 
@@ -21,6 +31,7 @@ pub(super) struct Framed<W> {
     out: W,
     /// Frames that may be under way.
     ahead: usize,
+    frame_bytes: usize,
     pool: Pool<Frame, io::Result<Frame>>,
     piece: Vec<u8>,
     /// Memory of frames that are written.
@@ -47,6 +58,7 @@ impl<W: Write> Framed<W> {
             out,
             // Two more than there are threads: one that waits to be written, one that waits for a thread.
             ahead: threads.saturating_add(2),
+            frame_bytes: 1 << frame_log(level),
             pool: Pool::new(threads, move || compressor(level)),
             piece: Vec::new(),
             spare: Vec::new(),
@@ -131,11 +143,11 @@ impl<W: Write> Write for Framed<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.go_on()?;
         if self.piece.capacity() == 0 {
-            self.piece.reserve_exact(FRAME_BYTES);
+            self.piece.reserve_exact(self.frame_bytes);
         }
-        let taken = bytes.len().min(FRAME_BYTES - self.piece.len());
+        let taken = bytes.len().min(self.frame_bytes - self.piece.len());
         self.piece.extend_from_slice(bytes.get(..taken).unwrap_or_default());
-        if self.piece.len() == FRAME_BYTES {
+        if self.piece.len() == self.frame_bytes {
             self.submit()?;
         }
         Ok(taken)
@@ -172,7 +184,7 @@ fn new_context(level: i32) -> io::Result<CCtx<'static>> {
         CParameter::ChecksumFlag(true),
         CParameter::ContentSizeFlag(true),
         // Low levels have a smaller one. With the frame for a window, no window is moved when it is read.
-        CParameter::WindowLog(FRAME_LOG),
+        CParameter::WindowLog(frame_log(level)),
     ] {
         context.set_parameter(parameter).map_err(failure)?;
     }
@@ -230,6 +242,14 @@ mod tests {
             let stream = framed(&bytes, 1, 2);
             assert_eq!(sizes(&stream), expected);
             assert!(zstd::decode_all(&*stream).unwrap() == bytes);
+        }
+    }
+
+    #[test]
+    fn high_levels_have_long_frames() {
+        let bytes = sample(FRAME_BYTES + 1);
+        for (level, expected) in [(LONG_LEVEL - 1, vec![FRAME_BYTES, 1]), (LONG_LEVEL, vec![FRAME_BYTES + 1])] {
+            assert_eq!(sizes(&framed(&bytes, level, 1)), expected, "level {level}");
         }
     }
 

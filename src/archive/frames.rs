@@ -130,8 +130,7 @@ impl<R: Read, O: Outlet> Frames<'_, R, O> {
     fn run(&mut self) -> Result<(), Stop> {
         while let Some((len, size)) = self.gathered.frame(self.sharing) {
             let contents = self.buffer()?;
-            let mut compressed = self.spare.pop().unwrap_or_default();
-            self.gathered.take(len, &mut compressed);
+            let compressed = self.gathered.take(len, self.spare.pop().unwrap_or_default());
             self.pool.submit(Frame { compressed, contents, size, is_whole: false });
             while let Some(frame) = self.pool.next_ready() {
                 self.deliver(frame)?;
@@ -218,8 +217,6 @@ fn decompressor() -> Worker<Frame, Frame> {
 struct Gathered<R> {
     input: Input<R>,
     bytes: Vec<u8>,
-    /// What is left begins here.
-    start: usize,
     /// How many bytes each read gave, from the first byte that is not delivered: what a decoder makes of a damaged frame
     /// depends on where its input is cut.
     reads: VecDeque<usize>,
@@ -229,21 +226,13 @@ struct Gathered<R> {
 
 impl<R: Read> Gathered<R> {
     fn new(input: Input<R>) -> Self {
-        Self { input, bytes: Vec::new(), start: 0, reads: VecDeque::new(), end: None }
-    }
-
-    fn left(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
+        Self { input, bytes: Vec::new(), reads: VecDeque::new(), end: None }
     }
 
     /// Reads once. `false` if there is no more, or no more is read here.
     fn more(&mut self) -> bool {
         if self.end.is_some() || self.reads.len() >= READS_MAX {
             return false;
-        }
-        if self.start > 0 {
-            self.bytes.drain(..self.start);
-            self.start = 0;
         }
         let read = match self.input.fill_buf() {
             Ok(read) => {
@@ -267,31 +256,33 @@ impl<R: Read> Gathered<R> {
 
     /// Gathers the next frame. Gives its length and that of its contents; `None` if it is not one to decode as a whole.
     fn frame(&mut self, sharing: Sharing) -> Option<(usize, usize)> {
-        while self.left().len() < HEADER_BYTES && self.more() {}
-        let size = announced(self.left()).filter(|size| (sharing.least..=sharing.most).contains(size))?;
+        while self.bytes.len() < HEADER_BYTES && self.more() {}
+        let size = announced(&self.bytes).filter(|size| (sharing.least..=sharing.most).contains(size))?;
         loop {
-            match find_frame_compressed_size(self.left()) {
+            match find_frame_compressed_size(&self.bytes) {
                 Ok(len) => return Some((len, size)),
                 Err(code) if is_error_kind(code, ZSTD_ErrorCode::ZSTD_error_srcSize_wrong) => {}
                 Err(_) => return None,
             }
-            let looked_at = self.left().len();
+            let looked_at = self.bytes.len();
             if looked_at >= compress_bound(size) {
                 return None;
             }
             // Each look goes through all blocks: not after every few bytes.
-            while self.left().len() < looked_at + INPUT_BYTES && self.more() {}
-            if self.left().len() == looked_at {
+            while self.bytes.len() < looked_at + INPUT_BYTES && self.more() {}
+            if self.bytes.len() == looked_at {
                 return None;
             }
         }
     }
 
-    /// Takes the first `len` bytes, into what `frame` is from now on.
-    fn take(&mut self, len: usize, frame: &mut Vec<u8>) {
-        frame.clear();
-        frame.extend_from_slice(self.left().get(..len).unwrap_or_default());
-        self.start += len;
+    /// Takes the first `len` bytes, with the memory that they lie in; `spare` is to be used for what follows them.
+    fn take(&mut self, len: usize, mut spare: Vec<u8>) -> Vec<u8> {
+        spare.clear();
+        spare.extend_from_slice(self.bytes.get(len..).unwrap_or_default());
+        let mut frame = std::mem::replace(&mut self.bytes, spare);
+        frame.truncate(len);
+        frame
     }
 
     /// The first `len` bytes that were taken will not be asked for again.
@@ -307,8 +298,7 @@ impl<R: Read> Gathered<R> {
     }
 
     /// The source as it was when all was read that was not forgotten, `taken` being what was taken of it.
-    fn replay(mut self, taken: VecDeque<Vec<u8>>) -> Replay<R> {
-        self.bytes.drain(..self.start);
+    fn replay(self, taken: VecDeque<Vec<u8>>) -> Replay<R> {
         let mut parts = taken;
         parts.push_back(self.bytes);
         Replay { parts, start: 0, reads: self.reads, end: self.end, source: self.input.into_source() }
