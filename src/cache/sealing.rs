@@ -218,6 +218,9 @@ fn snapshots(request: &SealRequest<'_>) -> Result<Vec<Option<Manifest>>, SealErr
     if manifests.iter().flatten().any(holds_something) { Ok(manifests) } else { Err(SealError::NothingToSeal) }
 }
 
+/// Bytes of a manifest that is worth a thread of its own.
+const LONG_BYTES: usize = 1 << 20;
+
 /// Writes a manifest and tells its SHA-256. What was written is read back, and the text read as a verifier does.
 fn write_manifest(staging: &Staging, name: &str, manifest: &Manifest, limits: &Limits) -> Result<Digest, SealError> {
     let text = manifest.encode();
@@ -237,13 +240,14 @@ fn write_manifest(staging: &Staging, name: &str, manifest: &Manifest, limits: &L
         if is_same { Ok(Digest::sha256(&text)) } else { Err(fault("its entries")) }
     };
     std::thread::scope(|scope| {
-        let checking = std::thread::Builder::new().spawn_scoped(scope, check);
+        let is_long = text.len() >= LONG_BYTES;
+        let checking = is_long.then(|| std::thread::Builder::new().spawn_scoped(scope, check).ok()).flatten();
         staging.write(name, &text)?;
         if !staging.holds(name, &text).map_err(|error| read_error(name, error))? {
             return Err(fault("its bytes"));
         }
         // Without a thread, or after a panic in it, this one tells.
-        checking.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(check)
+        checking.and_then(|thread| thread.join().ok()).unwrap_or_else(check)
     })
 }
 

@@ -138,7 +138,7 @@ pub(super) struct Worker<'q, P, F> {
 impl<P, F> Worker<'_, P, F> {
     /// The digest of a file's bytes.
     pub(super) fn digest(&mut self, file: OpenFile, algorithm: Algorithm) -> Result<Digest, ReadError> {
-        if self.files.is_multiple_of(FILES_UNSEEN) && file.is_cold() {
+        if self.files.is_multiple_of(FILES_UNSEEN) && self.queue.may_grow() && file.is_cold() {
             (self.call_thread)();
         }
         self.files = self.files.wrapping_add(1);
@@ -231,6 +231,11 @@ impl<P> Queue<P> {
             state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
+    }
+
+    /// Whether there may be one more thread.
+    fn may_grow(&self) -> bool {
+        self.threads.load(Ordering::Relaxed) < self.threads_max
     }
 
     fn push(&self, jobs: impl Iterator<Item = Job<P>>) {
