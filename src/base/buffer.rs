@@ -8,7 +8,7 @@ use memmap2::MmapMut;
 /// A buffer for reading, aligned to a page: the kernel copies to an unaligned one at a third of the speed.
 #[derive(Debug)]
 pub struct Buffer {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     start: usize,
     len: usize,
 }
@@ -19,7 +19,8 @@ impl Buffer {
     /// A buffer of `len` zeros.
     #[must_use]
     pub fn new(len: usize) -> Self {
-        let bytes = vec![0; len + PAGE];
+        // Where there is no mapping to be had, the allocator tells of it as always.
+        let bytes = Bytes::zeroed(len + PAGE).unwrap_or_else(|_| Bytes(Held::Short(vec![0; len + PAGE])));
         let start = bytes.as_ptr().align_offset(PAGE).min(PAGE);
         Self { bytes, start, len }
     }

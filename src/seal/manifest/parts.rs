@@ -12,7 +12,7 @@ use super::{Listing, Manifest, Node, SIGNATURE, Totals};
 use crate::base::{Algorithm, Limits, unescape};
 
 /// Bytes of lines that are worth a thread.
-const PART_BYTES: usize = 2 << 20;
+const PART_BYTES: usize = 512 << 10;
 /// Beyond this, joining takes longer than reading.
 const PARTS_MAX: usize = 4;
 
