@@ -46,7 +46,10 @@ pub fn ask(
         }
         Err(error) => return Err(Silence::Gone(format!("the connection failed: {error}"))),
     };
-    check_peer(connection.as_fd(), user).map_err(Silence::Replaced)?;
+    check_peer(connection.as_fd(), user).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Silence::Gone(error.to_string()),
+        _ => Silence::Replaced(error.to_string()),
+    })?;
     let mut line = question.to_string().into_bytes();
     line.push(b'\n');
     let mut connection = File::from(connection);

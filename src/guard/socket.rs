@@ -126,18 +126,24 @@ mod platform {
         rustix::net::sockopt::socket_peercred(fd).is_ok_and(|peer| peer.uid.as_raw() == user)
     }
 
-    /// Whether the other side runs as this user, and is the very program file that this process is.
-    pub(in super::super) fn check_peer(fd: BorrowedFd<'_>, user: u32) -> Result<(), String> {
-        let peer = rustix::net::sockopt::socket_peercred(fd.as_fd()).map_err(|errno| errno.to_string())?;
+    /// Whether the other side runs as this user, and is the very program file that this process is. A process that is
+    /// ending has no program any more, and its socket may still be open: that is [`io::ErrorKind::NotFound`].
+    pub(in super::super) fn check_peer(fd: BorrowedFd<'_>, user: u32) -> io::Result<()> {
+        let peer = rustix::net::sockopt::socket_peercred(fd.as_fd())?;
         if peer.uid.as_raw() != user {
-            return Err(format!("a process of user {}", peer.uid.as_raw()));
+            return Err(io::Error::other(format!("a process of user {}", peer.uid.as_raw())));
         }
         let pid = peer.pid.as_raw_nonzero().get();
         let program = |process: &str| std::fs::metadata(format!("/proc/{process}/exe"));
         match (program(&pid.to_string()), program("self")) {
             (Ok(theirs), Ok(ours)) if (theirs.dev(), theirs.ino()) == (ours.dev(), ours.ino()) => Ok(()),
-            (Ok(_), Ok(_)) => Err(format!("process {pid}, which runs another program file")),
-            (Err(error), _) | (_, Err(error)) => Err(format!("process {pid}, of which nothing is known: {error}")),
+            (Ok(_), Ok(_)) => Err(io::Error::other(format!("process {pid}, which runs another program file"))),
+            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {
+                Err(io::Error::new(error.kind(), format!("process {pid} is ending")))
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                Err(io::Error::other(format!("process {pid}, of which nothing is known: {error}")))
+            }
         }
     }
 }
@@ -227,7 +233,7 @@ mod platform {
 
     /// The directory of the socket lets nobody else in; which program answers is not known here.
     #[expect(clippy::unnecessary_wraps, reason = "it can fail where the system tells more")]
-    pub(in super::super) fn check_peer(_: BorrowedFd<'_>, _: u32) -> Result<(), String> {
+    pub(in super::super) fn check_peer(_: BorrowedFd<'_>, _: u32) -> io::Result<()> {
         Ok(())
     }
 }
