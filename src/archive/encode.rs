@@ -70,6 +70,7 @@ impl<W: Write> Write for Encoder<W> {
         }
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

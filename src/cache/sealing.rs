@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::place::{RootState, Workspace};
 use crate::base::{Code, Digest, Escaped, Limits, Refusal, Refusals};
 use crate::identity::{KeyId, SecretKey};
@@ -14,7 +16,6 @@ use crate::seal::statement::{
 };
 use crate::tree::{Options, ReadError, SealDirectory, Staging, StoreError, snapshot};
 use crate::verify::{Trail, key_rules, recalled_manifests, scope};
-use jiff::Timestamp;
 
 /// What to seal, and what to say of it.
 pub struct SealRequest<'a> {

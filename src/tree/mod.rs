@@ -44,10 +44,11 @@ use crate::base::Limits;
 /// How to go through a tree.
 #[derive(Debug, Clone)]
 pub struct Options<'a> {
-    /// Threads that read and hash. More than there are cores keeps a cold disk busy and costs a warm one nothing.
+    /// The most threads that read and hash. More than there are processors keep a cold disk busy; they are started when a
+    /// file has to come from it.
     pub threads: usize,
-    /// Threads that unpack and compare packages: with more than there are processors, the largest one is the last for
-    /// long, and memory is taken for all.
+    /// Processors: a walk that reads files begins with a thread for each, and so many threads unpack and compare packages.
+    /// With more of these, the largest package is the last for long, and memory is taken for all.
     pub processors: usize,
     /// Caps on what is found.
     pub limits: &'a Limits,

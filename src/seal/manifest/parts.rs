@@ -57,7 +57,7 @@ pub(super) fn listings(
         let mut whole = Parser::new(algorithm, limits);
         whole.lines(first, &mut 0).ok()?;
         for thread in threads {
-            // A panic of the thread goes on in the scope.
+            // After a panic in one of them, one thread reads all.
             whole.join(thread.join().ok()??)?;
         }
         Some((whole.listings, whole.totals))
