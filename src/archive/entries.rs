@@ -1,32 +1,40 @@
 //! What an archive has held so far: each path once, nothing below a link or a file, hard links to files that came
 //! before. A program that unpacks such an archive never writes through something that the archive made.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 
 use super::error::Fault;
+use super::route::Route;
 use crate::base::{Code, Digest, EntryPath, Escaped, Limits};
 
 /// The paths that an archive has held so far.
 #[derive(Debug)]
 pub struct Entries<'l> {
-    /// Where in `seen` each path stands.
-    paths: HashMap<Box<[u8]>, usize>,
     seen: Vec<Seen>,
+    /// The names in each directory, and where in `seen` each stands. One map of all paths would be all over the memory
+    /// where members come one directory after the other.
+    directories: Vec<BTreeMap<Box<[u8]>, usize>>,
     limits: &'l Limits,
     /// Bytes of all paths.
     bytes: u64,
-    /// The directory of the last member: it and those above it have been looked at.
-    last_parent: Option<Box<[u8]>>,
+    /// The directory of the last member: where those on the way to it stand in `directories`.
+    route: Route<usize>,
 }
+
+/// Where the top stands, both in what was seen and among the directories.
+const TOP: usize = 0;
 
 /// What stands at a path.
 #[derive(Debug, Clone, Copy)]
 enum Seen {
-    /// A directory that only the members below it tell of.
-    Implied,
-    /// A directory that is a member.
-    Directory,
+    /// A directory.
+    Directory {
+        /// Where it stands in `directories`.
+        names: usize,
+        /// Whether it is a member; else only those below it tell of it.
+        is_member: bool,
+    },
     /// A file whose contents were read.
     File(Contents),
     /// Anything else.
@@ -101,39 +109,39 @@ impl<'l> Entries<'l> {
     /// No paths yet.
     #[must_use]
     pub fn new(limits: &'l Limits) -> Self {
-        Self { paths: HashMap::new(), seen: Vec::new(), limits, bytes: 0, last_parent: None }
+        let seen = vec![Seen::Directory { names: TOP, is_member: false }];
+        Self { seen, directories: vec![BTreeMap::new()], limits, bytes: 0, route: Route::new(TOP) }
     }
 
     /// Makes room for `count` paths, of which something that is trusted says that they will come.
     pub fn expect(&mut self, count: u64) {
-        let count = usize::try_from(count.min(self.limits.entries_max)).unwrap_or(0);
-        self.paths.reserve(count);
-        self.seen.reserve(count);
+        self.seen.reserve(usize::try_from(count.min(self.limits.entries_max)).unwrap_or(0));
     }
 
     /// Adds a member, unless it may not stand there. The second time a path comes, the first stays.
     pub fn admit(&mut self, path: &EntryPath, kind: Kind) -> Result<Admitted, Obstacle> {
         let bytes = path.as_bytes();
         self.check_limits(bytes)?;
-        self.admit_parents(bytes)?;
-        let new = match kind {
-            Kind::Directory => Seen::Directory,
-            Kind::Leaf(noun) => Seen::Other(noun),
-        };
-        let at = match self.paths.entry(bytes.into()) {
-            Slot::Vacant(slot) => {
-                self.bytes += bytes.len() as u64;
-                self.seen.push(new);
-                return Ok(Admitted(*slot.insert(self.seen.len() - 1)));
+        let at = match split(bytes) {
+            None => TOP,
+            Some((directory, name)) => {
+                let directory = self.directory(directory)?;
+                let new = match kind {
+                    Kind::Directory => self.new_directory(true),
+                    Kind::Leaf(noun) => Seen::Other(noun),
+                };
+                match self.add(directory, name, new, bytes.len()) {
+                    Added::New(at) => return Ok(Admitted(at)),
+                    Added::Before(at) => at,
+                }
             }
-            Slot::Occupied(slot) => *slot.get(),
         };
         match (self.seen.get_mut(at), kind) {
-            (Some(seen @ Seen::Implied), Kind::Directory) => {
-                *seen = new;
+            (Some(Seen::Directory { is_member: is_member @ false, .. }), Kind::Directory) => {
+                *is_member = true;
                 Ok(Admitted(at))
             }
-            (Some(Seen::Implied), Kind::Leaf(noun)) => {
+            (Some(Seen::Directory { is_member: false, .. }), Kind::Leaf(noun)) => {
                 Err(Fault::new(Code::EntryBelowLink, "no member below a link or file", format!("{noun} above others"))
                     .into())
             }
@@ -149,7 +157,12 @@ impl<'l> Entries<'l> {
     }
 
     fn seen(&self, path: &[u8]) -> Option<Seen> {
-        self.seen.get(*self.paths.get(path)?).copied()
+        let mut at = TOP;
+        for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            let Seen::Directory { names, .. } = self.seen.get(at)? else { return None };
+            at = *self.directories.get(*names)?.get(name)?;
+        }
+        self.seen.get(at).copied()
     }
 
     /// The file at `path`, to which a hard link leads.
@@ -157,7 +170,7 @@ impl<'l> Entries<'l> {
         let noun = match self.seen(path.as_bytes()) {
             Some(Seen::File(contents)) => return Ok(contents),
             Some(Seen::Other(noun)) => noun,
-            Some(Seen::Directory | Seen::Implied) => "a directory",
+            Some(Seen::Directory { .. }) => "a directory",
             None => "which did not come before",
         };
         let found = format!("one to `{}`, {noun}", Escaped(path.as_bytes()));
@@ -179,29 +192,52 @@ impl<'l> Entries<'l> {
         }
     }
 
-    /// Makes sure that everything above `path` is a directory, from the bottom up to what is known already.
-    fn admit_parents(&mut self, path: &[u8]) -> Result<(), Obstacle> {
-        let parent = parent(path);
-        if parent.is_none() || self.last_parent.as_deref() == parent {
-            return Ok(());
-        }
-        let mut above = parent;
-        while let Some(directory) = above {
-            match self.seen(directory) {
-                Some(Seen::Implied | Seen::Directory) => break,
-                Some(Seen::File(_)) => return Err(below(directory, "a regular file")),
-                Some(Seen::Other(noun)) => return Err(below(directory, noun)),
-                None => {
-                    self.bytes += directory.len() as u64;
-                    self.paths.insert(directory.into(), self.seen.len());
-                    self.seen.push(Seen::Implied);
+    /// The names of a directory, which it and those above it are from now on.
+    fn directory(&mut self, path: &[u8]) -> Result<usize, Obstacle> {
+        self.route.turn_to(path);
+        while let Some(name) = self.route.next_name() {
+            let end = name.end;
+            let (above, new) = (*self.route.here(), self.new_directory(false));
+            let (Added::New(at) | Added::Before(at)) = self.add(above, path.get(name).unwrap_or_default(), new, end);
+            let noun = match self.seen.get(at) {
+                Some(Seen::Directory { names, .. }) => {
+                    self.route.step(end, *names);
+                    continue;
                 }
-            }
-            above = self::parent(directory);
+                Some(Seen::Other(noun)) => noun,
+                Some(Seen::File(_)) | None => "a regular file",
+            };
+            return Err(below(path.get(..end).unwrap_or_default(), noun));
         }
-        self.last_parent = parent.map(Into::into);
-        Ok(())
+        Ok(*self.route.here())
     }
+
+    fn new_directory(&self, is_member: bool) -> Seen {
+        Seen::Directory { names: self.directories.len(), is_member }
+    }
+
+    /// Adds a name to a directory, of a path of `len` bytes, unless it is there.
+    fn add(&mut self, directory: usize, name: &[u8], new: Seen, len: usize) -> Added {
+        let at = self.seen.len();
+        match self.directories.get_mut(directory).map(|names| names.entry(name.into())) {
+            Some(Slot::Occupied(slot)) => return Added::Before(*slot.get()),
+            Some(Slot::Vacant(slot)) => _ = slot.insert(at),
+            None => {}
+        }
+        self.bytes += len as u64;
+        self.seen.push(new);
+        if let Seen::Directory { .. } = new {
+            self.directories.push(BTreeMap::new());
+        }
+        Added::New(at)
+    }
+}
+
+/// Where in what was seen a name stands.
+enum Added {
+    New(usize),
+    /// It stood there before.
+    Before(usize),
 }
 
 fn below(directory: &[u8], noun: &str) -> Obstacle {
@@ -209,13 +245,12 @@ fn below(directory: &[u8], noun: &str) -> Obstacle {
     Fault::new(Code::EntryBelowLink, "no member below a link or file", found).into()
 }
 
-/// The directory that a path lies in; `None` for the top.
-fn parent(path: &[u8]) -> Option<&[u8]> {
-    if path.is_empty() {
-        return None;
+/// The directory that a path lies in and its name there; `None` for the top.
+fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => Some((path.get(..slash)?, path.get(slash + 1..)?)),
+        None => (!path.is_empty()).then_some((b"", path)),
     }
-    let slash = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-    path.get(..slash)
 }
 
 #[cfg(test)]
@@ -249,6 +284,8 @@ mod tests {
             ("./a/b/c", LINK, Err(Code::DuplicateEntry)),
             ("a/b/c/d", LINK, Err(Code::EntryBelowLink)),
             ("a/b/c/d/e", Kind::Directory, Err(Code::EntryBelowLink)),
+            ("a/b/c/d/f", LINK, Err(Code::EntryBelowLink)),
+            ("a/b/g", LINK, Ok(())),
             ("a", LINK, Err(Code::EntryBelowLink)),
             (".", Kind::Directory, Ok(())),
             ("b", LINK, Ok(())),

@@ -7,7 +7,7 @@
 //! it has. So contents, refusals and where they are told do not depend on who decodes.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead as _, Read};
+use std::io::{self, Read};
 
 use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd::zstd_safe::{
@@ -108,7 +108,7 @@ struct Frames<'a, R, O> {
 }
 
 struct Frame {
-    compressed: Vec<u8>,
+    compressed: Compressed,
     /// Where its contents go.
     contents: Buffer,
     /// Bytes of contents that it announces.
@@ -117,10 +117,22 @@ struct Frame {
     is_whole: bool,
 }
 
+/// Bytes of the source, at the beginning of memory that is used again.
+struct Compressed {
+    memory: Vec<u8>,
+    len: usize,
+}
+
+impl Compressed {
+    fn bytes(&self) -> &[u8] {
+        self.memory.get(..self.len).unwrap_or_default()
+    }
+}
+
 /// Why frames are delivered no further.
 enum Stop {
     /// This frame could not be decoded.
-    Lost(Vec<u8>),
+    Lost(Compressed),
     Unwanted,
     Failed(io::Error),
 }
@@ -164,10 +176,10 @@ impl<R: Read, O: Outlet> Frames<'_, R, O> {
         if !is_whole {
             return Err(Stop::Lost(compressed));
         }
-        self.tell_sequence(&compressed, size);
-        self.delivered += compressed.len() as u64;
-        self.gathered.forget(compressed.len());
-        self.spare.push(compressed);
+        self.tell_sequence(compressed.bytes(), size);
+        self.delivered += compressed.len as u64;
+        self.gathered.forget(compressed.len);
+        self.spare.push(compressed.memory);
         if self.outlet.filled_frame(contents, size, self.delivered) { Ok(()) } else { Err(Stop::Unwanted) }
     }
 
@@ -186,7 +198,7 @@ impl<R: Read, O: Outlet> Frames<'_, R, O> {
     }
 
     /// What is left: the frame that was lost, those that were under way after it, and what was not looked at.
-    fn rest(mut self, lost: Option<Vec<u8>>) -> Rest<R> {
+    fn rest(mut self, lost: Option<Compressed>) -> Rest<R> {
         let mut parts = VecDeque::from_iter(lost);
         while let Some(frame) = self.pool.next() {
             match frame {
@@ -205,10 +217,9 @@ fn decompressor() -> Worker<Frame, Frame> {
             context = DCtx::try_create();
         }
         let contents = frame.contents.slice_mut().get_mut(..frame.size);
-        frame.is_whole = context
-            .as_mut()
-            .zip(contents)
-            .is_some_and(|(context, contents)| context.decompress(contents, &frame.compressed) == Ok(frame.size));
+        frame.is_whole = context.as_mut().zip(contents).is_some_and(|(context, contents)| {
+            context.decompress(contents, frame.compressed.bytes()) == Ok(frame.size)
+        });
         frame
     })
 }
@@ -216,7 +227,9 @@ fn decompressor() -> Worker<Frame, Frame> {
 /// What was read of the source and not yet taken.
 struct Gathered<R> {
     input: Input<R>,
-    bytes: Vec<u8>,
+    /// What was read lies at its beginning.
+    memory: Vec<u8>,
+    len: usize,
     /// How many bytes each read gave, from the first byte that is not delivered: what a decoder makes of a damaged frame
     /// depends on where its input is cut.
     reads: VecDeque<usize>,
@@ -226,7 +239,7 @@ struct Gathered<R> {
 
 impl<R: Read> Gathered<R> {
     fn new(input: Input<R>) -> Self {
-        Self { input, bytes: Vec::new(), reads: VecDeque::new(), end: None }
+        Self { input, memory: Vec::new(), len: 0, reads: VecDeque::new(), end: None }
     }
 
     /// Reads once. `false` if there is no more, or no more is read here.
@@ -234,55 +247,58 @@ impl<R: Read> Gathered<R> {
         if self.end.is_some() || self.reads.len() >= READS_MAX {
             return false;
         }
-        let read = match self.input.fill_buf() {
-            Ok(read) => {
-                self.bytes.extend_from_slice(read);
-                Ok(read.len())
-            }
-            Err(error) => Err(error),
-        };
-        match read {
-            Ok(len) if len > 0 => {
-                self.reads.push_back(len);
-                self.input.consume(len);
+        let end = self.len + INPUT_BYTES;
+        if self.memory.len() < end {
+            self.memory.resize(end, 0);
+        }
+        match self.input.read(self.memory.get_mut(self.len..end).unwrap_or_default()) {
+            Ok(read) if read > 0 => {
+                self.len += read;
+                self.reads.push_back(read);
                 true
             }
             end => {
-                self.end = Some(end.map_err(|error| self.input.failure.take().unwrap_or(error)));
+                self.end = Some(end);
                 false
             }
         }
     }
 
+    fn bytes(&self) -> &[u8] {
+        self.memory.get(..self.len).unwrap_or_default()
+    }
+
     /// Gathers the next frame. Gives its length and that of its contents; `None` if it is not one to decode as a whole.
     fn frame(&mut self, sharing: Sharing) -> Option<(usize, usize)> {
-        while self.bytes.len() < HEADER_BYTES && self.more() {}
-        let size = announced(&self.bytes).filter(|size| (sharing.least..=sharing.most).contains(size))?;
+        while self.len < HEADER_BYTES && self.more() {}
+        let size = announced(self.bytes()).filter(|size| (sharing.least..=sharing.most).contains(size))?;
         loop {
-            match find_frame_compressed_size(&self.bytes) {
+            match find_frame_compressed_size(self.bytes()) {
                 Ok(len) => return Some((len, size)),
                 Err(code) if is_error_kind(code, ZSTD_ErrorCode::ZSTD_error_srcSize_wrong) => {}
                 Err(_) => return None,
             }
-            let looked_at = self.bytes.len();
+            let looked_at = self.len;
             if looked_at >= compress_bound(size) {
                 return None;
             }
             // Each look goes through all blocks: not after every few bytes.
-            while self.bytes.len() < looked_at + INPUT_BYTES && self.more() {}
-            if self.bytes.len() == looked_at {
+            while self.len < looked_at + INPUT_BYTES && self.more() {}
+            if self.len == looked_at {
                 return None;
             }
         }
     }
 
     /// Takes the first `len` bytes, with the memory that they lie in; `spare` is to be used for what follows them.
-    fn take(&mut self, len: usize, mut spare: Vec<u8>) -> Vec<u8> {
-        spare.clear();
-        spare.extend_from_slice(self.bytes.get(len..).unwrap_or_default());
-        let mut frame = std::mem::replace(&mut self.bytes, spare);
-        frame.truncate(len);
-        frame
+    fn take(&mut self, len: usize, mut spare: Vec<u8>) -> Compressed {
+        let rest = self.bytes().get(len..).unwrap_or_default();
+        if spare.len() < rest.len() {
+            spare.resize(rest.len(), 0);
+        }
+        spare.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        self.len = rest.len();
+        Compressed { memory: std::mem::replace(&mut self.memory, spare), len }
     }
 
     /// The first `len` bytes that were taken will not be asked for again.
@@ -298,9 +314,9 @@ impl<R: Read> Gathered<R> {
     }
 
     /// The source as it was when all was read that was not forgotten, `taken` being what was taken of it.
-    fn replay(self, taken: VecDeque<Vec<u8>>) -> Replay<R> {
+    fn replay(self, taken: VecDeque<Compressed>) -> Replay<R> {
         let mut parts = taken;
-        parts.push_back(self.bytes);
+        parts.push_back(Compressed { memory: self.memory, len: self.len });
         Replay { parts, start: 0, reads: self.reads, end: self.end, source: self.input.into_source() }
     }
 }
@@ -317,7 +333,7 @@ fn announced(start: &[u8]) -> Option<usize> {
 
 /// A source of which some was read before: gives that again, cut as it was, and then the rest.
 pub(super) struct Replay<R> {
-    parts: VecDeque<Vec<u8>>,
+    parts: VecDeque<Compressed>,
     /// What is left of the first part begins here.
     start: usize,
     reads: VecDeque<usize>,
@@ -343,11 +359,11 @@ impl<R> Replay<R> {
     fn copy(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let mut len = 0;
         while let Some(part) = self.parts.front() {
-            let mut left = part.get(self.start..).unwrap_or_default();
+            let mut left = part.bytes().get(self.start..).unwrap_or_default();
             let copied = left.read(space.get_mut(len..).unwrap_or_default())?;
             len += copied;
             self.start += copied;
-            if self.start < part.len() {
+            if self.start < part.len {
                 break;
             }
             self.parts.pop_front();

@@ -18,6 +18,7 @@ mod header;
 mod layout;
 mod pool;
 mod reader;
+mod route;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ pub use entries::{Admitted, Contents, Entries, Kind, Obstacle, canonical};
 pub use error::ArchiveError;
 pub use layout::{Layout, Place, packed};
 pub use reader::{Member, MemberKind, Reader};
+pub use route::Route;
 pub use stream::{CodecOptions, Stream, unwrapped};
 pub use unverified::{UnverifiedArchive, UnverifiedKind, UnverifiedMember};
 pub use write::Writer;

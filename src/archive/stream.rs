@@ -10,9 +10,10 @@ use super::frames::Sharing;
 use crate::base::{Buffer, Code, Limits};
 
 /// Bytes that travel from thread to thread at once.
-const CHUNK_BYTES: usize = 512 << 10;
-/// Chunks under way: enough for each side to be a little ahead of the other.
-const CHUNKS: usize = 4;
+const CHUNK_BYTES: usize = 1 << 20;
+/// Chunks under way at most. So far the decoder gets ahead while a manifest is read or many small members are looked at;
+/// else the same few do all of it, and stay in the processor's caches.
+const CHUNKS: usize = 24;
 
 /// How to unwrap an archive.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +99,9 @@ pub(super) struct Pipe {
     spaces: Receiver<Buffer>,
     chunk_bytes: usize,
     space: Buffer,
-    /// Chunks made so far; beyond [`CHUNKS`] they are waited for.
+    /// Spaces that nobody uses, the last one used at the end.
+    free: Vec<Buffer>,
+    /// Spaces made so far.
     made: usize,
     len: usize,
     /// The chunk is whole here. Chunks are cut at multiples of their length, wherever the frames before them ended.
@@ -109,7 +112,7 @@ pub(super) struct Pipe {
 impl Pipe {
     fn new(chunk_bytes: usize, chunks: SyncSender<Message>, spaces: Receiver<Buffer>) -> Self {
         let space = Buffer::new(chunk_bytes);
-        Self { chunks, spaces, chunk_bytes, space, made: 1, len: 0, end: chunk_bytes, compressed: 0 }
+        Self { chunks, spaces, chunk_bytes, space, free: Vec::new(), made: 1, len: 0, end: chunk_bytes, compressed: 0 }
     }
 
     /// Sends what is there. `false` if nobody wants it.
@@ -124,17 +127,26 @@ impl Pipe {
         self.chunks.send(Message::Chunk(chunk)).is_ok()
     }
 
+    /// The space that was used last, a new one while there may be more, else the first that comes back.
     fn next_space(&mut self) -> Option<Buffer> {
-        if self.made < CHUNKS {
-            self.made += 1;
-            return Some(Buffer::new(self.chunk_bytes));
+        while let Ok(used) = self.spaces.try_recv() {
+            self.keep(used);
         }
-        loop {
-            let used = self.spaces.recv().ok()?;
-            // Those of frames have done their service.
-            if used.slice().len() == self.chunk_bytes {
-                return Some(used);
+        while self.free.is_empty() {
+            if self.made < CHUNKS {
+                self.made += 1;
+                return Some(Buffer::new(self.chunk_bytes));
             }
+            let used = self.spaces.recv().ok()?;
+            self.keep(used);
+        }
+        self.free.pop()
+    }
+
+    /// Keeps a space for the next chunks, unless it is one of frames: those have done their service.
+    fn keep(&mut self, used: Buffer) {
+        if used.slice().len() == self.chunk_bytes {
+            self.free.push(used);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The members of an archive held against the manifests of a trusted seal, in whatever order they come.
 
-use crate::archive::{Member, MemberKind};
+use crate::archive::{Member, MemberKind, Route};
 use crate::base::{Code, Digest, Refusal, Refusals, place};
-use crate::seal::manifest::{Listing, Manifest, Node, Record, forbidden_bits, leaves_root, link_text, missing};
+use crate::seal::manifest::{Listing, Manifest, Node, forbidden_bits, leaves_root, link_text, missing};
 use crate::tree::all_missing;
 
 /// All roots of a seal, and what of them has been met.
@@ -104,7 +104,7 @@ impl Held {
                 }
                 return None;
             }
-            SealedTree::Known(manifest) => locate(manifest, &mut root.marks, &mut root.last, path),
+            SealedTree::Known(manifest) => locate(manifest, &mut root.marks, &mut root.route, path),
         };
         let differs = |code, expected: String, found: &str| Refusal::new(code, at(), expected, found);
         match found {
@@ -145,7 +145,7 @@ impl Held {
         let Some(root) = self.roots.get_mut(root) else { return };
         root.is_met = true;
         if let SealedTree::Known(manifest) = &root.sealed
-            && let Located::Entry { mark, .. } = locate(manifest, &mut root.marks, &mut root.last, path)
+            && let Located::Entry { mark, .. } = locate(manifest, &mut root.marks, &mut root.route, path)
         {
             *mark = Mark::Alone;
         }
@@ -213,17 +213,16 @@ struct HeldRoot {
     is_met: bool,
     /// Whether it was refused as a whole.
     is_refused: bool,
-    /// Where the last member was.
-    last: Option<Last>,
+    /// The directory of the last member.
+    route: Route<Reached>,
 }
 
-/// Where a member was: the next one is often beside it.
-#[derive(Debug)]
-struct Last {
-    directory: Box<[u8]>,
+/// How far a directory was gone through: the next member is often the next of its listing.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
     listing: u32,
-    /// Its place in the listing.
-    position: usize,
+    /// Records up to the last one that a member was found at.
+    records: usize,
 }
 
 /// Whether a record has been met.
@@ -242,7 +241,8 @@ impl HeldRoot {
             SealedTree::Known(manifest) => (0..).map_while(|index| manifest.listing(index)).map(unmet).collect(),
             SealedTree::Absent | SealedTree::Unknown => Vec::new(),
         };
-        Self { spelling, sealed, marks, is_met: false, is_refused: false, last: None }
+        let route = Route::new(Reached { listing: 0, records: 0 });
+        Self { spelling, sealed, marks, is_met: false, is_refused: false, route }
     }
 
     fn refuse_missing_below(&self, manifest: &Manifest, refusals: &mut Refusals) {
@@ -287,66 +287,68 @@ enum Located<'m> {
 fn locate<'m>(
     manifest: &'m Manifest,
     marks: &'m mut [Box<[Mark]>],
-    last: &mut Option<Last>,
+    route: &mut Route<Reached>,
     path: &[u8],
 ) -> Located<'m> {
     if path.is_empty() {
         return Located::Root;
     }
-    let split = path.iter().rposition(|byte| *byte == b'/');
-    let (directory, name) = match split {
-        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
-        None => (&b""[..], path),
-    };
-    let last = match last {
-        Some(last) if *last.directory == *directory => last,
-        last => match descend(manifest, marks, directory) {
-            Ok(listing) => last.insert(Last { directory: directory.into(), listing, position: 0 }),
-            Err(located) => return located,
-        },
-    };
-    entry(manifest, marks, last, name).unwrap_or(Located::Nothing)
+    let slash = path.iter().rposition(|byte| *byte == b'/');
+    let directory = path.get(..slash.unwrap_or(0)).unwrap_or_default();
+    if let Err(located) = descend(manifest, marks, route, directory) {
+        return located;
+    }
+    let name = path.get(slash.map_or(0, |slash| slash + 1)..).unwrap_or_default();
+    entry(manifest, marks, route.here(), name).map_or(Located::Nothing, |(node, mark)| {
+        let listing = manifest.listing(route.here().listing);
+        let link = match (node, listing) {
+            (Node::Link(target), Some(listing)) => listing.link(target),
+            _ => b"",
+        };
+        Located::Entry { node, link, mark }
+    })
 }
 
+/// The record of a name in a directory.
 fn entry<'m>(
-    manifest: &'m Manifest,
+    manifest: &Manifest,
     marks: &'m mut [Box<[Mark]>],
-    last: &mut Last,
+    reached: &mut Reached,
     name: &[u8],
-) -> Option<Located<'m>> {
-    let listing = manifest.listing(last.listing)?;
+) -> Option<(Node, &'m mut Mark)> {
+    let listing = manifest.listing(reached.listing)?;
     let is_next = |position: &usize| listing.records().get(*position).is_some_and(|next| listing.name(next) == name);
-    let position = Some(last.position + 1).filter(is_next).or_else(|| listing.position(name))?;
-    last.position = position;
+    let position = Some(reached.records).filter(is_next).or_else(|| listing.position(name))?;
+    reached.records = position + 1;
     let node = listing.records().get(position)?.node;
-    let link = if let Node::Link(target) = node { listing.link(target) } else { b"" };
-    Some(Located::Entry { node, link, mark: marks.get_mut(last.listing as usize)?.get_mut(position)? })
+    Some((node, marks.get_mut(reached.listing as usize)?.get_mut(position)?))
 }
 
-/// The listing of a directory, those on the way marked as met.
-fn descend<'m>(manifest: &Manifest, marks: &mut [Box<[Mark]>], directory: &[u8]) -> Result<u32, Located<'m>> {
-    let mut index = 0;
-    let mut len = 0;
-    for name in directory.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
-        len += name.len() + usize::from(len > 0);
-        let listing = manifest.listing(index).ok_or(Located::Nothing)?;
-        let position = listing.position(name).ok_or(Located::Nothing)?;
-        let node = listing.records().get(position).map(|record: &Record| record.node).ok_or(Located::Nothing)?;
-        let mark = marks.get_mut(index as usize).and_then(|marks| marks.get_mut(position)).ok_or(Located::Nothing)?;
-        match node {
-            Node::Directory(below) => {
+/// Goes to a directory, those on the way marked as met.
+fn descend<'m>(
+    manifest: &Manifest,
+    marks: &mut [Box<[Mark]>],
+    route: &mut Route<Reached>,
+    directory: &[u8],
+) -> Result<(), Located<'m>> {
+    route.turn_to(directory);
+    while let Some(name) = route.next_name() {
+        let end = name.end;
+        let name = directory.get(name).unwrap_or_default();
+        match entry(manifest, marks, route.here(), name).ok_or(Located::Nothing)? {
+            (Node::Directory(listing), mark) => {
                 if *mark == Mark::Unmet {
                     *mark = Mark::Met;
                 }
-                index = below;
+                route.step(end, Reached { listing, records: 0 });
             }
-            node => {
+            (node, mark) => {
                 let is_new = std::mem::replace(mark, Mark::Alone) != Mark::Alone;
-                return Err(Located::Below { len, node, is_new });
+                return Err(Located::Below { len: end, node, is_new });
             }
         }
     }
-    Ok(index)
+    Ok(())
 }
 
 fn forbidden(met: &Met<'_>, at: &dyn Fn() -> Vec<u8>, refusals: &mut Refusals) {

@@ -4,8 +4,8 @@ use crate::archives::kit::{Kind, members};
 use crate::archives::sample::Draft;
 use crate::archives::tar::{Item, dir, file, symlink};
 
-/// All that lies below is refused for that, and so neither missing nor a seal.
-const ABOVE: &[&str] = &["entry-below-link", "stray-entry"];
+/// All that lies below is refused for that: it is not missing as well, and the seal among it is none.
+const ABOVE: &[&str] = &["entry-below-link", "no-seal", "stray-entry"];
 const AMBIGUOUS: &[&str] = &["ambiguous-layout"];
 
 /// The members whose labels begin so, with `prefix` in front of their names.
