@@ -56,18 +56,26 @@ impl Digest {
     /// Reads exactly 64 lower-case hex digits.
     #[must_use]
     pub fn from_hex(text: &[u8]) -> Option<Self> {
-        if text.len() != Self::HEX_LEN {
+        let values = <[u8; Self::HEX_LEN]>::try_from(text).ok()?.map(value_of);
+        // What is no digit has a value that no digit has.
+        if values.iter().fold(0, |all, value| all | value) > 0xf {
             return None;
         }
         let mut bytes = [0; 32];
-        let mut seen = 0;
-        for (byte, digits) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-            let [high, low] = [digits.first(), digits.last()].map(|digit| value_of(digit.copied().unwrap_or(0)));
-            seen |= high | low;
-            *byte = high << 4 | low & 0xf;
+        for (byte, pair) in bytes.iter_mut().zip(values.as_chunks::<2>().0) {
+            *byte = pair[0] << 4 | pair[1];
         }
-        // What is no digit has a value that no digit has.
-        (seen <= 0xf).then_some(Self(bytes))
+        Some(Self(bytes))
+    }
+
+    /// The 64 digits.
+    #[must_use]
+    pub fn to_hex(&self) -> [u8; Self::HEX_LEN] {
+        let mut digits = [0; Self::HEX_LEN];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [byte >> 4, byte & 0xf];
+        }
+        digits.map(digit_of)
     }
 
     /// The SHA-256 of `bytes`: what subjects, key ids and lockfiles use, whatever the cache's algorithm.
@@ -83,19 +91,18 @@ impl Digest {
     }
 }
 
-/// The value of a lower-case hex digit; 0xf0 for what is none. A manifest has 64 digits for each file, which makes this
-/// the inner loop of reading one.
+/// The value of a lower-case hex digit; 0xff for what is none. A manifest has 64 digits for each file: without branches
+/// and tables, many are read at once.
 fn value_of(digit: u8) -> u8 {
-    const VALUES: [u8; 256] = {
-        let mut values = [0xf0; 256];
-        let mut value = 0;
-        while value < 16 {
-            values[b"0123456789abcdef"[value as usize] as usize] = value;
-            value += 1;
-        }
-        values
-    };
-    VALUES[usize::from(digit)]
+    let (decimal, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+    let rest = if letter < 6 { letter.wrapping_add(10) } else { 0xff };
+    if decimal < 10 { decimal } else { rest }
+}
+
+/// The lower-case hex digit of a value below 16.
+fn digit_of(value: u8) -> u8 {
+    // A sum that is checked would be one digit at a time.
+    value.wrapping_add(if value < 10 { b'0' } else { b'a' - 10 })
 }
 
 impl fmt::Display for Digest {
@@ -179,8 +186,10 @@ mod tests {
                 let mut text = [b'0'; Digest::HEX_LEN];
                 text[place] = byte;
                 let value = char::from(byte).to_digit(16).filter(|_| !byte.is_ascii_uppercase());
-                let read = Digest::from_hex(&text).map(|digest| digest.to_string());
-                assert_eq!(read, value.map(|_| String::from_utf8(text.to_vec()).unwrap()), "{place} {byte}");
+                let read = Digest::from_hex(&text);
+                let expected = value.map(|_| String::from_utf8(text.to_vec()).unwrap());
+                assert_eq!(read.map(|digest| digest.to_string()), expected, "{place} {byte}");
+                assert!(read.is_none_or(|digest| digest.to_hex() == text));
             }
         }
     }

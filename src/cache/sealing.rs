@@ -1,11 +1,13 @@
 //! Sealing a cache.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{channel, sync_channel};
+use std::thread::Builder;
 
 use jiff::Timestamp;
 
 use super::place::{RootState, Workspace};
-use crate::base::{Code, Digest, Escaped, Limits, Refusal, Refusals};
+use crate::base::{Algorithm, Code, Digest, Escaped, Hasher, Limits, Refusal, Refusals};
 use crate::identity::{KeyId, SecretKey};
 use crate::policy::{Cache, PlacedRoot, Policy, Signer};
 use crate::seal::ENVELOPE;
@@ -14,7 +16,7 @@ use crate::seal::manifest::{Listing, Manifest, Totals};
 use crate::seal::statement::{
     PAYLOAD_TYPE, Platform, Predicate, SealedLockfile, SealedRoot, Source, Statement, Subject, Tool,
 };
-use crate::tree::{Options, ReadError, SealDirectory, Staging, StoreError, snapshot};
+use crate::tree::{Options, ReadError, SealDirectory, StagedFile, Staging, StoreError, snapshot};
 use crate::verify::{Trail, key_rules, recalled_manifests, scope};
 
 /// What to seal, and what to say of it.
@@ -219,37 +221,116 @@ fn snapshots(request: &SealRequest<'_>) -> Result<Vec<Option<Manifest>>, SealErr
     if manifests.iter().flatten().any(holds_something) { Ok(manifests) } else { Err(SealError::NothingToSeal) }
 }
 
-/// Bytes of a manifest that is worth a thread of its own.
-const LONG_BYTES: usize = 1 << 20;
+/// Entries of a manifest that is worth a thread of its own.
+const LONG_ENTRIES: u64 = 10_000;
+/// Bytes of a manifest that travel from thread to thread at once.
+const PIECE_BYTES: usize = 256 << 10;
+/// Pieces that wait to be written.
+const PIECES: usize = 4;
 
 /// Writes a manifest and tells its SHA-256. What was written is read back, and the text read as a verifier does.
 fn write_manifest(staging: &Staging, name: &str, manifest: &Manifest, limits: &Limits) -> Result<Digest, SealError> {
-    let text = manifest.encode();
-    let (size, max) = (text.len() as u64, limits.manifest_bytes_max);
-    if size > max {
-        // No verifier would read it: the tree is too large to seal.
-        let mut refusals = Refusals::new(1);
-        let found = format!("it {}", ReadError::TooLarge { size, max });
-        refusals.push(Refusal::new(Code::ManifestTooLarge, name, "a manifest that a verifier reads", found));
-        return Err(SealError::Refused(refusals));
-    }
-    let fault = |what: &str| SealError::NotAsWritten(format!("`{name}`: {what}"));
-    let check = || {
-        let read = Manifest::parse(&text, manifest.algorithm(), limits).map_err(|error| fault(&error.to_string()))?;
-        let is_same = read.totals() == manifest.totals();
-        read.free_aside();
-        if is_same { Ok(Digest::sha256(&text)) } else { Err(fault("its entries")) }
+    let is_long = manifest.totals().entries >= LONG_ENTRIES;
+    let mut file = staging.create(name)?;
+    let written = if is_long { write_in_pieces(&mut file, name, manifest, limits)? } else { None };
+    let (text, sha256) = match written {
+        Some(written) => written,
+        None => write_whole(&mut file, name, manifest, limits)?,
+    };
+    let check_file = || {
+        file.sync()?;
+        check_file(staging, name, &text)
     };
     std::thread::scope(|scope| {
-        let is_long = text.len() >= LONG_BYTES;
-        let checking = is_long.then(|| std::thread::Builder::new().spawn_scoped(scope, check).ok()).flatten();
-        staging.write(name, &text)?;
-        if !staging.holds(name, &text).map_err(|error| read_error(name, error))? {
-            return Err(fault("its bytes"));
+        let checking = is_long.then(|| Builder::new().spawn_scoped(scope, check_file).ok()).flatten();
+        let checked = check_text(name, &text, manifest, limits);
+        // Without a thread, or after a panic in it, this one does it.
+        checking.and_then(|thread| thread.join().ok()).unwrap_or_else(check_file)?;
+        checked
+    })?;
+    Ok(sha256)
+}
+
+fn write_whole(
+    file: &mut StagedFile,
+    name: &str,
+    manifest: &Manifest,
+    limits: &Limits,
+) -> Result<(Vec<u8>, Digest), SealError> {
+    let text = manifest.encode();
+    check_size(name, text.len() as u64, limits)?;
+    file.write(&text)?;
+    let sha256 = Digest::sha256(&text);
+    Ok((text, sha256))
+}
+
+/// The same, while another thread hashes and writes what there is of the text. `None` if there is no such thread.
+fn write_in_pieces(
+    file: &mut StagedFile,
+    name: &str,
+    manifest: &Manifest,
+    limits: &Limits,
+) -> Result<Option<(Vec<u8>, Digest)>, SealError> {
+    let (pieces_in, pieces) = sync_channel::<Vec<u8>>(PIECES);
+    let (used_in, used) = channel();
+    let write = move || {
+        let mut sha256 = Hasher::new(Algorithm::Sha256);
+        for piece in pieces {
+            sha256.update(&piece);
+            file.write(&piece)?;
+            // When nothing more is to come, nobody wants the memory.
+            let _ = used_in.send(piece);
         }
-        // Without a thread, or after a panic in it, this one tells.
-        checking.and_then(|thread| thread.join().ok()).unwrap_or_else(check)
+        Ok::<_, StoreError>(sha256.finish())
+    };
+    std::thread::scope(|scope| {
+        let Ok(writing) = Builder::new().spawn_scoped(scope, write) else { return Ok(None) };
+        let (mut text, mut size) = (Vec::new(), 0);
+        manifest.encode_pieces(PIECE_BYTES, |piece| {
+            size += piece.len() as u64;
+            if size > limits.manifest_bytes_max {
+                // How long it is is all that is told of it.
+                return Some(piece);
+            }
+            text.extend_from_slice(&piece);
+            // Where the writing ended before its time, it tells why.
+            pieces_in.send(piece).ok()?;
+            Some(used.try_recv().unwrap_or_default())
+        });
+        drop(pieces_in);
+        let sha256 = writing.join().map_err(|_| not_as_written(name, "the thread that writes it stopped"))??;
+        check_size(name, size, limits)?;
+        Ok(Some((text, sha256)))
     })
+}
+
+fn not_as_written(name: &str, what: &str) -> SealError {
+    SealError::NotAsWritten(format!("`{name}`: {what}"))
+}
+
+/// Refuses what no verifier would read: the tree is too large to seal.
+fn check_size(name: &str, size: u64, limits: &Limits) -> Result<(), SealError> {
+    let max = limits.manifest_bytes_max;
+    if size <= max {
+        return Ok(());
+    }
+    let mut refusals = Refusals::new(1);
+    let found = format!("it {}", ReadError::TooLarge { size, max });
+    refusals.push(Refusal::new(Code::ManifestTooLarge, name, "a manifest that a verifier reads", found));
+    Err(SealError::Refused(refusals))
+}
+
+fn check_text(name: &str, text: &[u8], manifest: &Manifest, limits: &Limits) -> Result<(), SealError> {
+    let read = Manifest::parse(text, manifest.algorithm(), limits)
+        .map_err(|error| not_as_written(name, &error.to_string()))?;
+    let is_same = read.totals() == manifest.totals();
+    read.free_aside();
+    if is_same { Ok(()) } else { Err(not_as_written(name, "its entries")) }
+}
+
+fn check_file(staging: &Staging, name: &str, text: &[u8]) -> Result<(), SealError> {
+    let holds = staging.holds(name, text).map_err(|error| read_error(name, error))?;
+    if holds { Ok(()) } else { Err(not_as_written(name, "its bytes")) }
 }
 
 /// Reads the staged envelope back and opens it as a verifier does. The manifests were read back when they were written.

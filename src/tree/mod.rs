@@ -36,7 +36,7 @@ pub use read::{ReadError, read_named_file};
 pub use reader::{FactTable, FileFacts, Reader, Unread};
 pub use snapshot::{Snapshot, snapshot};
 pub use staged::{StageError, StagedTree};
-pub use store::{SealDirectory, Staging, StoreError};
+pub use store::{SealDirectory, StagedFile, Staging, StoreError};
 pub use tree_writer::{TreeWriter, WrittenFile};
 
 use crate::base::Limits;

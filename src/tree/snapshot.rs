@@ -1,6 +1,6 @@
 //! The snapshot that a seal is made of.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -14,7 +14,7 @@ use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
 use super::walk::{At, Crew, Trail, Visit, Worker, walk};
 use crate::base::{Algorithm, Code, Refusal, Refusals, place};
-use crate::seal::manifest::{Listing, ListingFull, Manifest, Node, forbidden_bits};
+use crate::seal::manifest::{Listing, ListingFull, Manifest, Node, Totals, forbidden_bits};
 
 /// What a tree holds, and what in it cannot be sealed.
 #[derive(Debug)]
@@ -33,8 +33,10 @@ pub fn snapshot(root: Directory, spelling: &str, algorithm: Algorithm, options: 
     let mut refusals = Refusals::new(options.limits.refusals_max);
     let found = walk(&visit, root.into_fd(), 0, Crew::growing(options));
     let mut parts = Vec::new();
+    let mut totals = Totals::default();
     for part in found {
         parts.extend(part.listings);
+        totals.add(part.totals);
         if let Some(part) = part.refusals {
             refusals.append(part);
         }
@@ -43,29 +45,33 @@ pub fn snapshot(root: Directory, spelling: &str, algorithm: Algorithm, options: 
         refusals.push(Refusal::new(Code::Unreadable, spelling, "names in one directory of at most 4 GiB", "more"));
         Vec::new()
     });
-    Snapshot { manifest: Manifest::new(algorithm, listings), refusals }
+    Snapshot { manifest: Manifest::counted(algorithm, listings, totals), refusals }
 }
 
 /// The listings of `count` directories, some of which were read in several parts.
 fn join(parts: Vec<(u32, Listing)>, count: u32) -> Result<Vec<Listing>, ListingFull> {
     let mut listings = vec![Listing::default(); count as usize];
-    let mut joined = BTreeSet::new();
+    let mut shared: BTreeMap<u32, Vec<Listing>> = BTreeMap::new();
     for (index, part) in parts {
         match listings.get_mut(index as usize) {
             Some(slot) if slot.records().is_empty() => *slot = part,
-            Some(slot) => {
-                slot.append(part)?;
-                joined.insert(index);
-            }
+            Some(_) => shared.entry(index).or_default().push(part),
             None => {}
         }
     }
-    for index in joined {
-        if let Some(listing) = listings.get_mut(index as usize) {
-            listing.finish();
-        }
+    for (index, mut parts) in shared {
+        let Some(slot) = listings.get_mut(index as usize) else { continue };
+        parts.push(std::mem::take(slot));
+        // Each is a run of the sorted names: in their order there is nothing left to sort.
+        parts.sort_by(|a, b| first_name(a).cmp(&first_name(b)));
+        parts.into_iter().try_for_each(|part| slot.append(part))?;
+        slot.finish();
     }
     Ok(listings)
+}
+
+fn first_name(listing: &Listing) -> Option<&[u8]> {
+    listing.records().first().map(|record| listing.name(record))
 }
 
 struct SnapshotVisit<'a> {
@@ -79,6 +85,7 @@ struct SnapshotVisit<'a> {
 #[derive(Default)]
 struct Part {
     listings: Vec<(u32, Listing)>,
+    totals: Totals,
     refusals: Option<Refusals>,
 }
 
@@ -175,13 +182,15 @@ impl Visit for SnapshotVisit<'_> {
     }
 
     fn entries(&self, at: &At<'_, u32>, names: &Names, range: Range<usize>, worker: &mut Worker<'_, u32, Part>) {
-        let mut listing = Listing::default();
+        let bytes = names.range(range.clone()).map(|(name, _)| name.len()).sum();
+        let mut listing = Listing::with_capacity(range.len(), bytes);
         for (name, file_type) in names.range(range) {
             if let Err(error) = self.entry(at, name, file_type, &mut listing, worker) {
                 self.read_error(&mut worker.found, &at.trail.path(name), &error);
             }
         }
         listing.finish();
+        worker.found.totals.count(&listing);
         worker.found.listings.push((*at.place, listing));
     }
 

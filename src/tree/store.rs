@@ -122,7 +122,15 @@ impl Staging {
 
     /// Writes one file of the seal and waits until it is on the disk.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        write_new(&self.directory, name, MODE_FILE, |out| out.write_all(bytes)).map_err(doing("write the seal"))
+        let mut file = self.create(name)?;
+        file.write(bytes)?;
+        file.sync()
+    }
+
+    /// Begins a file of the seal, whose bytes come one after the other.
+    pub fn create(&self, name: &str) -> Result<StagedFile, StoreError> {
+        let file = create_new(&self.directory, name, MODE_FILE).map_err(doing("write the seal"))?;
+        Ok(StagedFile(File::from(file)))
     }
 
     /// Whether a file of the seal has exactly `bytes`, as it is read back.
@@ -158,6 +166,22 @@ impl Drop for Staging {
     }
 }
 
+/// A file of a seal that is being written.
+#[derive(Debug)]
+pub struct StagedFile(File);
+
+impl StagedFile {
+    /// Adds to it.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.0.write_all(bytes).map_err(doing("write the seal"))
+    }
+
+    /// Waits until all of it is on the disk.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.0.sync_all().map_err(doing("write the seal"))
+    }
+}
+
 /// Caches have no dot in their names, so this is never one.
 fn staging_name(cache: &str) -> String {
     format!(".staging-{cache}")
@@ -189,20 +213,15 @@ fn exchange(seals: &Directory, staged: &str, target: &str) -> Result<(), Errno> 
     }
 }
 
-/// Creates `name`, which must not exist, fills it and waits until it is on the disk. Removed again if that fails.
-fn write_new<T>(
-    directory: &Directory,
-    name: &str,
-    mode: Mode,
-    fill: impl FnOnce(&mut File) -> io::Result<T>,
-) -> io::Result<T> {
+/// Creates `name`, which must not exist, with `contents`, and waits until it is on the disk. Removed again if that fails.
+fn write_new(directory: &Directory, name: &str, mode: Mode, contents: &[u8]) -> io::Result<()> {
     let mut out = File::from(create_new(directory, name, mode)?);
-    let filled = fill(&mut out).and_then(|value| out.sync_all().map(|()| value));
-    if filled.is_err() {
+    let written = out.write_all(contents).and_then(|()| out.sync_all());
+    if written.is_err() {
         // The error that led here is the one to report.
         let _: Result<(), Errno> = rustix::fs::unlinkat(directory.fd(), name, AtFlags::empty());
     }
-    filled
+    written
 }
 
 fn create_new(directory: &Directory, name: &str, mode: Mode) -> Result<OwnedFd, Errno> {
@@ -220,7 +239,7 @@ impl Directory {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
-        write_new(self, &temporary, mode, |out| out.write_all(contents))?;
+        write_new(self, &temporary, mode, contents)?;
         // A link, unlike a rename, fails where the name is taken.
         let placed = rustix::fs::linkat(self.fd(), &temporary, self.fd(), name, AtFlags::empty());
         rustix::fs::unlinkat(self.fd(), &temporary, AtFlags::empty())?;
@@ -235,7 +254,7 @@ impl Directory {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
-        write_new(self, &temporary, MODE_FILE, |out| out.write_all(contents))?;
+        write_new(self, &temporary, MODE_FILE, contents)?;
         rustix::fs::renameat(self.fd(), &temporary, self.fd(), name)?;
         self.sync()
     }

@@ -3,7 +3,10 @@
 use std::fs;
 use std::process::{Command, Output};
 
-use crate::harness::Project;
+use cacheseal::base::{Code, Limits};
+use cacheseal::cache::SealError;
+
+use crate::harness::{Project, Run, SealAs};
 
 /// Runs the binary under a limit of bash's `ulimit`.
 fn limited(project: &Project, limit: &str, arguments: &[&str]) -> Output {
@@ -46,6 +49,54 @@ fn a_seal_that_cannot_be_written_leaves_the_old_one() {
     project.seal();
     project.verify("any").expect(0, &[]);
     expect_one_seal(&project);
+}
+
+/// A sealed project to which as many files were added as make a manifest that two threads write; and its seal.
+fn long_project() -> (Project, Vec<u8>) {
+    let project = Project::new();
+    project.seal();
+    for number in 0..10_000 {
+        fs::write(project.path(&format!("deps/{number:0>100}")), "").unwrap();
+    }
+    let before = fs::read(project.envelope_path()).unwrap();
+    (project, before)
+}
+
+/// Row 73. The thread that writes it has no room, at its beginning and later.
+#[test]
+fn a_long_manifest_that_cannot_be_written_leaves_the_old_seal() {
+    let (project, before) = long_project();
+    let key = project.private_key("job");
+    for kilobytes in [1, 300, 1_500] {
+        let limit = format!("-f {kilobytes}; trap '' XFSZ");
+        let found = limited(&project, &limit, &["seal", "deps", "--key", key.to_str().unwrap(), "--format", "json"]);
+        Run::of(found).verdict().expect_error_of(kilobytes, 4, "unwritable");
+        assert_eq!(fs::read(project.envelope_path()).unwrap(), before);
+        expect_one_seal(&project);
+    }
+    project.seal();
+    project.verify("any").expect(0, &[]);
+}
+
+#[test]
+fn a_manifest_that_no_verifier_would_read_is_not_sealed() {
+    let (project, _) = long_project();
+    project.seal_as(SealAs::default());
+    let before = fs::read(project.envelope_path()).unwrap();
+    let size = fs::metadata(project.path(".cacheseal/deps/0.mtree")).unwrap().len();
+    for manifest_bytes_max in [0, 1 << 20, size - 1] {
+        let limits = Limits { manifest_bytes_max, ..Limits::STANDARD };
+        let Err(SealError::Refused(refusals)) = project.try_seal_as(SealAs::default(), &limits) else {
+            panic!("sealed with {manifest_bytes_max}")
+        };
+        let refusal = refusals.iter().next().unwrap();
+        assert_eq!(refusal.code, Code::ManifestTooLarge);
+        assert_eq!(refusal.found, format!("it has {size} bytes, more than the limit of {manifest_bytes_max}"));
+        assert_eq!(fs::read(project.envelope_path()).unwrap(), before);
+        expect_one_seal(&project);
+    }
+    let limits = Limits { manifest_bytes_max: size, ..Limits::STANDARD };
+    project.try_seal_as(SealAs::default(), &limits).unwrap();
 }
 
 /// Row 73: whoever is last wins, whole.

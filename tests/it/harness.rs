@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use cacheseal::base::{Digest, Limits};
-use cacheseal::cache::{SealRequest, Workspace, seal};
+use cacheseal::cache::{SealError, SealRequest, Sealed, Workspace, seal};
 use cacheseal::identity::SecretKey;
 use cacheseal::policy::{Document, Policy};
 use cacheseal::seal::statement::{Platform, Source};
@@ -181,6 +181,11 @@ impl Project {
 
     /// Seals in this process, so that clock, platform, key and source can be chosen.
     pub(crate) fn seal_as(&self, said: SealAs<'_>) {
+        self.try_seal_as(said, &Limits::STANDARD).unwrap();
+    }
+
+    /// The same under other limits.
+    pub(crate) fn try_seal_as(&self, said: SealAs<'_>, limits: &Limits) -> Result<Sealed, SealError> {
         let policy = self.policy();
         let places = policy.place(Some(&self.canonical_home()), &self.canonical_root(), "cacheseal.toml").unwrap();
         let workspace = Workspace::open(&self.canonical_root(), Some(self.canonical_home())).unwrap();
@@ -195,9 +200,8 @@ impl Project {
             now: said.now,
             bindings: said.bindings,
             version: "0.0.0-test",
-            options: Options { threads: 2, processors: 2, limits: &Limits::STANDARD },
+            options: Options { threads: 2, processors: 2, limits },
         })
-        .unwrap();
     }
 
     pub(crate) fn policy(&self) -> Policy {

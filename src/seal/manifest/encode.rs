@@ -7,6 +7,17 @@ impl Manifest {
     /// The canonical text.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        let mut whole = Vec::new();
+        self.encode_pieces(usize::MAX, |text| {
+            whole = text;
+            None
+        });
+        whole
+    }
+
+    /// Gives the canonical text to `take` in pieces of whole lines, each but the last of `piece_bytes` or a little more.
+    /// `take` gives memory for the next one, or nothing if it wants no more.
+    pub fn encode_pieces(&self, piece_bytes: usize, mut take: impl FnMut(Vec<u8>) -> Option<Vec<u8>>) {
         let keyword = digest_keyword(self.algorithm);
         let mut text = Vec::new();
         text.extend_from_slice(SIGNATURE.as_bytes());
@@ -14,8 +25,15 @@ impl Manifest {
         let mut entries = self.entries();
         while let Some(entry) = entries.next_entry() {
             encode_line(&mut text, &entry, keyword);
+            if text.len() >= piece_bytes {
+                match take(text) {
+                    Some(memory) => text = memory,
+                    None => return,
+                }
+                text.clear();
+            }
         }
-        text
+        take(text);
     }
 }
 
@@ -39,10 +57,7 @@ fn encode_line(line: &mut Vec<u8>, entry: &Entry<'_, '_>, keyword: &[u8]) {
             });
             push_decimal(line, size);
             line.extend_from_slice(keyword);
-            let mut hex = [0; 64];
-            // 32 bytes always fill 64 digits.
-            let _: Result<(), hex::FromHexError> = hex::encode_to_slice(digest.0, &mut hex);
-            line.extend_from_slice(&hex);
+            line.extend_from_slice(&digest.to_hex());
         }
         Node::Directory(_) => line.extend_from_slice(b" type=dir mode=0755"),
         Node::Link(target) => {

@@ -89,7 +89,31 @@ pub struct Totals {
     pub bytes: u64,
 }
 
+impl Totals {
+    /// Adds what a listing has.
+    pub fn count(&mut self, listing: &Listing) {
+        self.entries += listing.records.len() as u64;
+        for record in &listing.records {
+            if let Node::File { size, .. } = record.node {
+                self.bytes = self.bytes.saturating_add(size);
+            }
+        }
+    }
+
+    /// Adds what another part has.
+    pub fn add(&mut self, part: Self) {
+        self.entries += part.entries;
+        self.bytes = self.bytes.saturating_add(part.bytes);
+    }
+}
+
 impl Listing {
+    /// A listing with nothing in it, and memory for so many entries and bytes of names and links.
+    #[must_use]
+    pub fn with_capacity(entries: usize, bytes: usize) -> Self {
+        Self { text: Vec::with_capacity(bytes), records: Vec::with_capacity(entries) }
+    }
+
     /// Adds an entry. Sort with [`Listing::finish`] when all are there.
     pub fn push(&mut self, name: &[u8], node: Node) -> Result<(), ListingFull> {
         let name = self.store(name)?;
@@ -177,13 +201,19 @@ impl Manifest {
     /// into `listings`, each listing but the first exactly once.
     #[must_use]
     pub fn new(algorithm: Algorithm, listings: Vec<Listing>) -> Self {
-        let mut totals = Totals { entries: 1, bytes: 0 };
-        for record in listings.iter().flat_map(Listing::records) {
-            totals.entries += 1;
-            if let Node::File { size, .. } = record.node {
-                totals.bytes = totals.bytes.saturating_add(size);
-            }
+        let mut totals = Totals::default();
+        for listing in &listings {
+            totals.count(listing);
         }
+        Self::counted(algorithm, listings, totals)
+    }
+
+    /// The same where the listings were [counted](Totals::count) when they were made: to go through them takes longer
+    /// when they are many.
+    #[must_use]
+    pub fn counted(algorithm: Algorithm, listings: Vec<Listing>, totals: Totals) -> Self {
+        // The root has no record.
+        let totals = Totals { entries: totals.entries + 1, ..totals };
         Self { algorithm, listings, totals }
     }
 

@@ -88,6 +88,29 @@ proptest! {
     }
 
     #[test]
+    fn pieces_are_the_text_cut_after_lines(tree in directory(), piece_bytes in 1_usize..400, wanted in 1_usize..9) {
+        let manifest = manifest(&tree, Algorithm::Blake3);
+        let text = manifest.encode();
+        let mut pieces = Vec::new();
+        manifest.encode_pieces(piece_bytes, |piece| {
+            pieces.push(piece);
+            Some(b"left from another".to_vec())
+        });
+        prop_assert_eq!(pieces.concat(), text);
+        for piece in &pieces[..pieces.len() - 1] {
+            let lines = piece.strip_suffix(b"\n").expect("whole lines");
+            let last = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            prop_assert!(piece.len() >= piece_bytes && (last < piece_bytes || pieces[0] == *piece));
+        }
+        let mut taken = 0;
+        manifest.encode_pieces(piece_bytes, |_| {
+            taken += 1;
+            (taken < wanted).then(Vec::new)
+        });
+        prop_assert_eq!(taken, wanted.min(pieces.len()));
+    }
+
+    #[test]
     fn entries_come_in_the_order_of_their_whole_paths(tree in directory()) {
         let manifest = manifest(&tree, Algorithm::Blake3);
         let mut expected = Vec::new();
