@@ -51,6 +51,11 @@ impl Sharing {
         Self { threads, least: LEAST_BYTES, most: FRAME_BYTES }
     }
 
+    /// Memory for the bytes of a frame, and for what is read with its last ones: two reads at most.
+    fn memory(self) -> Buffer {
+        Buffer::new(compress_bound(self.most) + 2 * INPUT_BYTES)
+    }
+
     fn under_way_max(self) -> usize {
         self.threads + 1
     }
@@ -75,9 +80,10 @@ pub(super) fn whole_frames<R: Read>(
     outlet: &mut impl Outlet,
 ) -> Rest<R> {
     let window_max = 1_usize.checked_shl(window_log_max).unwrap_or(usize::MAX);
+    let sharing = Sharing { most: sharing.most.min(window_max), ..sharing };
     let mut frames = Frames {
-        gathered: Gathered::new(input),
-        sharing: Sharing { most: sharing.most.min(window_max), ..sharing },
+        gathered: Gathered::new(input, sharing.memory()),
+        sharing,
         pool: Pool::new(sharing.threads, decompressor),
         buffers: 0,
         spare: Vec::new(),
@@ -100,7 +106,7 @@ struct Frames<'a, R, O> {
     /// Buffers made so far.
     buffers: usize,
     /// Memory for compressed bytes.
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Buffer>,
     /// Bytes of the source whose contents were delivered.
     delivered: u64,
     sequence: &'a mut DCtx<'static>,
@@ -119,13 +125,13 @@ struct Frame {
 
 /// Bytes of the source, at the beginning of memory that is used again.
 struct Compressed {
-    memory: Vec<u8>,
+    memory: Buffer,
     len: usize,
 }
 
 impl Compressed {
     fn bytes(&self) -> &[u8] {
-        self.memory.get(..self.len).unwrap_or_default()
+        self.memory.slice().get(..self.len).unwrap_or_default()
     }
 }
 
@@ -142,7 +148,7 @@ impl<R: Read, O: Outlet> Frames<'_, R, O> {
     fn run(&mut self) -> Result<(), Stop> {
         while let Some((len, size)) = self.gathered.frame(self.sharing) {
             let contents = self.buffer()?;
-            let compressed = self.gathered.take(len, self.spare.pop().unwrap_or_default());
+            let compressed = self.gathered.take(len, self.spare.pop().unwrap_or_else(|| self.sharing.memory()));
             self.pool.submit(Frame { compressed, contents, size, is_whole: false });
             while let Some(frame) = self.pool.next_ready() {
                 self.deliver(frame)?;
@@ -227,8 +233,8 @@ fn decompressor() -> Worker<Frame, Frame> {
 /// What was read of the source and not yet taken.
 struct Gathered<R> {
     input: Input<R>,
-    /// What was read lies at its beginning.
-    memory: Vec<u8>,
+    /// What was read lies at its beginning. A frame fits in, and what is read beyond it.
+    memory: Buffer,
     len: usize,
     /// How many bytes each read gave, from the first byte that is not delivered: what a decoder makes of a damaged frame
     /// depends on where its input is cut.
@@ -238,8 +244,8 @@ struct Gathered<R> {
 }
 
 impl<R: Read> Gathered<R> {
-    fn new(input: Input<R>) -> Self {
-        Self { input, memory: Vec::new(), len: 0, reads: VecDeque::new(), end: None }
+    fn new(input: Input<R>, memory: Buffer) -> Self {
+        Self { input, memory, len: 0, reads: VecDeque::new(), end: None }
     }
 
     /// Reads once. `false` if there is no more, or no more is read here.
@@ -247,11 +253,8 @@ impl<R: Read> Gathered<R> {
         if self.end.is_some() || self.reads.len() >= READS_MAX {
             return false;
         }
-        let end = self.len + INPUT_BYTES;
-        if self.memory.len() < end {
-            self.memory.resize(end, 0);
-        }
-        match self.input.read(self.memory.get_mut(self.len..end).unwrap_or_default()) {
+        let space = self.memory.slice_mut().get_mut(self.len..self.len + INPUT_BYTES).unwrap_or_default();
+        match self.input.read(space) {
             Ok(read) if read > 0 => {
                 self.len += read;
                 self.reads.push_back(read);
@@ -265,7 +268,7 @@ impl<R: Read> Gathered<R> {
     }
 
     fn bytes(&self) -> &[u8] {
-        self.memory.get(..self.len).unwrap_or_default()
+        self.memory.slice().get(..self.len).unwrap_or_default()
     }
 
     /// Gathers the next frame. Gives its length and that of its contents; `None` if it is not one to decode as a whole.
@@ -291,12 +294,9 @@ impl<R: Read> Gathered<R> {
     }
 
     /// Takes the first `len` bytes, with the memory that they lie in; `spare` is to be used for what follows them.
-    fn take(&mut self, len: usize, mut spare: Vec<u8>) -> Compressed {
+    fn take(&mut self, len: usize, mut spare: Buffer) -> Compressed {
         let rest = self.bytes().get(len..).unwrap_or_default();
-        if spare.len() < rest.len() {
-            spare.resize(rest.len(), 0);
-        }
-        spare.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        spare.slice_mut().iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
         self.len = rest.len();
         Compressed { memory: std::mem::replace(&mut self.memory, spare), len }
     }
