@@ -45,7 +45,8 @@ pub struct Bytes(Held);
 #[derive(Debug)]
 enum Held {
     Short(Vec<u8>),
-    Long(MmapMut),
+    /// And how much of it is used.
+    Long(MmapMut, usize),
 }
 
 /// Length of a large page, in bytes.
@@ -57,11 +58,13 @@ impl Bytes {
         if len < LARGE_PAGE {
             return Ok(Self(Held::Short(vec![0; len])));
         }
-        let memory = MmapMut::map_anon(len)?;
+        // Of whole large pages: other mappings begin anywhere, and have small ones at both ends.
+        let whole = len.checked_next_multiple_of(LARGE_PAGE).ok_or(io::ErrorKind::OutOfMemory)?;
+        let memory = MmapMut::map_anon(whole)?;
         // Where there are no large pages, small ones do.
         #[cfg(target_os = "linux")]
         let _ = memory.advise(memmap2::Advice::HugePage);
-        Ok(Self(Held::Long(memory)))
+        Ok(Self(Held::Long(memory, len)))
     }
 }
 
@@ -71,7 +74,7 @@ impl Deref for Bytes {
     fn deref(&self) -> &[u8] {
         match &self.0 {
             Held::Short(bytes) => bytes,
-            Held::Long(bytes) => bytes,
+            Held::Long(bytes, len) => bytes.get(..*len).unwrap_or_default(),
         }
     }
 }
@@ -80,7 +83,7 @@ impl DerefMut for Bytes {
     fn deref_mut(&mut self) -> &mut [u8] {
         match &mut self.0 {
             Held::Short(bytes) => bytes,
-            Held::Long(bytes) => bytes,
+            Held::Long(bytes, len) => bytes.get_mut(..*len).unwrap_or_default(),
         }
     }
 }
