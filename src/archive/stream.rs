@@ -10,10 +10,10 @@ use super::frames::Sharing;
 use crate::base::{Buffer, Code, Limits};
 
 /// Bytes that travel from thread to thread at once.
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 2 << 20;
 /// Chunks under way at most. So far the decoder gets ahead while a manifest is read or many small members are looked at;
 /// else the same few do all of it, and stay in the processor's caches.
-const CHUNKS: usize = 24;
+const CHUNKS: usize = 12;
 
 /// How to unwrap an archive.
 #[derive(Debug, Clone, Copy)]
