@@ -251,6 +251,7 @@ fn write_manifest(staging: &Staging, name: &str, manifest: &Manifest, limits: &L
     Ok(sha256)
 }
 
+/// Writes the text of a manifest, and gives it with its SHA-256.
 fn write_whole(
     file: &mut StagedFile,
     name: &str,
