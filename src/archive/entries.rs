@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry as Slot;
 
 use super::error::Fault;
 use super::route::Route;
-use crate::base::{Code, Digest, EntryPath, Escaped, Limits};
+use crate::base::{Code, Digest, EntryPath, Escaped, Limits, split_name};
 
 /// The paths that an archive has held so far.
 #[derive(Debug)]
@@ -122,18 +122,18 @@ impl<'l> Entries<'l> {
     pub fn admit(&mut self, path: &EntryPath, kind: Kind) -> Result<Admitted, Obstacle> {
         let bytes = path.as_bytes();
         self.check_limits(bytes)?;
-        let at = match split(bytes) {
-            None => TOP,
-            Some((directory, name)) => {
-                let directory = self.directory(directory)?;
-                let new = match kind {
-                    Kind::Directory => self.new_directory(true),
-                    Kind::Leaf(noun) => Seen::Other(noun),
-                };
-                match self.add(directory, name, new, bytes.len()) {
-                    Added::New(at) => return Ok(Admitted(at)),
-                    Added::Before(at) => at,
-                }
+        let at = if bytes.is_empty() {
+            TOP
+        } else {
+            let (directory, name) = split_name(bytes);
+            let directory = self.directory(directory)?;
+            let new = match kind {
+                Kind::Directory => self.new_directory(true),
+                Kind::Leaf(noun) => Seen::Other(noun),
+            };
+            match self.add(directory, name, new, bytes.len()) {
+                Added::New(at) => return Ok(Admitted(at)),
+                Added::Before(at) => at,
             }
         };
         match (self.seen.get_mut(at), kind) {
@@ -243,14 +243,6 @@ enum Added {
 fn below(directory: &[u8], noun: &str) -> Obstacle {
     let found = format!("one below `{}`, {noun}", Escaped(directory));
     Fault::new(Code::EntryBelowLink, "no member below a link or file", found).into()
-}
-
-/// The directory that a path lies in and its name there; `None` for the top.
-fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => Some((path.get(..slash)?, path.get(slash + 1..)?)),
-        None => (!path.is_empty()).then_some((b"", path)),
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,6 @@ pub use digest::{Algorithm, Digest, Hasher};
 pub use display::{Escaped, plural};
 pub use json::{Json, JsonError};
 pub use limits::Limits;
-pub use path::{EntryPath, PathError, escape_into, unescape};
+pub use path::{EntryPath, PathError, escape_into, split_name, unescape};
 pub use refusal::{Refusal, Refusals, place};
 pub use subtree::{Subtree, SubtreeHasher, Subtrees};

@@ -75,6 +75,15 @@ impl fmt::Debug for EntryPath {
     }
 }
 
+/// The directory of a path, empty at the top, and the path's name in it.
+#[must_use]
+pub fn split_name(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
+        None => (b"", path),
+    }
+}
+
 /// Whether a byte stands for itself in a manifest; all others are written `\ooo`.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'\\' && byte != b'#'

@@ -1,7 +1,7 @@
 //! The members of an archive held against the manifests of a trusted seal, in whatever order they come.
 
 use crate::archive::{Member, MemberKind, Route};
-use crate::base::{Code, Digest, Refusal, Refusals, place};
+use crate::base::{Code, Digest, Refusal, Refusals, place, split_name};
 use crate::seal::manifest::{Listing, Manifest, Node, forbidden_bits, leaves_root, link_text, missing};
 use crate::tree::all_missing;
 
@@ -293,12 +293,10 @@ fn locate<'m>(
     if path.is_empty() {
         return Located::Root;
     }
-    let slash = path.iter().rposition(|byte| *byte == b'/');
-    let directory = path.get(..slash.unwrap_or(0)).unwrap_or_default();
+    let (directory, name) = split_name(path);
     if let Err(located) = descend(manifest, marks, route, directory) {
         return located;
     }
-    let name = path.get(slash.map_or(0, |slash| slash + 1)..).unwrap_or_default();
     entry(manifest, marks, route.here(), name).map_or(Located::Nothing, |(node, mark)| {
         let listing = manifest.listing(route.here().listing);
         let link = match (node, listing) {

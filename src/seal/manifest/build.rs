@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Listing, ListingFull, Manifest, Node};
-use crate::base::{Algorithm, Digest, EntryPath};
+use crate::base::{Algorithm, Digest, EntryPath, split_name};
 
 /// Gathers the entries of a tree. Each path is to be added once, and nothing below a file or link.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Builder {
         if let NewEntry::Directory = entry {
             return self.directory(path).map(|_| ());
         }
-        let (parent, name) = split(path);
+        let (parent, name) = split_name(path);
         let index = self.directory(parent)?;
         let Some(listing) = self.listings.get_mut(index as usize) else { return Err(ListingFull) };
         match entry {
@@ -71,25 +71,17 @@ impl Builder {
                 break *index;
             }
             missing.push(above);
-            above = split(above).0;
+            above = split_name(above).0;
         };
         for path in missing.into_iter().rev() {
             let new = u32::try_from(self.listings.len()).map_err(|_| ListingFull)?;
             let Some(listing) = self.listings.get_mut(index as usize) else { return Err(ListingFull) };
-            listing.push(split(path).1, Node::Directory(new))?;
+            listing.push(split_name(path).1, Node::Directory(new))?;
             self.listings.push(Listing::default());
             self.directories.insert(path.to_vec(), new);
             index = new;
         }
         Ok(index)
-    }
-}
-
-/// The directory of a path, empty for the root, and its name in it.
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
-        None => (b"", path),
     }
 }
 

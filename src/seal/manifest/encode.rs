@@ -1,7 +1,7 @@
 //! Writing manifests.
 
 use super::{Entry, Manifest, Node, SIGNATURE};
-use crate::base::{Algorithm, escape_into};
+use crate::base::{Algorithm, Digest, escape_into};
 
 impl Manifest {
     /// The canonical text.
@@ -57,7 +57,10 @@ fn encode_line(line: &mut Vec<u8>, entry: &Entry<'_, '_>, keyword: &[u8]) {
             });
             push_decimal(line, size);
             line.extend_from_slice(keyword);
-            line.extend_from_slice(&digest.to_hex());
+            let mut hex = [0; Digest::HEX_LEN];
+            // 32 bytes always fill 64 digits.
+            let _: Result<(), hex::FromHexError> = hex::encode_to_slice(digest.0, &mut hex);
+            line.extend_from_slice(&hex);
         }
         Node::Directory(_) => line.extend_from_slice(b" type=dir mode=0755"),
         Node::Link(target) => {
