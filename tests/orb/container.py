@@ -315,7 +315,10 @@ def main():
     job = Job(spec)
     user = "circleci" if job.user == "root" else job.user
     furnish(store, store / "jobs" / spec["directory"], user, spec["image"], spec["bundle"])
-    json.dump(job.perform(), sys.stdout)
+    told = job.perform()
+    # Programs that were copied for this job alone: they are large, and nobody looks at them afterwards.
+    shutil.rmtree(STORE / "jobs" / spec["directory"] / "opt")
+    json.dump(told, sys.stdout)
 
 
 if __name__ == "__main__":
