@@ -1,7 +1,6 @@
 //! A tree held against its manifest: every difference, and nothing read that the manifest does not name.
 
 use std::cmp::Ordering;
-use std::ops::Range;
 use std::sync::atomic::{self, AtomicU64};
 
 use rustix::fs::{FileType, Stat};
@@ -13,7 +12,7 @@ use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::hardlinks::HardLinks;
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
-use super::walk::{At, Crew, Trail, Visit, Worker, walk};
+use super::walk::{At, Crew, Portion, Trail, Visit, Worker, walk};
 use crate::base::{Code, Refusal, Refusals, place};
 use crate::seal::manifest::{Listing, Manifest, Node, Record, Span, forbidden_bits, leaves_root, link_text, missing};
 
@@ -197,17 +196,15 @@ impl CompareVisit<'_> {
     /// An entry that the manifest does not name. Directories are entered, so that each entry in them is told too.
     fn extra(&self, at: &At<'_, Place>, name: &[u8], file_type: FileType, worker: &mut Worker<'_, Place, Part>) {
         let limits = self.options.limits;
-        if self.extra.fetch_add(1, atomic::Ordering::Relaxed) >= limits.entries_max {
-            let found = "more entries that the seal does not name".to_owned();
-            self.differs(
-                &mut worker.found,
-                Code::TooManyEntries,
-                at,
-                name,
-                format!("at most {}", limits.entries_max),
-                found,
-            );
-            worker.stop();
+        let before = self.extra.fetch_add(1, atomic::Ordering::Relaxed);
+        if before >= limits.entries_max {
+            // The others of the directory still pass by here.
+            if before == limits.entries_max {
+                let expected = format!("at most {before}");
+                let found = "more entries that the seal does not name".to_owned();
+                self.differs(&mut worker.found, Code::TooManyEntries, at, name, expected, found);
+                worker.stop();
+            }
             return;
         }
         match kind_of(at.fd, name, file_type) {
@@ -271,15 +268,20 @@ impl Visit for CompareVisit<'_> {
         true
     }
 
-    fn entries(&self, at: &At<'_, Place>, names: &Names, range: Range<usize>, worker: &mut Worker<'_, Place, Part>) {
+    fn entries(&self, at: &At<'_, Place>, portion: &mut Portion<'_, Place>, worker: &mut Worker<'_, Place, Part>) {
         let Some(listing) = at.place.and_then(|index| self.expected.manifest.listing(index)) else {
-            for (name, file_type) in names.range(range) {
+            while let Some((name, file_type)) = portion.next(worker) {
                 self.extra(at, name, file_type, worker);
             }
             return;
         };
-        let mut sealed = sealed_between(listing, names, &range).iter().peekable();
-        for (name, file_type) in names.range(range) {
+        let (names, records) = (portion.names(), listing.records());
+        let start = match portion.left().start {
+            0 => 0,
+            start => sealed_before(listing, names, start),
+        };
+        let mut sealed = records.get(start..).unwrap_or_default().iter().peekable();
+        while let Some((name, file_type)) = portion.next(worker) {
             let same = loop {
                 match sealed.peek().map(|record| listing.name(record).cmp(name)) {
                     Some(Ordering::Less) => {
@@ -300,7 +302,11 @@ impl Visit for CompareVisit<'_> {
                 None => self.extra(at, name, file_type, worker),
             }
         }
-        for record in sealed {
+        // What comes from the next name on is for the thread that took it: together they leave nothing out.
+        let others = records.len() - sealed_before(listing, names, portion.left().end);
+        while sealed.len() > others
+            && let Some(record) = sealed.next()
+        {
             self.missing(at, listing, record, &mut worker.found);
         }
     }
@@ -319,11 +325,8 @@ impl Visit for CompareVisit<'_> {
     }
 }
 
-/// What is sealed from the first name of a share up to the first of the next: shares together leave nothing out.
-fn sealed_between<'l>(listing: &'l Listing, names: &Names, range: &Range<usize>) -> &'l [Record] {
+/// How many entries are sealed before the name at `index`; all of them if there is no such name.
+fn sealed_before(listing: &Listing, names: &Names, index: usize) -> usize {
     let records = listing.records();
-    let before = |name: &[u8]| records.partition_point(|record| listing.name(record) < name);
-    let start = if range.start == 0 { 0 } else { names.get(range.start).map_or(0, |(name, _)| before(name)) };
-    let end = names.get(range.end).map_or(records.len(), |(name, _)| before(name));
-    records.get(start..end).unwrap_or_default()
+    names.get(index).map_or(records.len(), |(name, _)| records.partition_point(|record| listing.name(record) < name))
 }

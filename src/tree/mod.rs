@@ -13,6 +13,7 @@ mod look;
 mod names;
 mod new_file;
 mod outline;
+mod queue;
 mod read;
 mod reader;
 mod snapshot;

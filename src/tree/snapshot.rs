@@ -1,7 +1,6 @@
 //! The snapshot that a seal is made of.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use rustix::fs::FileType;
@@ -12,7 +11,7 @@ use super::entry::{code_of, kind_of};
 use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::names::Names;
 use super::read::{ReadError, open_file, read_link};
-use super::walk::{At, Crew, Trail, Visit, Worker, walk};
+use super::walk::{At, Crew, Portion, Trail, Visit, Worker, walk};
 use crate::base::{Algorithm, Code, Refusal, Refusals, place};
 use crate::seal::manifest::{Listing, ListingFull, Manifest, Node, Totals, forbidden_bits};
 
@@ -181,10 +180,11 @@ impl Visit for SnapshotVisit<'_> {
         true
     }
 
-    fn entries(&self, at: &At<'_, u32>, names: &Names, range: Range<usize>, worker: &mut Worker<'_, u32, Part>) {
-        let bytes = names.range(range.clone()).map(|(name, _)| name.len()).sum();
-        let mut listing = Listing::with_capacity(range.len(), bytes);
-        for (name, file_type) in names.range(range) {
+    fn entries(&self, at: &At<'_, u32>, portion: &mut Portion<'_, u32>, worker: &mut Worker<'_, u32, Part>) {
+        let left = portion.left();
+        let bytes = portion.names().range(left.clone()).map(|(name, _)| name.len()).sum();
+        let mut listing = Listing::with_capacity(left.len(), bytes);
+        while let Some((name, file_type)) = portion.next(worker) {
             if let Err(error) = self.entry(at, name, file_type, &mut listing, worker) {
                 self.read_error(&mut worker.found, &at.trail.path(name), &error);
             }

@@ -1,21 +1,23 @@
 //! The parallel walk: threads over one stack of directories that wait. Each directory is opened from its
-//! parent's handle, read by one thread, and its files are read by the same thread. What is large is shared: the
-//! entries of a directory with many, and the bytes of a file with many. Else one thread would be the last for long.
+//! parent's handle, read by one thread, and its files are read by the same thread. When others have nothing to do, it
+//! shares what it has left: the entries of the directory, and the bytes of a large file. Else it would be the last for
+//! long.
 //!
 //! A walk that reads files begins with a thread for each processor: more only get in each other's way, unless they wait
 //! for the disk. So a thread that comes upon a file that is not in memory calls one more.
 
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope};
 
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::Options;
 use super::handle::open_directory;
 use super::names::Names;
+use super::queue::{Next, Queue};
 use super::read::{BUFFER_BYTES, OpenFile, ReadError};
 use super::split::Split;
 use crate::base::{Algorithm, Buffer, Digest};
@@ -76,12 +78,11 @@ pub(super) trait Visit: Sync {
         worker: &mut Worker<'_, Self::Place, Self::Found>,
     ) -> bool;
 
-    /// The entries of the directory whose names have the indices `range`: all of them, or those that this thread takes.
+    /// The entries of the directory: all of them, or those that this thread takes.
     fn entries(
         &self,
         _at: &At<'_, Self::Place>,
-        _names: &Names,
-        _range: Range<usize>,
+        _portion: &mut Portion<'_, Self::Place>,
         _worker: &mut Worker<'_, Self::Place, Self::Found>,
     ) {
     }
@@ -90,8 +91,8 @@ pub(super) trait Visit: Sync {
     fn obstacle(&self, trail: &Trail, place: Self::Place, errno: Errno, found: &mut Self::Found);
 }
 
-/// Entries of a directory that one thread takes at once.
-const SHARE: usize = 512;
+/// Entries of a directory that are worth the way to another thread.
+const PORTION_MIN: usize = 8;
 /// Of so many files, a thread asks of one whether it is in memory. The first that it reads is one of them.
 const FILES_UNSEEN: usize = 64;
 
@@ -100,6 +101,35 @@ pub(super) struct At<'a, P> {
     pub(super) fd: BorrowedFd<'a>,
     pub(super) trail: &'a Arc<Trail>,
     pub(super) place: &'a P,
+}
+
+/// The entries of a directory that a thread has before it. Some may be taken by others while it goes through them.
+pub(super) struct Portion<'a, P> {
+    listed: &'a Arc<Listed<P>>,
+    range: Range<usize>,
+}
+
+impl<'a, P> Portion<'a, P> {
+    /// The names of the whole directory.
+    pub(super) fn names(&self) -> &'a Names {
+        &self.listed.names
+    }
+
+    /// The indices of what is left.
+    pub(super) fn left(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// The next entry, after giving away half of what is left if a thread waits for work.
+    pub(super) fn next<F>(&mut self, worker: &Worker<'_, P, F>) -> Option<(&'a [u8], FileType)> {
+        if self.range.len() >= 2 * PORTION_MIN && worker.queue.is_short() {
+            let middle = self.range.start + self.range.len() / 2;
+            let half = Job::Portion(Arc::clone(self.listed), middle..self.range.end);
+            self.range.end = middle;
+            worker.queue.push(std::iter::once(half));
+        }
+        self.names().get(self.range.next()?)
+    }
 }
 
 /// How many threads walk.
@@ -124,7 +154,7 @@ impl Crew {
 /// What a thread has for itself.
 pub(super) struct Worker<'q, P, F> {
     buffer: Buffer,
-    queue: &'q Queue<P>,
+    queue: &'q Queue<Job<P>>,
     /// Starts one more thread, if there may be more.
     call_thread: &'q dyn Fn(),
     /// Files read so far.
@@ -166,8 +196,8 @@ impl<P, F> Worker<'_, P, F> {
 enum Job<P> {
     /// A directory, not yet opened.
     Directory { source: Source, trail: Arc<Trail>, place: P },
-    /// A share of a large one.
-    Share(Arc<Large<P>>, Range<usize>),
+    /// Some entries of one.
+    Portion(Arc<Listed<P>>, Range<usize>),
 }
 
 enum Source {
@@ -175,115 +205,18 @@ enum Source {
     In(Arc<OwnedFd>),
 }
 
-/// A directory with many entries.
-struct Large<P> {
+/// A directory whose names were read.
+struct Listed<P> {
     fd: Arc<OwnedFd>,
     trail: Arc<Trail>,
     place: P,
     names: Names,
 }
 
-struct Queue<P> {
-    state: Mutex<State<P>>,
-    ready: Condvar,
-    stopped: AtomicBool,
-    /// Threads that were started, and how many may be.
-    threads: AtomicUsize,
-    threads_max: usize,
-}
-
-struct State<P> {
-    /// Last in, first out: the walk stays deep, so few handles are open at a time.
-    waiting: Vec<Job<P>>,
-    /// Large files of which parts may still be taken.
-    splits: Vec<Arc<Split>>,
-    busy: usize,
-    /// Threads that wait: to wake one is a system call, whether or not there is any.
-    idle: usize,
-}
-
-/// What a thread does next.
-enum Next<'q, P> {
-    Visit(Job<P>, Busy<'q, P>),
-    Help(Arc<Split>),
-}
-
-impl<P> Queue<P> {
-    fn lock(&self) -> MutexGuard<'_, State<P>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What to do next, or `None` when there is nothing and no thread can still add anything.
-    fn next(&self) -> Option<Next<'_, P>> {
-        let mut state = self.lock();
-        loop {
-            if let Some(job) = state.waiting.pop() {
-                state.busy += 1;
-                return Some(Next::Visit(job, Busy(self)));
-            }
-            if let Some(split) = state.splits.last() {
-                return Some(Next::Help(Arc::clone(split)));
-            }
-            if state.busy == 0 {
-                return None;
-            }
-            state.idle += 1;
-            state = self.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
-            state.idle -= 1;
-        }
-    }
-
-    /// Whether there may be one more thread.
-    fn may_grow(&self) -> bool {
-        self.threads.load(Ordering::Relaxed) < self.threads_max
-    }
-
-    fn push(&self, jobs: impl Iterator<Item = Job<P>>) {
-        let mut jobs = jobs.peekable();
-        if jobs.peek().is_none() {
-            return;
-        }
-        let mut state = self.lock();
-        let before = state.waiting.len();
-        state.waiting.extend(jobs);
-        for _ in 0..state.idle.min(state.waiting.len() - before) {
-            self.ready.notify_one();
-        }
-    }
-
-    fn call_for_help(&self, split: &Arc<Split>) {
-        self.lock().splits.push(Arc::clone(split));
-        self.ready.notify_all();
-    }
-
-    fn all_taken(&self, split: &Arc<Split>) {
-        self.lock().splits.retain(|waiting| !Arc::ptr_eq(waiting, split));
-    }
-}
-
-/// Held while a directory is visited; a thread that panics gives it back too, so the others still end.
-struct Busy<'a, P>(&'a Queue<P>);
-
-impl<P> Drop for Busy<'_, P> {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.busy -= 1;
-        if state.busy == 0 && state.waiting.is_empty() {
-            self.0.ready.notify_all();
-        }
-    }
-}
-
 /// Visits every directory below `root` and gives back what each thread found.
 pub(super) fn walk<V: Visit>(visit: &V, root: OwnedFd, place: V::Place, crew: Crew) -> Vec<V::Found> {
     let first = Job::Directory { source: Source::Open(root), trail: Trail::root(), place };
-    let queue = Queue {
-        state: Mutex::new(State { waiting: vec![first], splits: Vec::new(), busy: 0, idle: 0 }),
-        ready: Condvar::new(),
-        stopped: AtomicBool::new(false),
-        threads: AtomicUsize::new(1),
-        threads_max: crew.most,
-    };
+    let queue = Queue::new(first, crew.most);
     let found = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         let site = Site { scope, visit, queue: &queue, found: &found };
@@ -299,7 +232,7 @@ pub(super) fn walk<V: Visit>(visit: &V, root: OwnedFd, place: V::Place, crew: Cr
 struct Site<'scope, 'env, V: Visit> {
     scope: &'scope Scope<'scope, 'env>,
     visit: &'env V,
-    queue: &'env Queue<V::Place>,
+    queue: &'env Queue<Job<V::Place>>,
     found: &'env Mutex<Vec<V::Found>>,
 }
 
@@ -314,9 +247,7 @@ impl<V: Visit> Copy for Site<'_, '_, V> {}
 impl<V: Visit> Site<'_, '_, V> {
     /// Starts one more thread, if there may be more. Where the system gives none, those that run do all the work.
     fn call_thread(self) {
-        let Queue { threads, threads_max, .. } = self.queue;
-        let one_more = |count| (count < *threads_max).then_some(count + 1);
-        if threads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok() {
+        if self.queue.grow() {
             let _ = Builder::new().spawn_scoped(self.scope, move || self.work());
         }
     }
@@ -340,11 +271,11 @@ impl<V: Visit> Site<'_, '_, V> {
                     queue.all_taken(&split);
                 }
                 Next::Visit(job, busy) => {
-                    if !queue.stopped.load(Ordering::Relaxed) {
+                    if !queue.is_stopped() {
                         visit_one(visit, job, &mut names, &mut worker);
                     }
                     if worker.stop {
-                        queue.stopped.store(true, Ordering::Relaxed);
+                        queue.stop();
                     }
                     drop(busy);
                 }
@@ -356,7 +287,7 @@ impl<V: Visit> Site<'_, '_, V> {
 
 fn visit_one<V: Visit>(visit: &V, job: Job<V::Place>, names: &mut Names, worker: &mut Worker<'_, V::Place, V::Found>) {
     match job {
-        Job::Share(large, range) => share(visit, &large, range, worker),
+        Job::Portion(listed, range) => entries(visit, &listed, range, worker),
         Job::Directory { source, trail, place } => {
             let opened = match source {
                 Source::Open(fd) => Ok(fd),
@@ -380,32 +311,26 @@ fn directory<V: Visit>(
 ) {
     let at = At { fd: fd.as_fd(), trail: &trail, place: &place };
     let goes_on = visit.directory(&at, names, worker);
-    if goes_on && names.len() > SHARE {
-        let large = Arc::new(Large { fd: Arc::new(fd), trail, place, names: names.take() });
-        worker.queue.push((SHARE..large.names.len()).step_by(SHARE).map(|start| {
-            let end = (start + SHARE).min(large.names.len());
-            Job::Share(Arc::clone(&large), start..end)
-        }));
-        share(visit, &large, 0..SHARE, worker);
-    } else {
-        if goes_on {
-            visit.entries(&at, names, 0..names.len(), worker);
-        }
-        if !worker.children.is_empty() {
-            push_children(worker, &Arc::new(fd), &trail);
-        }
+    let fd = Arc::new(fd);
+    if !goes_on {
+        push_children(worker, &fd, &trail);
+        return;
     }
+    let listed = Arc::new(Listed { fd, trail, place, names: std::mem::take(names) });
+    entries(visit, &listed, 0..listed.names.len(), worker);
+    // Nobody else may have it: then its memory serves the next directory.
+    *names = Arc::into_inner(listed).map_or_else(Names::default, |listed| listed.names);
 }
 
-fn share<V: Visit>(
+fn entries<V: Visit>(
     visit: &V,
-    large: &Large<V::Place>,
+    listed: &Arc<Listed<V::Place>>,
     range: Range<usize>,
     worker: &mut Worker<'_, V::Place, V::Found>,
 ) {
-    let at = At { fd: large.fd.as_fd(), trail: &large.trail, place: &large.place };
-    visit.entries(&at, &large.names, range, worker);
-    push_children(worker, &large.fd, &large.trail);
+    let at = At { fd: listed.fd.as_fd(), trail: &listed.trail, place: &listed.place };
+    visit.entries(&at, &mut Portion { listed, range }, worker);
+    push_children(worker, &listed.fd, &listed.trail);
 }
 
 /// Has the directories that were met below `trail` visited.
@@ -414,4 +339,71 @@ fn push_children<P, F>(worker: &mut Worker<'_, P, F>, fd: &Arc<OwnedFd>, trail: 
         let trail = Trail::below(trail, &name);
         Job::Directory { source: Source::In(Arc::clone(fd)), trail, place }
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::base::Limits;
+    use crate::tree::Directory;
+
+    const FILES: usize = 100;
+    /// How often a thread looks for another one before it gives up.
+    const PATIENCE: usize = 20_000_000;
+
+    /// Goes on only when another thread has work too.
+    #[derive(Default)]
+    struct Patient {
+        /// Threads that have met an entry.
+        met: AtomicUsize,
+    }
+
+    impl Visit for Patient {
+        type Place = ();
+        type Found = Vec<Vec<u8>>;
+
+        fn directory(&self, _: &At<'_, ()>, _: &mut Names, _: &mut Worker<'_, (), Self::Found>) -> bool {
+            true
+        }
+
+        fn entries(&self, _: &At<'_, ()>, portion: &mut Portion<'_, ()>, worker: &mut Worker<'_, (), Self::Found>) {
+            let wait_until = |happened: &dyn Fn() -> bool| {
+                let came = (0..PATIENCE).any(|_| {
+                    std::thread::yield_now();
+                    happened()
+                });
+                assert!(came, "no other thread came");
+            };
+            if worker.found.is_empty() && self.met.fetch_add(1, Ordering::Relaxed) == 0 {
+                wait_until(&|| worker.queue.is_short());
+                worker.found.extend(portion.next(worker).map(|(name, _)| name.to_vec()));
+                wait_until(&|| self.met.load(Ordering::Relaxed) > 1);
+            }
+            while let Some((name, _)) = portion.next(worker) {
+                worker.found.push(name.to_vec());
+            }
+        }
+
+        fn obstacle(&self, _: &Trail, (): (), errno: Errno, _: &mut Self::Found) {
+            panic!("{errno}");
+        }
+    }
+
+    #[test]
+    fn entries_of_one_directory_are_shared_with_a_thread_that_waits() {
+        let directory = tempfile::tempdir().unwrap();
+        let names: Vec<_> = (0..FILES).map(|number| format!("{number:02}").into_bytes()).collect();
+        for name in &names {
+            std::fs::write(directory.path().join(std::str::from_utf8(name).unwrap()), "").unwrap();
+        }
+        let root = Directory::open(directory.path()).unwrap().into_fd();
+        let options = Options { threads: 2, processors: 2, limits: &Limits::STANDARD };
+        let found = walk(&Patient::default(), root, (), Crew::whole(&options));
+        assert!(found.len() == 2 && found.iter().all(|found| !found.is_empty()));
+        let mut found = found.concat();
+        found.sort();
+        assert_eq!(found, names);
+    }
 }
