@@ -22,6 +22,7 @@ mod staged;
 mod stamp;
 mod store;
 mod tree_writer;
+mod waits;
 mod walk;
 
 pub use compare::{Comparison, Expectation, all_missing, compare};

@@ -97,22 +97,6 @@ impl OpenFile {
         u64::try_from(self.stat.st_size).unwrap_or(0)
     }
 
-    /// Whether its first bytes have to come from the disk, or nobody can tell.
-    #[cfg(target_os = "linux")]
-    pub(super) fn is_cold(&self) -> bool {
-        use rustix::io::ReadWriteFlags;
-        let mut first = [0];
-        let mut space = [io::IoSliceMut::new(&mut first)];
-        rustix::io::preadv2(&self.fd, &mut space, 0, ReadWriteFlags::NOWAIT).is_err()
-    }
-
-    /// The same where the system does not tell.
-    #[cfg(not(target_os = "linux"))]
-    #[expect(clippy::unused_self, reason = "on Linux it is used")]
-    pub(super) fn is_cold(&self) -> bool {
-        true
-    }
-
     /// Gives all its bytes to `take`, in pieces, then makes sure that nothing touched the file since it was opened.
     /// Never reads past the size it had.
     pub(super) fn read_all<E: From<ReadError>>(

@@ -4,7 +4,7 @@
 //! long.
 //!
 //! A walk that reads files begins with a thread for each processor: more only get in each other's way, unless they wait
-//! for the disk. So a thread that comes upon a file that is not in memory calls one more.
+//! for the disk. So a thread that had to wait for a file calls one more.
 
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,6 +20,7 @@ use super::names::Names;
 use super::queue::{Next, Queue};
 use super::read::{BUFFER_BYTES, OpenFile, ReadError};
 use super::split::Split;
+use super::waits::Watch;
 use crate::base::{Algorithm, Buffer, Digest};
 
 /// The way from the root to a directory, shared by all that lies below it.
@@ -93,7 +94,7 @@ pub(super) trait Visit: Sync {
 
 /// Entries of a directory that are worth the way to another thread.
 const PORTION_MIN: usize = 8;
-/// Of so many files, a thread asks of one whether it is in memory. The first that it reads is one of them.
+/// Of so many files, a thread looks at one whether it has to wait for it. The first that it reads is one of them.
 const FILES_UNSEEN: usize = 64;
 
 /// The directory that is being visited.
@@ -168,18 +169,26 @@ pub(super) struct Worker<'q, P, F> {
 impl<P, F> Worker<'_, P, F> {
     /// The digest of a file's bytes.
     pub(super) fn digest(&mut self, file: OpenFile, algorithm: Algorithm) -> Result<Digest, ReadError> {
-        if self.files.is_multiple_of(FILES_UNSEEN) && self.queue.may_grow() && file.is_cold() {
-            (self.call_thread)();
-        }
+        let watch = (self.files.is_multiple_of(FILES_UNSEEN) && self.queue.may_grow()).then(Watch::begin);
         self.files = self.files.wrapping_add(1);
         let Some(parts) = Split::parts(file.size(), algorithm) else {
-            return file.digest(algorithm, &mut self.buffer);
+            let digest = file.digest(algorithm, &mut self.buffer);
+            self.call_if_waited(watch);
+            return digest;
         };
         let split = Arc::new(Split::new(file, parts));
         self.queue.call_for_help(&split);
         split.work(&mut self.buffer);
+        self.call_if_waited(watch);
         self.queue.all_taken(&split);
         split.finish()
+    }
+
+    /// Starts one more thread if this one had to wait for a file.
+    fn call_if_waited(&self, watch: Option<Watch>) {
+        if watch.is_some_and(|watch| watch.may_have_waited()) {
+            (self.call_thread)();
+        }
     }
 
     /// Has the directory `name` in the current one visited later.
