@@ -11,7 +11,7 @@ use super::entry::{code_of, digest_text, kind_of, mode_differences};
 use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::hardlinks::HardLinks;
 use super::names::Names;
-use super::read::{ReadError, open_file, read_link};
+use super::read::{ReadError, read_link};
 use super::walk::{At, Crew, Portion, Trail, Visit, Worker, walk};
 use crate::base::{Code, Refusal, Refusals, place};
 use crate::seal::manifest::{Listing, Manifest, Node, Record, Span, forbidden_bits, leaves_root, link_text, missing};
@@ -138,7 +138,7 @@ impl CompareVisit<'_> {
         worker: &mut Worker<'_, Place, Part>,
     ) -> Result<(), ReadError> {
         let Node::File { size, executable, digest } = node else { return Ok(()) };
-        let file = open_file(at.fd, name)?;
+        let file = worker.open(at.fd, name)?;
         let part = &mut worker.found;
         self.mode(part, at, name, &file.stat, executable);
         if file.stat.st_nlink > 1 {

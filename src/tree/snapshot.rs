@@ -10,7 +10,7 @@ use super::Options;
 use super::entry::{code_of, kind_of};
 use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::names::Names;
-use super::read::{ReadError, open_file, read_link};
+use super::read::{ReadError, read_link};
 use super::walk::{At, Crew, Portion, Trail, Visit, Worker, walk};
 use crate::base::{Algorithm, Code, Refusal, Refusals, place};
 use crate::seal::manifest::{Listing, ListingFull, Manifest, Node, Totals, forbidden_bits};
@@ -111,7 +111,7 @@ impl SnapshotVisit<'_> {
         let full = |_| ReadError::Io(std::io::Error::other("the names in one directory take more than 4 GiB"));
         match kind_of(at.fd, name, file_type)? {
             Kind::File => {
-                let file = open_file(at.fd, name)?;
+                let file = worker.open(at.fd, name)?;
                 if let Some(found) = forbidden_bits(mode_of(&file.stat), true) {
                     let expected = "no setuid, setgid or sticky bit, and not writable by others";
                     self.refuse(&mut worker.found, Code::ForbiddenMode, &at.trail.path(name), expected, found);

@@ -18,7 +18,7 @@ use super::Options;
 use super::handle::open_directory;
 use super::names::Names;
 use super::queue::{Next, Queue};
-use super::read::{BUFFER_BYTES, OpenFile, ReadError};
+use super::read::{BUFFER_BYTES, OpenFile, ReadError, open_file};
 use super::split::Split;
 use super::waits::Watch;
 use crate::base::{Algorithm, Buffer, Digest};
@@ -158,8 +158,10 @@ pub(super) struct Worker<'q, P, F> {
     queue: &'q Queue<Job<P>>,
     /// Starts one more thread, if there may be more.
     call_thread: &'q dyn Fn(),
-    /// Files read so far.
+    /// Files opened so far.
     files: usize,
+    /// Since before the file that is open now was opened, if this one is looked at.
+    watch: Option<Watch>,
     pub(super) found: F,
     /// Directories to visit next: name and place.
     children: Vec<(Vec<u8>, P)>,
@@ -167,26 +169,32 @@ pub(super) struct Worker<'q, P, F> {
 }
 
 impl<P, F> Worker<'_, P, F> {
+    /// Opens the regular file `name` in a directory, to be read next.
+    pub(super) fn open(&mut self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<OpenFile, ReadError> {
+        // File systems that keep small files beside their names read them here.
+        self.watch = (self.files.is_multiple_of(FILES_UNSEEN) && self.queue.may_grow()).then(Watch::begin);
+        self.files = self.files.wrapping_add(1);
+        open_file(directory, name)
+    }
+
     /// The digest of a file's bytes.
     pub(super) fn digest(&mut self, file: OpenFile, algorithm: Algorithm) -> Result<Digest, ReadError> {
-        let watch = (self.files.is_multiple_of(FILES_UNSEEN) && self.queue.may_grow()).then(Watch::begin);
-        self.files = self.files.wrapping_add(1);
         let Some(parts) = Split::parts(file.size(), algorithm) else {
             let digest = file.digest(algorithm, &mut self.buffer);
-            self.call_if_waited(watch);
+            self.call_if_waited();
             return digest;
         };
         let split = Arc::new(Split::new(file, parts));
         self.queue.call_for_help(&split);
         split.work(&mut self.buffer);
-        self.call_if_waited(watch);
+        self.call_if_waited();
         self.queue.all_taken(&split);
         split.finish()
     }
 
     /// Starts one more thread if this one had to wait for a file.
-    fn call_if_waited(&self, watch: Option<Watch>) {
-        if watch.is_some_and(|watch| watch.may_have_waited()) {
+    fn call_if_waited(&mut self) {
+        if self.watch.take().is_some_and(|watch| watch.may_have_waited()) {
             (self.call_thread)();
         }
     }
@@ -268,6 +276,7 @@ impl<V: Visit> Site<'_, '_, V> {
             queue,
             call_thread: &|| self.call_thread(),
             files: 0,
+            watch: None,
             found: V::Found::default(),
             children: Vec::new(),
             stop: false,
