@@ -319,3 +319,10 @@ pub(crate) fn copy_program(to: &Path) {
     let status = Command::new("cp").arg(env!("CARGO_BIN_EXE_cacheseal")).arg(to).status().unwrap();
     assert!(status.success(), "{status}");
 }
+
+/// The part of a full count of random or corpus cases that this run takes: `CACHESEAL_RANDOM` percent of it, ten where
+/// the variable is not set, and never none.
+pub(crate) fn share(full: u32) -> u32 {
+    let percent = std::env::var("CACHESEAL_RANDOM").map_or(10, |text| text.parse().unwrap());
+    u32::try_from(u64::from(full) * percent / 100).unwrap().max(1)
+}

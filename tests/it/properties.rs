@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::forge::{chmod, fifo, remove};
+use crate::harness::share;
 
 /// What an entry is; directories come from the paths of what is in them.
 #[derive(Debug, Clone)]
@@ -129,7 +130,7 @@ fn tampering() -> impl Strategy<Value = Tampering> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: share(640), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn honest_trees_are_trusted_whatever_the_order(tree in tree()) {
