@@ -10,6 +10,7 @@ pub(super) use super::guard_arguments::{GuardCheckArguments, GuardCommand, Guard
 use super::common_arguments::parse_elsewhere;
 use crate::base::Digest;
 use crate::seal::statement::Platform;
+use crate::tree::Disposal;
 
 /// Decides whether a restored dependency cache is exactly what a trusted job said it was
 #[derive(Debug, Parser)]
@@ -319,6 +320,16 @@ pub(super) enum OnRefusal {
     Quarantine,
     /// Move roots and seal aside, then delete them
     Purge,
+}
+
+impl From<OnRefusal> for Disposal {
+    fn from(action: OnRefusal) -> Self {
+        match action {
+            OnRefusal::Keep => Self::Keep,
+            OnRefusal::Quarantine => Self::Quarantine,
+            OnRefusal::Purge => Self::Purge,
+        }
+    }
 }
 
 fn parse_report(text: &str) -> Result<(Format, PathBuf), String> {

@@ -1,37 +1,16 @@
 //! Verifying, as the command line and the guard both do it.
 
-use serde_json::{Value, json};
-
-use super::arguments::{Format, OnRefusal};
+use super::arguments::Format;
 use super::context::Context;
 use super::failure::Failure;
 use super::json_line::json_line;
 use super::setup::Setup;
 use crate::base::{Escaped, Exit, Limits, Refusal, Refusals};
 use crate::cache::{Verification, VerifyRequest, verify};
+use crate::guard::{Demand, Rendered};
 use crate::report::Report;
 use crate::tree::{Disposal, Options};
 use crate::verify::Rule;
-
-/// What was asked for.
-#[derive(Debug, Clone)]
-pub(super) struct Demand {
-    pub(super) cache: String,
-    pub(super) gate: String,
-    pub(super) explain: bool,
-    pub(super) allow_miss: bool,
-    pub(super) on_refusal: OnRefusal,
-    pub(super) threads: u16,
-}
-
-/// A verdict in every form.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Rendered {
-    pub(super) exit: Exit,
-    pub(super) text: String,
-    pub(super) json: Value,
-    pub(super) junit: String,
-}
 
 /// Verifies a cache. `believed` says why the policy is, as the first of the rules.
 pub(super) fn judge(
@@ -67,7 +46,7 @@ pub(super) fn rendered(
 ) -> Rendered {
     let outcome = verification.exit();
     let allowed = outcome == Exit::Miss && demand.allow_miss;
-    Rendered::of(&Report {
+    rendering(&Report {
         command: "verify",
         cache: &demand.cache,
         gate: &demand.gate,
@@ -89,20 +68,18 @@ pub(super) fn refused(demand: &Demand, context: &Context, refusal: Refusal, note
     let mut refusals = Refusals::new(context.limits.refusals_max);
     refusals.push(refusal);
     let verification = Verification { refusals, facts: None, coverage: None, rules: Vec::new() };
-    let disposal = if demand.on_refusal == OnRefusal::Keep { Vec::new() } else { vec![note.to_owned()] };
+    let disposal = if demand.on_refusal == Disposal::Keep { Vec::new() } else { vec![note.to_owned()] };
     rendered(demand, &verification, None, disposal)
 }
 
 /// Takes a refused cache away and tells what was done; the second is whether it is gone.
 pub(super) fn dispose(demand: &Demand, setup: &Setup) -> (Vec<String>, bool) {
-    let (disposal, done) = match demand.on_refusal {
-        OnRefusal::Keep => return (Vec::new(), false),
-        OnRefusal::Quarantine => {
-            (Disposal::Quarantine, "roots and seal were moved into `.cacheseal-refused-*` beside them")
-        }
-        OnRefusal::Purge => (Disposal::Purge, "roots and seal were deleted"),
+    let done = match demand.on_refusal {
+        Disposal::Keep => return (Vec::new(), false),
+        Disposal::Quarantine => "roots and seal were moved into `.cacheseal-refused-*` beside them",
+        Disposal::Purge => "roots and seal were deleted",
     };
-    let failures = setup.workspace.dispose(&demand.cache, setup.roots(&demand.cache), disposal);
+    let failures = setup.workspace.dispose(&demand.cache, setup.roots(&demand.cache), demand.on_refusal);
     if failures.is_empty() {
         return (vec![done.to_owned()], true);
     }
@@ -111,32 +88,16 @@ pub(super) fn dispose(demand: &Demand, setup: &Setup) -> (Vec<String>, bool) {
     (failures.iter().map(tell).collect(), false)
 }
 
-impl Rendered {
-    pub(super) fn of(report: &Report<'_>) -> Self {
-        Self { exit: report.exit, text: report.text(), json: report.json(), junit: report.junit() }
-    }
+/// A report in every form.
+pub(super) fn rendering(report: &Report<'_>) -> Rendered {
+    Rendered { exit: report.exit, text: report.text(), json: report.json(), junit: report.junit() }
+}
 
-    /// In one of the forms.
-    pub(super) fn bytes(&self, format: Format) -> Vec<u8> {
-        match format {
-            Format::Text => self.text.clone().into_bytes(),
-            Format::Json => json_line(&self.json),
-            Format::Junit => self.junit.clone().into_bytes(),
-        }
-    }
-
-    /// For the way from the guard to whoever asked.
-    pub(super) fn to_json(&self) -> Value {
-        json!({ "exit": self.exit.number(), "text": self.text, "json": self.json, "junit": self.junit })
-    }
-
-    pub(super) fn of_json(value: &Value) -> Option<Self> {
-        let text = |name: &str| value.get(name)?.as_str().map(str::to_owned);
-        Some(Self {
-            exit: Exit::of_number(value.get("exit")?.as_u64()?)?,
-            text: text("text")?,
-            json: value.get("json")?.clone(),
-            junit: text("junit")?,
-        })
+/// A verdict in one of the forms.
+pub(super) fn in_form(rendered: &Rendered, format: Format) -> Vec<u8> {
+    match format {
+        Format::Text => rendered.text.clone().into_bytes(),
+        Format::Json => json_line(&rendered.json),
+        Format::Junit => rendered.junit.clone().into_bytes(),
     }
 }

@@ -7,16 +7,17 @@ use super::arguments::Format;
 use super::context::shown;
 use super::failure::Failure;
 use super::json_line::json_line;
-use super::judging::Rendered;
+use super::judging::in_form;
 use super::outcome::Outcome;
 use crate::base::{Code, Exit};
+use crate::guard::Rendered;
 use crate::report::{error_json, error_junit};
 use crate::tree::Directory;
 
 /// Writes the files and gives what is left to show. The verdict is what it is: a report that could not be written is
 /// told, and takes the place of a success only.
 pub(super) fn finish(mut rendered: Rendered, format: Format, reports: &[(Format, PathBuf)]) -> Outcome {
-    let unwritten = write_all(reports, |form| rendered.bytes(form));
+    let unwritten = write_all(reports, |form| in_form(&rendered, form));
     if !unwritten.is_empty() && rendered.exit == Exit::Ok {
         rendered.exit = Exit::Io;
         rendered.json["exit"] = Exit::Io.number().into();

@@ -4,11 +4,12 @@ use super::arguments::{Format, VerifyArguments};
 use super::context::{Context, to_stdout};
 use super::failure::Failure;
 use super::guard::ask_to_verify;
-use super::judging::{Demand, Rendered, dispose, judge, refused, rendered};
+use super::judging::{dispose, judge, refused, rendered};
 use super::outcome::Outcome;
 use super::reports;
 use super::setup::{Setup, SetupError, named_revocations};
 use crate::base::{Code, Refusal};
+use crate::guard::{Demand, Rendered};
 use crate::report::error_junit;
 use crate::verify::Rule;
 
@@ -40,7 +41,7 @@ fn verified(arguments: &VerifyArguments, context: &Context) -> Result<Rendered, 
         gate: gate.clone(),
         explain: arguments.explain,
         allow_miss: arguments.allow_miss,
-        on_refusal: arguments.on_refusal,
+        on_refusal: arguments.on_refusal.into(),
         threads: arguments.walk.threads,
     };
     if arguments.pin.guard {

@@ -6,10 +6,11 @@ use super::archive_input::{ArchiveInput, chosen};
 use super::arguments::{ArchiveArguments, VerifyArguments};
 use super::context::{Context, shown};
 use super::failure::Failure;
-use super::judging::Rendered;
+use super::judging::rendering;
 use super::setup::{Setup, named_revocations};
 use crate::base::{Code, Exit};
 use crate::cache::{ArchiveRequest, verify_archive};
+use crate::guard::Rendered;
 use crate::policy::PlacedRoot;
 use crate::report::Report;
 use crate::tree::{Directory, SealDirectory};
@@ -62,7 +63,7 @@ pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context
         archive: Some(&verified),
         unpacked: None,
     };
-    Ok(Rendered::of(&report))
+    Ok(rendering(&report))
 }
 
 /// The names in the archive that `--root` tells, each with the index of its root.

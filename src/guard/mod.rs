@@ -3,14 +3,18 @@
 #![expect(clippy::disallowed_methods, reason = "this room looks at places outside the roots, and has the one socket")]
 
 mod client;
+mod decide;
 mod meaning;
 mod places;
+mod protocol;
 mod server;
 mod socket;
 mod watch;
 
 pub use client::{Silence, ask};
+pub use decide::Decision;
 pub use places::{Surroundings, Territory, VARIABLES};
+pub use protocol::{Answer, Demand, Hello, Question, Rendered, ToldRefusal, of_wire, to_wire, told_refusals};
 pub use server::{Ended, Pace, serve};
 pub use socket::{ListenError, Listener, SocketName};
 pub use watch::{Begin, BeginError, Elsewhere, Guard, Settled, Strays};

@@ -10,12 +10,14 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::OFlags;
 use rustix::fs::{AtFlags, Mode, RenameFlags};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::handle::{Directory, Found, Kind};
 use super::names::Names;
 
 /// What to do with a refused cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Disposal {
     /// Leave it.
     Keep,

@@ -8,12 +8,12 @@ use serde_json::json;
 use super::super::arguments::{GuardCheckArguments, GuardWaitArguments, PolicyArgument, VerifyArguments};
 use super::super::context::{Context, shown, split};
 use super::super::failure::Failure;
-use super::super::judging::{Demand, Rendered, refused};
+use super::super::judging::refused;
 use super::super::outcome::Outcome;
 use super::super::setup::{Setup, named_revocations};
-use super::duty::{Answer, Question};
+use super::duty::{hello_json, hello_text};
 use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
-use crate::guard::{Silence, SocketName, ask};
+use crate::guard::{Answer, Demand, Question, Rendered, Silence, SocketName, ask, of_wire, to_wire, told_refusals};
 use crate::report::{counts_json, refusals_json, refusals_text};
 
 /// How long a guard may be silent. It gives a sign of life every five seconds.
@@ -41,19 +41,31 @@ pub(super) fn name_of(policy: &Path) -> Result<(SocketName, u32), Failure> {
     Ok((SocketName::of(user, &directory.join(file), &Context::job()), user))
 }
 
-fn ask_once(policy: &Path, question: &Question, patience: Duration, limits: &Limits) -> Result<Answer, Unanswered> {
+fn ask_once(policy: &Path, question: &Question, patience: Duration) -> Result<Answer, Unanswered> {
     let (name, user) = name_of(policy)?;
     let until_end = matches!(question, Question::Stop);
-    let answer = ask(&name, user, &question.to_json(), patience, until_end).map_err(Unanswered::Silence)?;
-    match Answer::of_json(&answer, limits) {
-        Some(Answer::Failure(failure)) => Err(Unanswered::Failure(failure)),
+    let answer = ask(&name, user, &to_wire(question), patience, until_end).map_err(Unanswered::Silence)?;
+    understood(of_wire(&answer)).map_err(|failure| failure.map_or_else(strange, Unanswered::Failure))
+}
+
+/// The answer, or the failure that it is; `Err(None)` for what no guard says.
+pub(super) fn understood(answer: Option<Answer>) -> Result<Answer, Option<Failure>> {
+    match answer {
+        Some(Answer::Failed { code, message, hints }) => {
+            let failure = Code::of_word(&code).map(|code| Failure::new(code, message));
+            Err(failure.map(|failure| hints.into_iter().fold(failure, Failure::hint)))
+        }
         Some(answer) => Ok(answer),
-        None => Err(strange()),
+        None => Err(None),
     }
 }
 
 fn strange() -> Unanswered {
-    Unanswered::Silence(Silence::Replaced("a process that answers something else".to_owned()))
+    Unanswered::Silence(replaced())
+}
+
+fn replaced() -> Silence {
+    Silence::Replaced("a process that answers something else".to_owned())
 }
 
 /// A silence as the refusal that it is.
@@ -95,7 +107,7 @@ pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<
     let begun = Instant::now();
     let answer = loop {
         let left = allowed.saturating_sub(begun.elapsed()).max(PAUSE);
-        match ask_once(policy, &Question::Hello, left, &context.limits) {
+        match ask_once(policy, &Question::Hello, left) {
             Err(Unanswered::Silence(Silence::Nobody | Silence::Gone(_))) if begun.elapsed() + PAUSE < allowed => {
                 std::thread::sleep(PAUSE);
             }
@@ -128,13 +140,17 @@ pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<
     if !refusals.is_empty() {
         return Ok(refused_outcome("guard wait", &refusals));
     }
-    Ok(Outcome { exit: Exit::Ok, output: hello.text().into_bytes(), json: hello.json("guard wait", "guarding") })
+    Ok(Outcome {
+        exit: Exit::Ok,
+        output: hello_text(&hello).into_bytes(),
+        json: hello_json(&hello, "guard wait", "guarding"),
+    })
 }
 
-pub(super) fn check(arguments: &GuardCheckArguments, context: &Context) -> Result<Outcome, Failure> {
+pub(super) fn check(arguments: &GuardCheckArguments) -> Result<Outcome, Failure> {
     let policy = &arguments.policy.policy;
     let question = Question::Check { report_only: arguments.report_only };
-    match ask_once(policy, &question, PATIENCE, &context.limits) {
+    match ask_once(policy, &question, PATIENCE) {
         Ok(Answer::Rendered(Rendered { exit, text, json, .. })) => {
             Ok(Outcome { exit, output: text.into_bytes(), json })
         }
@@ -143,11 +159,11 @@ pub(super) fn check(arguments: &GuardCheckArguments, context: &Context) -> Resul
     }
 }
 
-pub(super) fn stop(arguments: &PolicyArgument, context: &Context) -> Result<Outcome, Failure> {
-    match ask_once(&arguments.policy, &Question::Stop, PATIENCE, &context.limits) {
+pub(super) fn stop(arguments: &PolicyArgument) -> Result<Outcome, Failure> {
+    match ask_once(&arguments.policy, &Question::Stop, PATIENCE) {
         Ok(Answer::Hello(hello)) => {
             let text = format!("stopped: the guard of {}\n", hello.caches.join(", "));
-            Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json: hello.json("guard stop", "stopped") })
+            Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json: hello_json(&hello, "guard stop", "stopped") })
         }
         Ok(_) => unanswered("guard stop", &arguments.policy, strange()),
         Err(why) => unanswered("guard stop", &arguments.policy, why),
@@ -168,7 +184,7 @@ pub(crate) fn ask_to_verify(
         revocations.push((path.to_string_lossy().into_owned(), text));
     }
     let question = Question::Verify { demand: demand.clone(), revocations };
-    let why = match ask_once(policy, &question, PATIENCE, &context.limits) {
+    let why = match ask_once(policy, &question, PATIENCE) {
         Ok(Answer::Rendered(rendered)) => return Ok(rendered),
         Ok(_) => strange(),
         Err(why) => why,
@@ -199,15 +215,18 @@ pub(crate) fn ask_for_base(
         pairs.push((root.clone(), place.to_owned()));
     }
     let question = Question::Base { cache: cache.to_owned(), elsewhere: pairs };
-    let refused = match ask_once(policy, &question, PATIENCE, limits) {
-        Ok(Answer::Granted(granted)) if granted == digest => return Ok(Ok(())),
+    let refused = match ask_once(policy, &question, PATIENCE) {
+        Ok(Answer::Granted(granted)) if granted == digest.to_string() => return Ok(Ok(())),
         Ok(Answer::Granted(granted)) => {
             let expected = format!("the policy that the guard loaded, sha256 {granted}");
             let found = format!("sha256 {digest}");
             Refusal::new(Code::PolicyChanged, policy.as_os_str().as_encoded_bytes(), expected, found)
         }
-        Ok(Answer::Refused(refusals)) => return Ok(Err(refusals)),
-        Ok(_) => refusal(policy, &Silence::Replaced("a process that answers something else".to_owned())),
+        Ok(Answer::Refused(told)) => match told_refusals(&told, limits) {
+            Some(refusals) => return Ok(Err(refusals)),
+            None => refusal(policy, &replaced()),
+        },
+        Ok(_) => refusal(policy, &replaced()),
         Err(Unanswered::Failure(failure)) => return Err(failure),
         Err(Unanswered::Silence(silence)) => refusal(policy, &silence),
     };

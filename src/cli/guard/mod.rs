@@ -16,7 +16,7 @@ pub(super) fn run(command: &GuardCommand, context: &Context, format: Format) -> 
     match command {
         GuardCommand::Start(arguments) => start::run(arguments, context, format),
         GuardCommand::Wait(arguments) => asking::wait(arguments, context),
-        GuardCommand::Check(arguments) => asking::check(arguments, context),
-        GuardCommand::Stop(arguments) => asking::stop(arguments, context),
+        GuardCommand::Check(arguments) => asking::check(arguments),
+        GuardCommand::Stop(arguments) => asking::stop(arguments),
     }
 }

@@ -17,11 +17,12 @@ use super::super::failure::Failure;
 use super::super::json_line::json_line;
 use super::super::outcome::Outcome;
 use super::super::setup::Setup;
-use super::asking::name_of;
-use super::duty::{Answer, Duty, Hello};
+use super::asking::{name_of, understood};
+use super::duty::{Duty, failed, hello_json, hello_text};
 use crate::base::{Code, Escaped, Exit};
 use crate::guard::{
-    Begin, Elsewhere, Ended, Guard, ListenError, Listener, Pace, Surroundings, Territory, VARIABLES, serve,
+    Answer, Begin, Elsewhere, Ended, Guard, Hello, ListenError, Listener, Pace, Surroundings, Territory, VARIABLES,
+    of_wire, serve, to_wire,
 };
 use crate::seal::SEALS;
 
@@ -36,26 +37,26 @@ pub(super) fn run(arguments: &GuardStartArguments, context: &Context, format: Fo
         return Ok(stay(arguments, context));
     }
     if !arguments.process.foreground {
-        let hello = detach(context)?;
+        let hello = detach()?;
         return Ok(Outcome {
             exit: Exit::Ok,
-            output: hello.text().into_bytes(),
-            json: hello.json("guard start", "guarding"),
+            output: hello_text(&hello).into_bytes(),
+            json: hello_json(&hello, "guard start", "guarding"),
         });
     }
     let begun = Instant::now();
     let (listener, duty) = begin(arguments, context)?;
     let hello = duty.hello();
     to_stdout(&match format {
-        Format::Json => json_line(&hello.json("guard start", "guarding")),
-        Format::Text | Format::Junit => hello.text().into_bytes(),
+        Format::Json => json_line(&hello_json(&hello, "guard start", "guarding")),
+        Format::Text | Format::Junit => hello_text(&hello).into_bytes(),
     });
     let ended = serve_until_end(listener, &duty, arguments, begun)?;
     let text = match ended {
         Ended::Stopped => "ended: the guard was stopped\n",
         Ended::LifetimeOver => "ended: the time of the guard is over\n",
     };
-    Ok(Outcome { exit: Exit::Ok, output: text.into(), json: hello.json("guard start", "ended") })
+    Ok(Outcome { exit: Exit::Ok, output: text.into(), json: hello_json(&hello, "guard start", "ended") })
 }
 
 /// The detached process: says on its standard output whether it is ready, to the one that made it, and stays.
@@ -65,7 +66,7 @@ fn stay(arguments: &GuardStartArguments, context: &Context) -> Outcome {
     let begun = Instant::now();
     let answer = match begin(arguments, context) {
         Ok((listener, duty)) => {
-            to_stdout(&json_line(&Answer::Hello(duty.hello()).to_json()));
+            to_stdout(&json_line(&to_wire(&Answer::Hello(duty.hello()))));
             match serve_until_end(listener, &duty, arguments, begun) {
                 Ok(_) => Ok(()),
                 Err(failure) => Err(failure.code),
@@ -73,7 +74,7 @@ fn stay(arguments: &GuardStartArguments, context: &Context) -> Outcome {
         }
         Err(failure) => {
             let code = failure.code;
-            to_stdout(&json_line(&Answer::Failure(failure).to_json()));
+            to_stdout(&json_line(&to_wire(&failed(failure))));
             Err(code)
         }
     };
@@ -92,29 +93,29 @@ fn serve_until_end(
 }
 
 /// Starts this very program once more, as the guard, and waits until it is ready or says why not.
-fn detach(context: &Context) -> Result<Hello, Failure> {
-    let failed = |what: String| Failure::new(Code::GuardGone, format!("the guard did not start: {what}"));
-    let mut child = Command::new(own_program().map_err(|error| failed(error.to_string()))?)
+fn detach() -> Result<Hello, Failure> {
+    let not_started = |what: String| Failure::new(Code::GuardGone, format!("the guard did not start: {what}"));
+    let mut child = Command::new(own_program().map_err(|error| not_started(error.to_string()))?)
         .arg0("cacheseal")
         .args(arguments_of_guard(std::env::args_os().skip(1)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .map_err(|error| failed(error.to_string()))?;
-    let Some(output) = child.stdout.take() else { return Err(failed("it has no output".to_owned())) };
+        .map_err(|error| not_started(error.to_string()))?;
+    let Some(output) = child.stdout.take() else { return Err(not_started("it has no output".to_owned())) };
     let timeout = Timespec { tv_sec: READY_SECONDS, tv_nsec: 0 };
     if poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&timeout)) == Ok(0) {
         let _ = child.kill();
-        return Err(failed(format!("it was not ready within {READY_SECONDS} seconds")));
+        return Err(not_started(format!("it was not ready within {READY_SECONDS} seconds")));
     }
     let mut line = String::new();
-    BufReader::new(output).read_line(&mut line).map_err(|error| failed(error.to_string()))?;
-    let answer = serde_json::from_str(&line).ok().and_then(|line| Answer::of_json(&line, &context.limits));
-    match answer {
-        Some(Answer::Hello(hello)) => Ok(hello),
-        Some(Answer::Failure(failure)) => Err(failure),
-        _ => Err(failed("it ended before it was ready".to_owned())),
+    BufReader::new(output).read_line(&mut line).map_err(|error| not_started(error.to_string()))?;
+    let answer = serde_json::from_str(&line).ok().and_then(|line| of_wire(&line));
+    match understood(answer) {
+        Ok(Answer::Hello(hello)) => Ok(hello),
+        Err(Some(failure)) => Err(failure),
+        _ => Err(not_started("it ended before it was ready".to_owned())),
     }
 }
 
