@@ -119,6 +119,8 @@ codes! {
     PolicyChanged = "policy-changed", Stray;
     /// An entry outside the roots was created, changed or removed while a guard watched.
     StrayWrite = "stray-write", Stray;
+    /// The roots or the seal of a guarded cache changed while no verification vouched for them.
+    UnverifiedRoots = "unverified-roots", Stray;
     /// A member of an archive that lies outside the roots and the seal.
     StrayEntry = "stray-entry", Stray;
     /// There are files in the roots but no seal.

@@ -92,6 +92,11 @@ impl Refusals {
         self.keep(refusal);
     }
 
+    /// Adds each of several.
+    pub fn extend(&mut self, refusals: impl IntoIterator<Item = Refusal>) {
+        refusals.into_iter().for_each(|refusal| self.push(refusal));
+    }
+
     /// Adds all of another collection.
     pub fn append(&mut self, other: Self) {
         for (code, count) in other.counts {

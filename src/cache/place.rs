@@ -13,6 +13,7 @@ use crate::tree::{Directory, Disposal, DisposalError, Found, Kind, ReadError};
 #[derive(Debug)]
 pub struct Workspace {
     policy_directory: Directory,
+    policy_path: PathBuf,
     home: Option<PathBuf>,
     /// Lockfiles as they were, by their paths; `None` for one that was not there.
     held: BTreeMap<String, Option<Vec<u8>>>,
@@ -34,8 +35,9 @@ pub enum RootState {
 impl Workspace {
     /// Opens the policy's directory. `home` is only opened when a root lies in it.
     pub fn open(policy_directory: &Path, home: Option<PathBuf>) -> io::Result<Self> {
+        let policy_path = policy_directory.to_path_buf();
         let policy_directory = Directory::open(policy_directory)?;
-        Ok(Self { policy_directory, home, held: BTreeMap::new(), elsewhere: BTreeMap::new() })
+        Ok(Self { policy_directory, policy_path, home, held: BTreeMap::new(), elsewhere: BTreeMap::new() })
     }
 
     /// The policy's directory.
@@ -110,35 +112,48 @@ impl Workspace {
         }
     }
 
-    /// Takes the seal of `cache` and then its roots out of their places. The seal goes first: what an
-    /// interruption leaves has no seal and is refused.
-    pub fn dispose(&self, cache: &str, roots: &[PlacedRoot], disposal: Disposal) -> Vec<Refusal> {
-        let mut failures = Vec::new();
-        let mut note = |place: &str, result: Result<(), DisposalError>| {
-            if let Err(error) = result {
+    /// Takes the seal of `cache` and then its roots out of their places; gives back the directories that hold them now,
+    /// and what could not be taken away. The seal goes first: what an interruption leaves has no seal and is refused.
+    pub fn dispose(&self, cache: &str, roots: &[PlacedRoot], disposal: Disposal) -> (Vec<PathBuf>, Vec<Refusal>) {
+        let (mut aside, mut failures) = (Vec::new(), Vec::new());
+        let mut note = |place: &str, result: Result<Option<PathBuf>, DisposalError>| match result {
+            Ok(directory) => aside.extend(directory),
+            Err(error) => {
                 let expected = "moved out of its place";
                 failures.push(Refusal::new(Code::DisposalFailed, place, expected, error.to_string()));
             }
         };
-        note(SEALS, dispose_of(&self.policy_directory, &[SEALS, cache], disposal));
+        let seal = self.policy_path.join(SEALS).join(cache);
+        note(SEALS, dispose_of(&self.policy_directory, &seal, &[SEALS, cache], disposal));
         for root in roots {
             let components: Vec<_> = root.root.components.iter().map(String::as_str).collect();
             let result = match self.base(root) {
-                Ok(Some(base)) => dispose_of(&base, &components, disposal),
-                Ok(None) => Ok(()),
+                Ok(Some(base)) => dispose_of(&base, &root.absolute, &components, disposal),
+                Ok(None) => Ok(None),
                 Err(source) => Err(DisposalError { doing: "reach it", source }),
             };
             note(&root.root.spelling, result);
         }
-        failures
+        (aside, failures)
     }
 }
 
-fn dispose_of(base: &Directory, components: &[&str], disposal: Disposal) -> Result<(), DisposalError> {
+/// Takes what is at `components` below `base` out of its place, which is `place`; gives back the directory that holds
+/// it now.
+fn dispose_of(
+    base: &Directory,
+    place: &Path,
+    components: &[&str],
+    disposal: Disposal,
+) -> Result<Option<PathBuf>, DisposalError> {
     match disposal {
-        Disposal::Keep => Ok(()),
-        Disposal::Quarantine => base.quarantine(components).map(|_| ()),
-        Disposal::Purge => base.purge(components).map(|_| ()),
+        Disposal::Keep => Ok(None),
+        Disposal::Purge => base.purge(components).map(|_| None),
+        Disposal::Quarantine => {
+            let holder = |depth: usize| place.ancestors().nth(components.len() - depth);
+            let quarantine = base.quarantine(components)?;
+            Ok(quarantine.and_then(|made| Some(holder(made.depth)?.join(made.directory))))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::json_line::json_line;
 use super::setup::Setup;
 use crate::base::{Escaped, Exit, Limits, Refusal, Refusals};
 use crate::cache::{Verification, VerifyRequest, verify};
-use crate::guard::{Demand, Rendered};
+use crate::guard::{Demand, Disposed, Rendered};
 use crate::report::Report;
 use crate::tree::{Disposal, Options};
 use crate::verify::Rule;
@@ -72,20 +72,20 @@ pub(super) fn refused(demand: &Demand, context: &Context, refusal: Refusal, note
     rendered(demand, &verification, None, disposal)
 }
 
-/// Takes a refused cache away and tells what was done; the second is whether it is gone.
-pub(super) fn dispose(demand: &Demand, setup: &Setup) -> (Vec<String>, bool) {
+/// Takes a refused cache away and says what was done.
+pub(super) fn dispose(demand: &Demand, setup: &Setup) -> Disposed {
     let done = match demand.on_refusal {
-        Disposal::Keep => return (Vec::new(), false),
+        Disposal::Keep => return Disposed::default(),
         Disposal::Quarantine => "roots and seal were moved into `.cacheseal-refused-*` beside them",
         Disposal::Purge => "roots and seal were deleted",
     };
-    let failures = setup.workspace.dispose(&demand.cache, setup.roots(&demand.cache), demand.on_refusal);
+    let (aside, failures) = setup.workspace.dispose(&demand.cache, setup.roots(&demand.cache), demand.on_refusal);
     if failures.is_empty() {
-        return (vec![done.to_owned()], true);
+        return Disposed { told: vec![done.to_owned()], gone: true, aside };
     }
     let tell =
         |failure: &Refusal| format!("{}: {} is still there: {}", failure.code, Escaped(&failure.place), failure.found);
-    (failures.iter().map(tell).collect(), false)
+    Disposed { told: failures.iter().map(tell).collect(), gone: false, aside }
 }
 
 /// A report in every form.

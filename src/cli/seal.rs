@@ -8,11 +8,12 @@ use serde_json::json;
 use super::arguments::{KeySource, SealArguments};
 use super::context::{Context, shown};
 use super::failure::{Failure, key_failure};
-use super::guard::{ask_for_base, unknown_root};
+use super::guard::{ask_for_base, note_seal, unknown_root};
 use super::outcome::Outcome;
 use super::setup::Setup;
 use crate::base::{Code, Escaped, Exit, Limits, plural};
 use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, cosign, seal};
+use crate::guard::Sealing;
 use crate::identity::SecretKey;
 use crate::report::{bytes_text, counts_json, refusals_json, refusals_text};
 use crate::tree::{Options, ReadError, read_named_file};
@@ -21,37 +22,47 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
     let mut setup = Setup::load(&arguments.policy.policy, context)?;
     let elsewhere = elsewhere(arguments, &mut setup)?;
     let cache = setup.policy.cache(&arguments.cache)?;
-    if arguments.guard {
-        let policy = &arguments.policy.policy;
-        if let Err(refusals) = ask_for_base(policy, setup.digest, &arguments.cache, &elsewhere, &context.limits)? {
-            return refused(&arguments.cache, SealError::Refused(refusals));
-        }
-    }
     let key = secret_key(&arguments.key, &context.limits)?;
-    if arguments.add_signature {
-        return add_signature(arguments, context, &setup, &key);
+    let keyid = key.public().id();
+    let signer = setup.policy.signer_of(&keyid).ok_or(SealError::UnknownSigner(keyid))?;
+    let bindings = bindings(&arguments.bind)?;
+    let guard = Sealing { policy: &setup.policy, signer: &signer.name, bindings: &bindings };
+    if arguments.guard
+        && let Err(refusals) = ask_for_base(arguments, setup.digest, &guard, &elsewhere, &context.limits)?
+    {
+        return refused(&arguments.cache, SealError::Refused(refusals));
     }
-    let sealed = seal(&SealRequest {
-        workspace: &setup.workspace,
-        policy: &setup.policy,
-        cache,
-        roots: setup.roots(&arguments.cache),
-        key: &key,
-        platform: Context::platform(),
-        source: Context::source(),
-        now: context.now,
-        bindings: bindings(&arguments.bind)?,
-        version: env!("CARGO_PKG_VERSION"),
-        options: Options {
-            threads: usize::from(arguments.walk.threads),
-            processors: Context::processors(),
-            limits: &context.limits,
-        },
-    });
-    match sealed {
-        Ok(sealed) => Ok(outcome(&arguments.cache, &key, &sealed)),
-        Err(error) => refused(&arguments.cache, error),
+    let sealed = if arguments.add_signature {
+        add_signature(arguments, context, &setup, &key)?
+    } else {
+        seal(&SealRequest {
+            workspace: &setup.workspace,
+            policy: &setup.policy,
+            cache,
+            roots: setup.roots(&arguments.cache),
+            key: &key,
+            platform: Context::platform(),
+            source: Context::source(),
+            now: context.now,
+            bindings: bindings.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            options: options(arguments, context),
+        })
+    };
+    let sealed = match sealed {
+        Ok(sealed) => sealed,
+        Err(error) => return refused(&arguments.cache, error),
+    };
+    if arguments.guard
+        && let Err(refusals) = note_seal(arguments, setup.digest, &context.limits)?
+    {
+        return refused(&arguments.cache, SealError::Refused(refusals));
     }
+    Ok(outcome(&arguments.cache, &key, &sealed))
+}
+
+fn options<'a>(arguments: &SealArguments, context: &'a Context) -> Options<'a> {
+    Options { threads: usize::from(arguments.walk.threads), processors: Context::processors(), limits: &context.limits }
 }
 
 /// The directories of `--root`, absolute, and has each taken for its root.
@@ -104,7 +115,7 @@ fn add_signature(
     context: &Context,
     setup: &Setup,
     key: &SecretKey,
-) -> Result<Outcome, Failure> {
+) -> Result<Result<Sealed, SealError>, Failure> {
     let edge = setup.policy.edge_to_cosign(&arguments.cache)?;
     let request = VerifyRequest {
         workspace: &setup.workspace,
@@ -114,17 +125,10 @@ fn add_signature(
         locked: None,
         now: context.now,
         platform: Context::platform(),
-        options: Options {
-            threads: usize::from(arguments.walk.threads),
-            processors: Context::processors(),
-            limits: &context.limits,
-        },
+        options: options(arguments, context),
     };
     let signer = setup.policy.signer_of(&key.public().id()).map(|signer| signer.name.clone()).unwrap_or_default();
-    match cosign(&request, key) {
-        Ok(statement) => Ok(outcome(&arguments.cache, key, &Sealed { signer, statement })),
-        Err(error) => refused(&arguments.cache, error),
-    }
+    Ok(cosign(&request, key).map(|statement| Sealed { signer, statement }))
 }
 
 fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {

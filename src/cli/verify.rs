@@ -68,7 +68,7 @@ fn verify_here(arguments: &VerifyArguments, demand: &Demand, context: &Context) 
     let believed = believed(arguments, &setup);
     let verification = judge(demand, &setup, believed, arguments.pin.trust_checkout, &context.limits)?;
     // From here on nothing changes the verdict.
-    let disposal = if verification.exit().is_refusal() { dispose(demand, &setup).0 } else { Vec::new() };
+    let disposal = if verification.exit().is_refusal() { dispose(demand, &setup).told } else { Vec::new() };
     Ok(rendered(demand, &verification, None, disposal))
 }
 

@@ -1,9 +1,12 @@
 //! The decision about a restored cache, in the one order that is safe.
 
-use super::{Guard, Settled, Strays};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::{Ground, Guard, Settled, Strays};
 use crate::base::{Code, Exit, Refusals, plural};
 use crate::cache::Verification;
-use crate::verify::{Amount, Coverage, Rule};
+use crate::verify::{Amount, Rule};
 
 /// What a guard has decided about a cache.
 #[derive(Debug)]
@@ -16,49 +19,75 @@ pub struct Decision {
     pub disposal: Vec<String>,
 }
 
+/// What became of a refused cache.
+#[derive(Debug, Default)]
+pub struct Disposed {
+    /// In words.
+    pub told: Vec<String>,
+    /// Roots and seal are gone from their places.
+    pub gone: bool,
+    /// Where they are now, if anywhere.
+    pub aside: Vec<PathBuf>,
+}
+
 impl Guard {
     /// Looks at everything outside the cache, verifies it, takes note of the outcome, and only then takes a refused
     /// cache away. In this order, whatever is read is at least as new as what was looked at, and nothing that happens
     /// after the verification changes the verdict.
-    ///
-    /// `dispose` says in words what it did, and whether the cache is gone.
     pub fn decide<E>(
         &mut self,
-        cache: &str,
+        (cache, gate): (&str, &str),
         verify: impl FnOnce(&Strays) -> Result<Verification, E>,
-        dispose: impl FnOnce() -> (Vec<String>, bool),
+        dispose: impl FnOnce() -> Disposed,
     ) -> Result<Decision, E> {
         let strays = self.strays(Some(cache));
         let mut verification = verify(&strays)?;
         verification.rules.insert(1, no_strays(&strays));
-        let settled = match verification.exit() {
-            Exit::Ok if leaves_unproven(&verification) => Settled::Unproven,
-            Exit::Ok => Settled::Trusted,
-            Exit::Miss => Settled::Miss,
-            _ => Settled::Refused,
-        };
+        let settled = settled(&verification, gate);
         let found = strays.refusals.clone();
         let clean = self.is_report_only() || found.is_empty();
         if !self.is_report_only() {
             verification.refusals.append(found.clone());
         }
         self.settle(cache, settled, strays);
-        let mut disposal = Vec::new();
+        let mut told = Vec::new();
         if verification.exit().is_refusal() {
-            let (told, gone) = dispose();
-            disposal = told;
-            if gone && clean {
-                self.disposed(cache);
+            let disposed = dispose();
+            told = disposed.told;
+            if disposed.gone && clean {
+                self.disposed(cache, disposed.aside);
             }
         }
-        Ok(Decision { verification, candidates: self.is_report_only().then_some(found), disposal })
+        let candidates = self.is_report_only().then_some(found);
+        Ok(Decision { verification, candidates, disposal: told })
     }
 }
 
-/// Whether a gate that wants no signature has let something pass that nothing proves.
-fn leaves_unproven(verification: &Verification) -> bool {
-    let proven = |coverage: &Coverage| coverage.unproven == Amount::default();
-    verification.facts.is_none() && !verification.coverage.as_ref().is_some_and(proven)
+/// How a verification ended, by itself: without what the guard found elsewhere.
+fn settled(verification: &Verification, gate: &str) -> Settled {
+    const STALE: [Code; 3] = [Code::TooOld, Code::Expired, Code::StaleLockfile];
+    match verification.exit() {
+        Exit::Ok => trusted(verification, gate),
+        Exit::Miss => Settled::Miss,
+        exit if !exit.is_refusal() => Settled::Undecided,
+        _ if verification.refusals.counts().all(|(code, _)| STALE.contains(&code)) => Settled::Stale,
+        _ => Settled::Refused,
+    }
+}
+
+fn trusted(verification: &Verification, gate: &str) -> Settled {
+    let coverage = verification.coverage.as_ref();
+    let proven = coverage.is_some_and(|coverage| coverage.unproven == Amount::default());
+    let (signers, bindings) = match &verification.facts {
+        Some(facts) => {
+            let signers = facts.signers.iter().map(|(name, _)| name.clone()).collect();
+            (signers, facts.statement.predicate.bindings.clone())
+        }
+        // A gate that wants no signature, and lets something pass that nothing proves.
+        None if !proven => return Settled::Unproven,
+        None => (Vec::new(), BTreeMap::new()),
+    };
+    Settled::Trusted(Ground { gate: gate.to_owned(), signers, bindings, proven })
 }
 
 fn no_strays(strays: &Strays) -> Rule {

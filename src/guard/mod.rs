@@ -4,6 +4,7 @@
 
 mod client;
 mod decide;
+mod guarded;
 mod meaning;
 mod places;
 mod protocol;
@@ -12,9 +13,10 @@ mod socket;
 mod watch;
 
 pub use client::{Silence, ask};
-pub use decide::Decision;
+pub use decide::{Decision, Disposed};
+pub use guarded::{Ground, Sealing, Settled};
 pub use places::{Surroundings, Territory, VARIABLES};
 pub use protocol::{Answer, Demand, Hello, Question, Rendered, ToldRefusal, of_wire, to_wire, told_refusals};
 pub use server::{Ended, Pace, serve};
 pub use socket::{ListenError, Listener, SocketName};
-pub use watch::{Begin, BeginError, Elsewhere, Guard, Settled, Strays};
+pub use watch::{Begin, BeginError, Elsewhere, Guard, Strays};

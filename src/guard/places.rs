@@ -35,8 +35,6 @@ pub struct Territory {
     pub policy_files: Vec<PathBuf>,
     /// The lockfiles of all caches.
     pub lockfiles: Vec<PathBuf>,
-    /// Roots and seals of the guarded caches, by cache: a restore may write there.
-    pub guarded: Vec<(String, PathBuf)>,
     /// Roots of the other caches of the policy.
     pub others: Vec<(String, PathBuf)>,
     /// Places that are not watched, by the command line.
@@ -240,7 +238,6 @@ const KERNEL: &[&str] = &["/proc", "/sys", "/dev"];
 pub(super) struct Perimeter {
     pub(super) sights: Vec<Sight>,
     allowed: Vec<PathBuf>,
-    guarded: Vec<(String, PathBuf)>,
     policy_files: Vec<PathBuf>,
     verifier: Option<PathBuf>,
     programs: Vec<PathBuf>,
@@ -293,7 +290,6 @@ impl Perimeter {
                 .map(|path| resolve(path))
                 .chain(KERNEL.iter().map(PathBuf::from))
                 .collect(),
-            guarded: territory.guarded.clone(),
             policy_files: territory.policy_files.clone(),
             verifier: surroundings.program.clone(),
             programs,
@@ -301,23 +297,9 @@ impl Perimeter {
         }
     }
 
-    /// What is left out of a look: what is allowed, and the roots and seals of the guarded caches but for `within`.
-    pub(super) fn exceptions(&self, within: impl Fn(&str) -> bool) -> Exceptions {
-        let guarded = self.guarded.iter().filter(|(cache, _)| !within(cache)).map(|(_, path)| path.clone());
-        Exceptions::new(guarded.chain(self.allowed.iter().cloned()))
-    }
-
-    /// From now on a guarded cache is one of the others: a restore of the next one has no business with it.
-    pub(super) fn close(&mut self, cache: &str) {
-        let (closed, guarded) = std::mem::take(&mut self.guarded).into_iter().partition(|(name, _)| name == cache);
-        self.guarded = guarded;
-        for (_, path) in closed {
-            self.meanings.set(&path, format!("belongs to the cache `{cache}`, which was verified before"));
-            // Where it lies in none of the known places.
-            self.sights.push(Sight { path, reach: Reach::Tree });
-        }
-        let sights = std::mem::take(&mut self.sights);
-        self.sights = Sights(sights).apart();
+    /// What is left out of a look at the perimeter: what is allowed, and `apart`, which is watched by itself.
+    pub(super) fn exceptions(&self, apart: impl Iterator<Item = PathBuf>) -> Exceptions {
+        Exceptions::new(apart.chain(self.allowed.iter().cloned()))
     }
 
     /// Whether a file decides about trust.

@@ -1,6 +1,8 @@
 //! Questions to a guard and its answers. Both sides are the same program, so an unknown version or field is no guard
 //! of ours.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -58,6 +60,15 @@ pub enum Question {
         cache: String,
         /// Roots that lie elsewhere, each with the directory that stands for it.
         elsewhere: Vec<(String, String)>,
+        /// The signer whose key is to seal it.
+        signer: String,
+        /// The names and values that the seal will say.
+        bindings: BTreeMap<String, String>,
+    },
+    /// To take note that the job has sealed a cache, as the guard allowed.
+    Sealed {
+        /// The cache.
+        cache: String,
     },
 }
 
@@ -87,7 +98,7 @@ pub enum Answer {
     Hello(Hello),
     /// A verdict.
     Rendered(Rendered),
-    /// The roots may be sealed, by the policy of this SHA-256.
+    /// The roots may be sealed, or the seal is noted, by the policy of this SHA-256.
     Granted(String),
     /// They may not.
     Refused(Vec<ToldRefusal>),
@@ -203,8 +214,12 @@ mod tests {
 
     #[test]
     fn questions_and_answers_arrive_as_they_were_sent() {
-        let question =
-            Question::Base { cache: "deps".to_owned(), elsewhere: vec![("deps".to_owned(), "/w/deps".to_owned())] };
+        let question = Question::Base {
+            cache: "deps".to_owned(),
+            elsewhere: vec![("deps".to_owned(), "/w/deps".to_owned())],
+            signer: "job".to_owned(),
+            bindings: [("a".to_owned(), "b".to_owned())].into(),
+        };
         let read: Question = of_wire(&to_wire(&question)).unwrap();
         assert_eq!(format!("{read:?}"), format!("{question:?}"));
         let rendered =

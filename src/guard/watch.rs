@@ -1,12 +1,20 @@
-//! The guard itself: what it saw when it began, what is different now, and which roots it can vouch for.
+//! The guard itself: what it saw when it began, what is different now, and which caches it can vouch for.
+//!
+//! In every look exactly one thing is exempt: the roots and the seal of the cache that is being verified at that
+//! moment, which that verification judges. Everything else is watched, other guarded caches among it: as they were
+//! when they were settled, or as they were at the start.
 
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use super::guarded::{GuardedCache, Root, Sealing, Settled, new_obstacles, unverified_base};
 use super::places::{Perimeter, Surroundings, Territory};
 use crate::base::{Code, Escaped, Limits, Refusal, Refusals};
 use crate::policy::PlacedRoot;
-use crate::tree::{Change, Difference, Exceptions, Kind, Look, Obstacle, Options, is_there, is_vacant, look, resolve};
+use crate::seal::manifest::forbidden_bits;
+use crate::tree::{
+    Change, Difference, Exceptions, Kind, Look, Obstacle, Options, Reach, Sight, is_there, is_vacant, look, resolve,
+};
 
 /// What to watch, and how.
 #[derive(Debug)]
@@ -79,57 +87,26 @@ impl BeginError {
     }
 }
 
-/// What is known of the contents of a root, or of the directory that stands for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Base {
-    /// Nothing was there when the guard began.
-    EmptyBefore,
-    /// Something was there when the guard began.
-    FilledBefore,
-    /// Nothing was there after the restore.
-    Empty,
-    /// The contents were verified.
-    Verified,
-    /// The contents were trusted, though nothing proves all of them.
-    Unproven,
-    /// A verification did not end well.
-    Refused,
-    /// A restore wrote where it has no business.
-    Strayed,
-}
-
-impl Base {
-    /// What speaks against sealing what was made of it.
-    fn objection(self, no_restore: bool) -> Option<&'static str> {
-        match self {
-            Self::Empty | Self::Verified => None,
-            Self::EmptyBefore if no_restore => None,
-            Self::EmptyBefore => Some("nothing before the restore, and no verification after it"),
-            Self::FilledBefore => Some("contents before the guard started, and no verification of them"),
-            Self::Unproven => Some("contents of which a gate let some pass that nothing proves"),
-            Self::Refused => Some("contents that were not trusted when they were verified"),
-            Self::Strayed => Some("a restore that also wrote outside the roots"),
-        }
-    }
-}
-
+/// A directory that stands for a root, and whether anything was there when the guard began.
 #[derive(Debug)]
-struct Watched {
-    cache: String,
+struct Standin {
     root: String,
     place: PathBuf,
-    /// Whether the place stands for the root.
-    elsewhere: bool,
-    base: Base,
+    filled: bool,
 }
 
 /// A guard that has begun.
 #[derive(Debug)]
 pub struct Guard {
     perimeter: Perimeter,
+    /// The perimeter as it was when the guard began; never another.
     before: Look,
-    watched: Vec<Watched>,
-    caches: Vec<String>,
+    caches: Vec<GuardedCache>,
+    elsewhere: Vec<Standin>,
+    /// Where refused caches were set aside, as they were then.
+    aside: Vec<(PathBuf, Look)>,
+    /// Stray writes were found: nothing that lies elsewhere is to be sealed.
+    strayed: bool,
     no_restore: bool,
     report_only: bool,
     threads: usize,
@@ -137,24 +114,12 @@ pub struct Guard {
     user: u32,
 }
 
-/// How a verification ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    /// The cache is trusted, and all of it is proven.
-    Trusted,
-    /// The cache is trusted, by a gate that lets entries pass which nothing proves.
-    Unproven,
-    /// Nothing was restored.
-    Miss,
-    /// Anything else.
-    Refused,
-}
-
 /// What was written where a restore has no business.
 #[derive(Debug)]
 pub struct Strays {
-    /// One for each entry.
+    /// One for each entry, and one for each guarded cache that changed and is not verified.
     pub refusals: Refusals,
+    /// Roots and seal of the cache that is about to be verified.
     now: Look,
 }
 
@@ -162,49 +127,55 @@ impl Guard {
     /// Looks at everything that a restore has no business with.
     pub fn begin(begin: Begin) -> Result<Self, BeginError> {
         let Begin { surroundings, mut territory, .. } = begin;
-        let mut watched = Vec::new();
-        for (cache, roots, seal) in &begin.caches {
-            for root in roots {
-                let base = vacancy(root.absolute.clone(), begin.filled_allowed)?;
-                let (root, place) = (root.root.spelling.clone(), root.absolute.clone());
-                territory.guarded.push((cache.clone(), place.clone()));
-                watched.push(Watched { cache: cache.clone(), root, place, elsewhere: false, base });
-            }
+        let mut caches = Vec::new();
+        for (name, roots, seal) in begin.caches {
             // Even an empty one would be taken for a seal that lost its contents.
-            if is_there(seal) && !begin.filled_allowed {
-                return Err(BeginError::NotEmpty { place: seal.clone(), found: "the place of a seal" });
+            if is_there(&seal) && !begin.filled_allowed {
+                return Err(BeginError::NotEmpty { place: seal, found: "the place of a seal" });
             }
-            territory.guarded.push((cache.clone(), seal.clone()));
+            let mut guarded = Vec::new();
+            for root in roots {
+                let filled = is_filled(&root.absolute, begin.filled_allowed)?;
+                guarded.push(Root { spelling: root.root.spelling, place: root.absolute, filled });
+            }
+            caches.push(GuardedCache::new(name, guarded, seal));
         }
-        for Elsewhere { cache, root, place } in begin.elsewhere {
+        let mut elsewhere = Vec::new();
+        for Elsewhere { root, place, .. } in begin.elsewhere {
             let place = resolve(&place);
-            let base = vacancy(place.clone(), begin.filled_allowed)?;
+            let filled = is_filled(&place, begin.filled_allowed)?;
             territory.allowed.push(place.clone());
-            watched.push(Watched { cache, root, place, elsewhere: true, base });
+            elsewhere.push(Standin { root, place, filled });
         }
-        let perimeter = Perimeter::of(&surroundings, &territory);
         let mut guard = Self {
-            perimeter,
+            perimeter: Perimeter::of(&surroundings, &territory),
             before: Look::default(),
-            watched,
-            caches: begin.caches.into_iter().map(|(cache, ..)| cache).collect(),
+            caches,
+            elsewhere,
+            aside: Vec::new(),
+            strayed: false,
             no_restore: begin.no_restore,
             report_only: begin.report_only,
             threads: begin.threads,
             limits: begin.limits,
             user: surroundings.user,
         };
-        guard.before = guard.look(&guard.exceptions());
-        match guard.before.obstacles().iter().find(|obstacle| obstacle.code != Code::Unreadable) {
-            Some(obstacle) => Err(BeginError::Limit(obstacle.clone())),
+        guard.before = guard.look(&guard.perimeter.sights, &guard.exceptions());
+        let seen: Vec<_> = guard.caches.iter().map(|cache| guard.look_at(cache)).collect();
+        for (cache, seen) in guard.caches.iter_mut().zip(seen) {
+            cache.before = seen;
+        }
+        let looks = guard.caches.iter().map(|cache| &cache.before).chain([&guard.before]);
+        let beyond = looks.flat_map(Look::obstacles).find(|one| one.code != Code::Unreadable).cloned();
+        match beyond {
+            Some(obstacle) => Err(BeginError::Limit(obstacle)),
             None => Ok(guard),
         }
     }
 
-    /// The guarded caches.
-    #[must_use]
-    pub fn caches(&self) -> &[String] {
-        &self.caches
+    /// The names of the guarded caches.
+    pub fn caches(&self) -> impl Iterator<Item = &str> {
+        self.caches.iter().map(|cache| cache.name.as_str())
     }
 
     /// Whether stray writes decide nothing.
@@ -213,144 +184,196 @@ impl Guard {
         self.report_only
     }
 
-    /// How many entries are watched, and how many places could not be read.
+    /// How many entries outside the guarded caches are watched, and how many places could not be read.
     #[must_use]
     pub fn extent(&self) -> (u64, u64) {
         (self.before.entries(), self.before.obstacles().len() as u64)
     }
 
+    /// What the look at the perimeter leaves out: what the command line allows, and what is watched by itself.
     fn exceptions(&self) -> Exceptions {
-        self.perimeter.exceptions(|_| false)
+        let guarded = self.caches.iter().flat_map(GuardedCache::places);
+        let aside = self.aside.iter().map(|(place, _)| place.as_path());
+        self.perimeter.exceptions(guarded.chain(aside).map(Path::to_path_buf))
     }
 
-    fn look(&self, except: &Exceptions) -> Look {
-        look(
-            &self.perimeter.sights,
-            except,
-            self.user,
-            &Options { threads: self.threads, processors: self.threads, limits: &self.limits },
-        )
+    fn look(&self, sights: &[Sight], except: &Exceptions) -> Look {
+        let options = Options { threads: self.threads, processors: self.threads, limits: &self.limits };
+        look(sights, except, self.user, &options)
     }
 
-    /// Looks again. With the name of a cache that is about to be verified, its roots and its seal are looked at too,
-    /// so that they can be watched from then on; what is different there is for the verification to judge.
+    /// The roots and the seal of a cache as they are now.
+    fn look_at(&self, cache: &GuardedCache) -> Look {
+        self.look(&cache.sights(), &Exceptions::default())
+    }
+
+    fn look_at_tree(&self, place: &Path) -> Look {
+        self.look(&[Sight { path: place.to_path_buf(), reach: Reach::Tree }], &Exceptions::default())
+    }
+
+    /// Looks again, at everything but the roots and the seal of the cache that is about to be verified: those are for
+    /// the verification to judge.
     #[must_use]
     pub fn strays(&self, verifying: Option<&str>) -> Strays {
-        let except = self.exceptions();
-        let now = match verifying {
-            Some(verified) => self.look(&self.perimeter.exceptions(|cache| cache == verified)),
-            None => self.look(&except),
-        };
-        let mut refusals = Refusals::new(self.limits.refusals_max);
+        let mut strays = Strays { refusals: Refusals::new(self.limits.refusals_max), now: Look::default() };
+        let now = self.look(&self.perimeter.sights, &self.exceptions());
         for difference in self.before.differences(&now) {
-            let path = PathBuf::from(std::ffi::OsString::from_vec(difference.path.clone()));
-            // Directories on the way to a root come with the root.
-            let on_the_way = difference.change == Change::Created(Kind::Directory) && except.lie_below(&path);
-            if !on_the_way && !except.cover(&path) {
-                refusals.push(self.refusal(&path, difference));
+            strays.refusals.extend(self.outside(difference, &now));
+        }
+        obstacles(&self.before, &now, &mut strays.refusals);
+        for (place, before) in &self.aside {
+            let meaning = "belongs to a cache that was refused and set aside";
+            changes(before, &self.look_at_tree(place), meaning, &mut strays.refusals);
+        }
+        for cache in &self.caches {
+            let now = self.look_at(cache);
+            if verifying == Some(cache.name.as_str()) {
+                strays.now = now;
+            } else if let Some(meaning) = cache.meaning() {
+                changes(&cache.before, &now, &meaning, &mut strays.refusals);
+            } else if !(self.no_restore && verifying.is_none()) {
+                // Where nothing is restored, it is the job that fills the roots until it seals them.
+                strays.refusals.extend(cache.unverified(&now));
             }
         }
-        let known = self.before.obstacles();
-        for obstacle in now.obstacles().iter().filter(|obstacle| !known.contains(obstacle)) {
-            let Obstacle { code, path, found } = obstacle.clone();
-            refusals.push(Refusal::new(code, path, "a place that can be looked at", found));
-        }
-        Strays { refusals, now }
+        strays
     }
 
-    fn refusal(&self, path: &std::path::Path, difference: Difference) -> Refusal {
-        let code = if self.perimeter.is_of_policy(path) { Code::PolicyChanged } else { Code::StrayWrite };
-        let meaning = match difference.change {
-            _ if code == Code::PolicyChanged => "decides what is trusted".to_owned(),
-            Change::Removed(_) => self.perimeter.meaning(path, false),
-            Change::Created(_) | Change::Changed(_) => self.perimeter.meaning(path, true),
-        };
-        let (expected, found) = match difference.change {
-            Change::Created(kind) => ("nothing".to_owned(), format!("{}: {meaning}", kind.noun())),
-            Change::Removed(kind) => (kind.noun().to_owned(), format!("nothing: what was there {meaning}")),
-            Change::Changed(words) => {
-                ("the entry as it was before the restore".to_owned(), format!("{words}: {meaning}"))
-            }
-        };
-        Refusal::new(code, difference.path, expected, found)
+    /// What became of one entry of the perimeter.
+    fn outside(&self, difference: Difference, now: &Look) -> Option<Refusal> {
+        let path = PathBuf::from(std::ffi::OsString::from_vec(difference.path.clone()));
+        if self.perimeter.is_of_policy(&path) {
+            return Some(stray_write(Code::PolicyChanged, difference, "decides what is trusted"));
+        }
+        let is_passage = || self.caches.iter().any(|cache| cache.lies_below(&path));
+        if difference.change == Change::Created(Kind::Directory) && is_passage() {
+            // A directory on the way to a root comes with the root, and what is in it is watched by itself.
+            let found = now.mode(&path).and_then(|mode| forbidden_bits(mode, false))?;
+            let expected = "a directory on the way to a root that others cannot write to";
+            return Some(Refusal::new(Code::ForbiddenMode, difference.path, expected, found));
+        }
+        let written = !matches!(difference.change, Change::Removed(_));
+        Some(stray_write(Code::StrayWrite, difference, &self.perimeter.meaning(&path, written)))
     }
 
     /// Takes note of how the verification of a cache ended. `strays` is what was found just before it.
     pub fn settle(&mut self, cache: &str, settled: Settled, strays: Strays) {
-        let clean = strays.refusals.is_empty() || self.report_only;
-        if !clean {
+        if !strays.refusals.is_empty() && !self.report_only {
             self.note_strays(&strays);
             return;
         }
-        let base = match settled {
-            Settled::Trusted => Base::Verified,
-            Settled::Unproven => Base::Unproven,
-            Settled::Miss => Base::Empty,
-            Settled::Refused => Base::Refused,
-        };
-        for watched in self.watched.iter_mut().filter(|watched| watched.cache == cache && !watched.elsewhere) {
-            watched.base = base;
-        }
-        // What was only reported is to be reported again.
-        if matches!(settled, Settled::Trusted | Settled::Unproven) && strays.refusals.is_empty() {
-            // The look was taken before the contents were read, so it is of them or of something older.
-            self.perimeter.close(cache);
-            self.before = strays.now;
+        if let Some(cache) = self.caches.iter_mut().find(|one| one.name == cache) {
+            cache.settle(settled, strays.now);
         }
     }
 
     /// Takes note of stray writes: whatever else the restore brought is not to be sealed.
     pub fn note_strays(&mut self, strays: &Strays) {
         if !strays.refusals.is_empty() && !self.report_only {
-            for watched in &mut self.watched {
-                watched.base = Base::Strayed;
-            }
+            self.strayed = true;
+            self.caches.iter_mut().for_each(GuardedCache::stray);
         }
     }
 
-    /// Takes note that the roots and the seal of a cache were taken away, by the guard itself and where nothing else
-    /// was found: what it left is what it watches from now on.
-    pub fn disposed(&mut self, cache: &str) {
-        for watched in self.watched.iter_mut().filter(|watched| watched.cache == cache && !watched.elsewhere) {
-            watched.base = Base::Empty;
+    /// Takes note that the guard itself took the roots and the seal of a cache away, where nothing else was found.
+    /// `aside` is where it has put them.
+    pub fn disposed(&mut self, cache: &str, aside: Vec<PathBuf>) {
+        let Some(at) = self.caches.iter().position(|one| one.name == cache) else { return };
+        let now = self.caches.get(at).map(|cache| self.look_at(cache));
+        if let (Some(cache), Some(now)) = (self.caches.get_mut(at), now) {
+            cache.emptied(now);
         }
-        self.before = self.look(&self.exceptions());
+        for place in aside {
+            let now = self.look_at_tree(&place);
+            self.aside.push((place, now));
+        }
     }
 
-    /// What speaks against sealing a cache whose roots are where the policy says, but for those in `elsewhere`: pairs
-    /// of a root and the directory that stands for it.
+    /// Whether a cache may be sealed whose roots are where the policy says, but for those in `elsewhere`: pairs of a
+    /// root and the directory that stands for it. No refusal means yes, and then the guard waits for [`Guard::sealed`].
     #[must_use]
-    pub fn objections(&self, cache: &str, elsewhere: &[(String, PathBuf)]) -> Refusals {
+    pub fn may_seal(&mut self, cache: &str, elsewhere: &[(String, PathBuf)], sealing: &Sealing<'_>) -> Refusals {
         let mut refusals = Refusals::new(self.limits.refusals_max);
-        let expected = "contents that grew from nothing, or from what was verified, under the guard";
+        let Some(at) = self.caches.iter().position(|one| one.name == cache) else {
+            refusals.push(unverified_base(cache.as_bytes(), "a cache that the guard does not watch".to_owned()));
+            return refusals;
+        };
         for (root, place) in elsewhere {
             let place = resolve(place);
-            let told = |watched: &&Watched| watched.elsewhere && watched.root == *root && watched.place == place;
-            let objection = match self.watched.iter().find(told) {
-                Some(watched) => watched.base.objection(self.no_restore),
-                None => Some("a directory that the guard was not told of when it started"),
-            };
-            if let Some(found) = objection {
-                refusals.push(Refusal::new(Code::UnverifiedBase, place.into_os_string().into_vec(), expected, found));
+            if let Some(found) = self.objection_elsewhere(root, &place) {
+                refusals.push(unverified_base(place.as_os_str().as_bytes(), found.to_owned()));
             }
         }
-        let in_place = |watched: &&Watched| {
-            watched.cache == cache && !watched.elsewhere && !elsewhere.iter().any(|(root, _)| *root == watched.root)
-        };
-        for watched in self.watched.iter().filter(in_place) {
-            if let Some(found) = watched.base.objection(self.no_restore) {
-                refusals.push(Refusal::new(Code::UnverifiedBase, watched.root.as_str(), expected, found));
+        let named: Vec<_> = elsewhere.iter().map(|(root, _)| root.as_str()).collect();
+        let now =
+            self.caches.get(at).map(|cache| (cache.objections(sealing, self.no_restore, &named), self.look_at(cache)));
+        if let (Some(cache), Some((objections, now))) = (self.caches.get_mut(at), now) {
+            refusals.extend(objections);
+            if refusals.is_empty() {
+                cache.grant(now);
             }
+        }
+        refusals
+    }
+
+    fn objection_elsewhere(&self, root: &str, place: &Path) -> Option<&'static str> {
+        match self.elsewhere.iter().find(|one| one.root == root && one.place == place) {
+            None => Some("a directory that the guard was not told of when it started"),
+            Some(one) if one.filled => Some("contents before the guard started, and no verification of them"),
+            Some(_) if self.strayed => Some("a restore that also wrote where no cache has anything to write"),
+            Some(_) if !self.no_restore => Some("nothing before the restore, and no verification after it"),
+            Some(_) => None,
+        }
+    }
+
+    /// Takes note that the job has sealed a cache as [`Guard::may_seal`] allowed: from now on it is watched as it was
+    /// sealed. Roots that have changed since then are refused.
+    #[must_use]
+    pub fn sealed(&mut self, cache: &str) -> Refusals {
+        let mut refusals = Refusals::new(self.limits.refusals_max);
+        let now = self.caches.iter().find(|one| one.name == cache).map(|cache| self.look_at(cache));
+        let cache = self.caches.iter_mut().find(|one| one.name == cache);
+        let (Some(cache), Some(now)) = (cache, now) else { return refusals };
+        for change in cache.seal(now).err().into_iter().flatten() {
+            let expected = "roots that stay as they are while they are sealed";
+            refusals.push(Refusal::new(Code::ChangedWhileRead, change.path, expected, "a change"));
         }
         refusals
     }
 }
 
-/// Whether nothing is there yet.
-fn vacancy(place: PathBuf, filled_allowed: bool) -> Result<Base, BeginError> {
+/// An entry that was written where no cache has anything to write.
+fn stray_write(code: Code, difference: Difference, meaning: &str) -> Refusal {
+    let (expected, found) = match difference.change {
+        Change::Created(kind) => ("nothing".to_owned(), format!("{}: {meaning}", kind.noun())),
+        Change::Removed(kind) => (kind.noun().to_owned(), format!("nothing: what was there {meaning}")),
+        Change::Changed(words) => ("the entry as it was before the restore".to_owned(), format!("{words}: {meaning}")),
+    };
+    Refusal::new(code, difference.path, expected, found)
+}
+
+/// The changes of something that was settled.
+fn changes(before: &Look, now: &Look, meaning: &str, refusals: &mut Refusals) {
+    for difference in before.differences(now) {
+        refusals.push(stray_write(Code::StrayWrite, difference, meaning));
+    }
+    obstacles(before, now, refusals);
+}
+
+/// What can no longer be looked at.
+fn obstacles(before: &Look, now: &Look, refusals: &mut Refusals) {
+    for obstacle in new_obstacles(before, now) {
+        let Obstacle { code, path, found } = obstacle.clone();
+        refusals.push(Refusal::new(code, path, "a place that can be looked at", found));
+    }
+}
+
+/// Whether something is there already.
+fn is_filled(place: &Path, filled_allowed: bool) -> Result<bool, BeginError> {
+    let place = place.to_path_buf();
     match is_vacant(&place) {
-        Ok(Ok(())) => Ok(Base::EmptyBefore),
-        Ok(Err(_)) if filled_allowed => Ok(Base::FilledBefore),
+        Ok(Ok(())) => Ok(false),
+        Ok(Err(_)) if filled_allowed => Ok(true),
         Ok(Err(Kind::Directory)) => Err(BeginError::NotEmpty { place, found: "a directory with contents" }),
         Ok(Err(kind)) => Err(BeginError::NotEmpty { place, found: kind.noun() }),
         Err(source) => Err(BeginError::Unreadable { place, source }),

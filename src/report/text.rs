@@ -197,6 +197,9 @@ fn advice(code: Code) -> &'static str {
         Code::GuardGone => "start a guard before the restore, and let nothing end it before this step",
         Code::GuardReplaced => "stop: something in this job answers in the guard's place",
         Code::StrayWrite => "stop: a restore wrote, or something else, where no cache has anything to write",
+        Code::UnverifiedRoots => {
+            "restore one cache at a time and verify it at once, before another is restored and before anything is installed; if that is so already, an archive wrote into the roots of another cache: do not use these files"
+        }
         Code::UnverifiedBase => "verify the cache under the guard after restoring it, before anything is added to it",
         Code::NoSeal => "save `.cacheseal` together with the roots, sealed by a trusted job",
         Code::TooOld | Code::StaleLockfile => "have a trusted job make and seal the cache anew",

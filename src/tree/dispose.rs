@@ -40,6 +40,8 @@ pub struct DisposalError {
 /// Where something was moved.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Quarantine {
+    /// How many of the components lead to the directory that holds the new one.
+    pub depth: usize,
     /// The new directory beside it.
     pub directory: String,
     /// Its name in there, as before.
@@ -65,7 +67,9 @@ impl Directory {
 
     /// Moves the entry away; also gives the directory that holds the new one.
     fn move_away(&self, components: &[&str]) -> Result<Option<(Self, Quarantine)>, DisposalError> {
-        let Some((parent, name)) = self.parent_of(components).map_err(doing("reach it"))? else { return Ok(None) };
+        let Some((parent, depth, name)) = self.parent_of(components).map_err(doing("reach it"))? else {
+            return Ok(None);
+        };
         if parent.kind_of(name).map_err(doing("look at it"))?.is_none() {
             return Ok(None);
         }
@@ -76,7 +80,7 @@ impl Directory {
             errno => Err(errno),
         });
         match moved {
-            Ok(()) => Ok(Some((parent, Quarantine { directory, name: name.to_owned() }))),
+            Ok(()) => Ok(Some((parent, Quarantine { depth, directory, name: name.to_owned() }))),
             Err(errno) => {
                 // An empty directory of ours is no use to anyone.
                 let _: Result<(), Errno> = rustix::fs::unlinkat(parent.fd(), &directory, AtFlags::REMOVEDIR);
@@ -90,16 +94,16 @@ impl Directory {
         remove_tree(self, name.as_bytes())
     }
 
-    /// The deepest real directory on the way to `components`, and the name that comes next in it.
-    fn parent_of<'a>(&self, components: &[&'a str]) -> io::Result<Option<(Self, &'a str)>> {
+    /// The deepest real directory on the way to `components`, its depth, and the name that comes next in it.
+    fn parent_of<'a>(&self, components: &[&'a str]) -> io::Result<Option<(Self, usize, &'a str)>> {
         let Some((last, above)) = components.split_last() else { return Ok(None) };
         match self.descend(above.iter().copied())? {
-            Found::There(parent) => Ok(Some((parent, last))),
+            Found::There(parent) => Ok(Some((parent, above.len(), last))),
             Found::Absent => Ok(None),
             Found::Unsafe { depth, .. } => {
                 let (before, rest) = above.split_at(depth.min(above.len()));
                 match (self.descend(before.iter().copied())?, rest.first()) {
-                    (Found::There(parent), Some(name)) => Ok(Some((parent, name))),
+                    (Found::There(parent), Some(name)) => Ok(Some((parent, before.len(), name))),
                     _ => Err(Errno::AGAIN.into()),
                 }
             }

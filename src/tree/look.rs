@@ -197,14 +197,16 @@ impl Look {
         self.obstacles.extend(part.obstacles);
     }
 
-    /// Takes over what another look saw of other places.
-    pub fn append(&mut self, other: Self) {
-        self.tops.extend(other.tops);
-        self.add(Part {
-            listings: other.listings.into_iter().collect(),
-            closed: other.closed,
-            obstacles: other.obstacles,
-        });
+    /// The mode of an entry: its type and permission bits. `None` for one that it does not know.
+    #[must_use]
+    pub fn mode(&self, path: &Path) -> Option<u32> {
+        let listed = || {
+            let name = path.file_name()?.as_bytes();
+            let listing = self.listings.get(&key_of(path.parent()?))?;
+            listing.iter().find(|(one, _)| *one == name).map(|(_, stamp)| *stamp)
+        };
+        let top = self.tops.get(&key_of(path)).copied().flatten();
+        top.or_else(listed).map(|stamp| stamp.mode())
     }
 
     /// The number of entries that it knows.

@@ -41,6 +41,10 @@ impl Stamp {
         Kind::of(FileType::from_raw_mode(self.mode as rustix::fs::RawMode)).unwrap_or(Kind::Special("an unknown entry"))
     }
 
+    pub(super) fn mode(&self) -> u32 {
+        self.mode
+    }
+
     /// What is different in `after`, in words. A directory's inode, size and times say what happened in it, which is
     /// seen there, and overlaid file systems make up its inode anew; they count only for one that is `closed` to us.
     pub(super) fn change(&self, after: &Self, closed: bool) -> Option<String> {

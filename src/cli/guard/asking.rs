@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::super::arguments::{GuardCheckArguments, GuardWaitArguments, PolicyArgument, VerifyArguments};
+use super::super::arguments::{
+    GuardCheckArguments, GuardWaitArguments, PolicyArgument, SealArguments, VerifyArguments,
+};
 use super::super::context::{Context, shown, split};
 use super::super::failure::Failure;
 use super::super::judging::refused;
@@ -13,7 +15,9 @@ use super::super::outcome::Outcome;
 use super::super::setup::{Setup, named_revocations};
 use super::duty::{hello_json, hello_text};
 use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
-use crate::guard::{Answer, Demand, Question, Rendered, Silence, SocketName, ask, of_wire, to_wire, told_refusals};
+use crate::guard::{
+    Answer, Demand, Question, Rendered, Sealing, Silence, SocketName, ask, of_wire, to_wire, told_refusals,
+};
 use crate::report::{counts_json, refusals_json, refusals_text};
 
 /// How long a guard may be silent. It gives a sign of life every five seconds.
@@ -198,12 +202,12 @@ pub(crate) fn ask_to_verify(
     }
 }
 
-/// Asks the guard whether it vouches for what the roots were before they were filled. `Ok(Err)` is a refusal; a policy
-/// that is not the one the guard has is one too.
+/// Asks the guard whether the roots may be sealed: it vouches for what they were before the job filled them, and for
+/// whom. `Ok(Err)` is a refusal; a policy that is not the one the guard has is one too.
 pub(crate) fn ask_for_base(
-    policy: &Path,
+    arguments: &SealArguments,
     digest: Digest,
-    cache: &str,
+    sealing: &Sealing<'_>,
     elsewhere: &[(PathBuf, String)],
     limits: &Limits,
 ) -> Result<Result<(), Refusals>, Failure> {
@@ -214,8 +218,32 @@ pub(crate) fn ask_for_base(
         })?;
         pairs.push((root.clone(), place.to_owned()));
     }
-    let question = Question::Base { cache: cache.to_owned(), elsewhere: pairs };
-    let refused = match ask_once(policy, &question, PATIENCE) {
+    let question = Question::Base {
+        cache: arguments.cache.clone(),
+        elsewhere: pairs,
+        signer: sealing.signer.to_owned(),
+        bindings: sealing.bindings.clone(),
+    };
+    ask_to_seal(&arguments.policy.policy, digest, &question, limits)
+}
+
+/// Has the guard take note of the seal that it allowed: from now on it watches the cache as it was sealed.
+pub(crate) fn note_seal(
+    arguments: &SealArguments,
+    digest: Digest,
+    limits: &Limits,
+) -> Result<Result<(), Refusals>, Failure> {
+    let question = Question::Sealed { cache: arguments.cache.clone() };
+    ask_to_seal(&arguments.policy.policy, digest, &question, limits)
+}
+
+fn ask_to_seal(
+    policy: &Path,
+    digest: Digest,
+    question: &Question,
+    limits: &Limits,
+) -> Result<Result<(), Refusals>, Failure> {
+    let refused = match ask_once(policy, question, PATIENCE) {
         Ok(Answer::Granted(granted)) if granted == digest.to_string() => return Ok(Ok(())),
         Ok(Answer::Granted(granted)) => {
             let expected = format!("the policy that the guard loaded, sha256 {granted}");

@@ -9,7 +9,7 @@ use super::super::failure::Failure;
 use super::super::judging::{dispose, judge, rendered};
 use super::super::setup::Setup;
 use crate::base::{Code, Escaped, Exit, Limits, Refusals, plural};
-use crate::guard::{Answer, Demand, Guard, Hello, Question, Rendered, Strays, of_wire, to_wire};
+use crate::guard::{Answer, Demand, Guard, Hello, Question, Rendered, Sealing, Strays, of_wire, to_wire};
 use crate::policy::Revocations;
 use crate::report::{candidates_text, counts_json, refusals_json, refusals_text};
 use crate::verify::Rule;
@@ -56,20 +56,29 @@ impl State {
             Question::Hello | Question::Stop => Answer::Hello(self.hello()),
             Question::Check { report_only } => Answer::Rendered(self.check(*report_only)),
             Question::Verify { demand, revocations } => Answer::Rendered(self.verify(demand, revocations, limits)?),
-            Question::Base { cache, elsewhere } => {
+            Question::Base { cache, elsewhere, signer, bindings } => {
                 self.guarded(cache)?;
                 let elsewhere: Vec<_> = elsewhere.iter().map(|(root, place)| (root.clone(), place.into())).collect();
-                let objections = self.guard.objections(cache, &elsewhere);
-                if objections.is_empty() { Answer::granted(self.setup.digest) } else { Answer::refused(&objections) }
+                let sealing = Sealing { policy: &self.setup.policy, signer, bindings };
+                let objections = self.guard.may_seal(cache, &elsewhere, &sealing);
+                self.granted(&objections)
+            }
+            Question::Sealed { cache } => {
+                let changes = self.guard.sealed(cache);
+                self.granted(&changes)
             }
         })
+    }
+
+    fn granted(&self, refusals: &Refusals) -> Answer {
+        if refusals.is_empty() { Answer::granted(self.setup.digest) } else { Answer::refused(refusals) }
     }
 
     fn hello(&self) -> Hello {
         let (watched, unreadable) = self.guard.extent();
         Hello {
             policy: self.setup.digest.to_string(),
-            caches: self.guard.caches().to_vec(),
+            caches: self.caches(),
             watched,
             unreadable,
             process: u64::from(std::process::id()),
@@ -80,15 +89,19 @@ impl State {
     /// Of other caches the guard knows that they must not change, and nothing else.
     fn guarded(&self, cache: &str) -> Result<(), Failure> {
         self.setup.policy.cache(cache)?;
-        if self.guard.caches().iter().any(|guarded| guarded == cache) {
+        if self.guard.caches().any(|guarded| guarded == cache) {
             return Ok(());
         }
         let message = format!("expected one of the caches that the guard watches ({}), found `{cache}`", self.names());
         Err(Failure::new(Code::Usage, message).hint("name it at `cacheseal guard start`"))
     }
 
+    fn caches(&self) -> Vec<String> {
+        self.guard.caches().map(str::to_owned).collect()
+    }
+
     fn names(&self) -> String {
-        self.guard.caches().iter().map(|cache| format!("`{cache}`")).collect::<Vec<_>>().join(", ")
+        self.guard.caches().map(|cache| format!("`{cache}`")).collect::<Vec<_>>().join(", ")
     }
 
     fn check(&mut self, report_only: bool) -> Rendered {
@@ -109,7 +122,7 @@ impl State {
         let (refusals, candidates) = if decides { (found, &none) } else { (&none, found) };
         let json = json!({
             "version": 1, "command": "guard check", "verdict": verdict, "exit": exit.number(),
-            "caches": self.guard.caches(), "watched": self.guard.extent().0,
+            "caches": self.caches(), "watched": self.guard.extent().0,
             "refusals": refusals_json(refusals), "counts": counts_json(refusals),
             "candidates": refusals_json(candidates),
         });
@@ -124,7 +137,7 @@ impl State {
         }
         let setup = &self.setup;
         let decision = self.guard.decide(
-            &demand.cache,
+            (&demand.cache, &demand.gate),
             |strays| judge(demand, setup, believed(setup, strays), true, limits),
             || dispose(demand, setup),
         )?;

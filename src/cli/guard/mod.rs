@@ -4,7 +4,7 @@ mod asking;
 mod duty;
 mod start;
 
-pub(super) use asking::{ask_for_base, ask_to_verify};
+pub(super) use asking::{ask_for_base, ask_to_verify, note_seal};
 pub(super) use start::unknown_root;
 
 use super::arguments::{Format, GuardCommand};

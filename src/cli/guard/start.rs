@@ -200,7 +200,6 @@ fn what_to_watch(
         policy_directory: directory.clone(),
         policy_files: setup.files.iter().map(|file| directory.join(file)).collect(),
         lockfiles: setup.policy.caches().flat_map(|cache| &cache.lockfiles).map(|file| directory.join(file)).collect(),
-        guarded: Vec::new(),
         others: others.map(|(cache, root)| (cache.to_owned(), root.absolute.clone())).collect(),
         allowed,
         watched: absolute(&arguments.watch, home.as_deref(), "--watch")?,

@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use jiff::SignedDuration;
+
 use super::Guarded;
-use crate::harness::{POLICY, Project, copy_tree, key};
+use crate::harness::{POLICY, Project, SealAs, copy_tree, key, now};
 
 #[test]
 fn what_a_job_filled_itself_is_sealed() {
@@ -23,16 +25,126 @@ fn what_was_restored_is_sealed_only_after_it_was_verified() {
     guarded.restore();
     guarded.write("deps/pkg/index.js", "poisoned\n");
     guarded.seal_guarded(&[]).expect(10, &["unverified-base"]);
-    // A look outside the roots says nothing of what is in them.
-    guarded.check().expect(0, &[]);
-    guarded.seal_guarded(&[]).expect(10, &["unverified-base"]);
     guarded.verify_guarded(&[]).expect(11, &["digest-mismatch"]);
     guarded.seal_guarded(&[]).expect(10, &["unverified-base"]);
-    guarded.write("deps/pkg/index.js", "module.exports = 1\n");
+}
+
+#[test]
+fn what_is_installed_on_top_of_a_verified_cache_is_sealed() {
+    let guarded = Guarded::new();
+    guarded.start(&[]);
+    guarded.restore();
     guarded.verify_guarded(&[]).expect(0, &[]);
     guarded.write("deps/pkg/new.js", "installed on top\n");
     guarded.seal_guarded(&[]).expect(0, &[]);
     guarded.verify("exact").expect(0, &[]);
+    // The job's own seal is no stray write, and what comes after it is one.
+    guarded.check().expect(0, &[]);
+    guarded.write("deps/pkg/new.js", "written after the seal\n");
+    let at = guarded.canonical_root().join("deps/pkg/new.js");
+    let found = guarded.check().found(&at);
+    assert!(found.ends_with("belongs to the cache `deps`, which was sealed before"), "{found}");
+}
+
+#[test]
+fn a_refusal_stays_until_the_roots_are_gone() {
+    let guarded = Guarded::new();
+    guarded.start(&[]);
+    guarded.restore();
+    guarded.write("deps/pkg/index.js", "poisoned\n");
+    guarded.verify_guarded(&[]).expect(11, &["digest-mismatch"]);
+    // What ran in between is not known, so the same contents are no base again.
+    guarded.write("deps/pkg/index.js", "module.exports = 1\n");
+    guarded.verify_guarded(&[]).expect(0, &[]);
+    guarded.seal_guarded(&[]).expect(10, &["unverified-base"]);
+    for path in ["deps", ".cacheseal", "../home/store"] {
+        fs::remove_dir_all(guarded.path(path)).unwrap();
+    }
+    guarded.verify_guarded(&["--allow-miss"]).expect(0, &["nothing-restored"]);
+    guarded.fill();
+    guarded.seal_guarded(&[]).expect(0, &[]);
+}
+
+#[test]
+fn a_cache_that_was_only_too_old_is_not_refused_for_good() {
+    let guarded = Guarded::new();
+    guarded.restore();
+    guarded.seal_as(SealAs { now: now() - SignedDuration::from_hours(9 * 24), ..SealAs::default() });
+    fs::remove_dir_all(guarded.outside("cache")).unwrap();
+    guarded.save();
+    guarded.write("cacheseal.toml", format!("{POLICY}\n{}", gate("slow", &["job"], "30d")));
+    guarded.start(&[]);
+    guarded.restore();
+    guarded.verify_guarded(&[]).expect(10, &["too-old"]);
+    guarded.seal_guarded(&[]).expect(10, &["unverified-base"]);
+    guarded.json(&["verify", "deps", "--gate", "slow", "--guard"]).expect(0, &[]);
+    guarded.seal_guarded(&[]).expect(0, &[]);
+}
+
+fn gate(name: &str, signers: &[&str], max_age: &str) -> String {
+    format!(
+        "[gate.{name}]\nrequire = [\"signature\"]\nsigners = {signers:?}\nmax_age = \"{max_age}\"\nlockfile = \"any\"\n"
+    )
+}
+
+/// A cache that a job of pull requests has sealed, at gates of which only `pr` accepts it.
+fn of_a_pull_request(more: &str) -> Guarded {
+    let guarded = Guarded::new();
+    let policy = format!("{POLICY}\n{}{}{more}", gate("pr", &["other", "job"], "7d"), gate("strict", &["job"], "7d"));
+    guarded.write("cacheseal.toml", policy);
+    guarded.restore();
+    guarded.seal_as(SealAs { key: "other", ..SealAs::default() });
+    fs::remove_dir_all(guarded.outside("cache")).unwrap();
+    guarded.save();
+    guarded
+}
+
+#[test]
+fn a_weaker_gate_is_no_base_for_a_signer_of_a_stricter_one() {
+    let guarded = of_a_pull_request("");
+    guarded.start(&[]);
+    guarded.restore();
+    guarded.json(&["verify", "deps", "--gate", "pr", "--guard"]).expect(0, &[]);
+    let refused = guarded.seal_guarded(&[]);
+    refused.expect(10, &["unverified-base"]);
+    let found = refused.json["refusals"][0]["found"].as_str().unwrap();
+    assert!(found.contains("`pr`") && found.contains("`other`"), "{found}");
+    // The signer that no stricter gate accepts may seal what it has sealed before.
+    let key = guarded.private_key("other");
+    guarded.json(&["seal", "deps", "--guard", "--key", key.to_str().unwrap()]).expect(0, &[]);
+}
+
+#[test]
+fn a_weaker_gate_does_not_take_back_a_refusal() {
+    let guarded = of_a_pull_request("");
+    guarded.start(&[]);
+    guarded.restore();
+    guarded.json(&["verify", "deps", "--gate", "strict", "--guard"]).expect(10, &["signer-not-accepted"]);
+    guarded.json(&["verify", "deps", "--gate", "pr", "--guard"]).expect(0, &[]);
+    for key in ["job", "other"] {
+        let key = guarded.private_key(key);
+        let sealed = guarded.json(&["seal", "deps", "--guard", "--key", key.to_str().unwrap()]);
+        sealed.expect(10, &["unverified-base"]);
+    }
+}
+
+#[test]
+fn a_binding_that_a_gate_names_has_the_value_of_the_base() {
+    let named = "[gate.bound]\nrequire = [\"signature\"]\nsigners = [\"job\"]\nmax_age = \"7d\"\nlockfile = \"any\"\nbindings = { rust = \"1.95\" }\n";
+    for (before, now, exit) in [("1.95", "1.95", 0), ("1.94", "1.95", 10), ("1.95", "1.94", 10), ("", "1.95", 10)] {
+        let guarded = Guarded::new();
+        guarded.write("cacheseal.toml", format!("{POLICY}{named}"));
+        guarded.restore();
+        let bindings = [("rust".to_owned(), before.to_owned())].into_iter().filter(|(_, value)| !value.is_empty());
+        guarded.seal_as(SealAs { bindings: bindings.collect(), ..SealAs::default() });
+        fs::remove_dir_all(guarded.outside("cache")).unwrap();
+        guarded.save();
+        guarded.start(&[]);
+        guarded.restore();
+        guarded.verify_guarded(&[]).expect(0, &[]);
+        let codes: &[&str] = if exit == 0 { &[] } else { &["unverified-base"] };
+        guarded.seal_guarded(&["--bind", &format!("rust={now}")]).expect_of(format!("{before} {now}"), exit, codes);
+    }
 }
 
 #[test]

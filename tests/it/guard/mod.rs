@@ -4,6 +4,7 @@ mod alive;
 mod base;
 mod perimeter;
 mod places;
+mod several;
 mod strays;
 mod verdicts;
 
@@ -63,7 +64,7 @@ impl Guarded {
     }
 
     /// Takes roots and seal away, to where the CI system keeps its caches.
-    fn save(&self) {
+    pub(super) fn save(&self) {
         let cache = self.outside("cache");
         fs::create_dir_all(&cache).unwrap();
         fs::rename(self.path("deps"), cache.join("deps")).unwrap();

@@ -92,6 +92,7 @@ fn what_decides_about_trust_has_a_code_of_its_own() {
         let guarded = Guarded::new();
         guarded.start(&[]);
         guarded.restore();
+        guarded.verify_guarded(&[]).expect_of(name, 0, &[]);
         guarded.write(name, contents);
         let checked = guarded.check();
         checked.expect_of(name, 15, &["policy-changed"]);

@@ -191,16 +191,6 @@ fn a_second_restore_must_not_touch_what_the_first_brought() {
 }
 
 #[test]
-fn two_restores_may_come_before_the_first_verification() {
-    let more = "\n[cache.other]\nroots = [\"other\"]\n";
-    let guarded = Guarded::of(Project::empty(&format!("{POLICY}{more}")));
-    guarded.start(&["other"]);
-    guarded.fill();
-    guarded.write("other/x", "");
-    guarded.check().expect(0, &[]);
-}
-
-#[test]
 fn a_refused_cache_is_disposed_of_by_the_guard() {
     for (action, left) in [("keep", true), ("quarantine", false), ("purge", false)] {
         let guarded = Guarded::new();
@@ -210,11 +200,29 @@ fn a_refused_cache_is_disposed_of_by_the_guard() {
         guarded.verify_guarded(&["--on-refusal", action]).expect_of(action, 11, &["extra-entry"]);
         assert_eq!(guarded.path("deps").exists(), left, "{action}");
         assert_eq!(guarded.path(".cacheseal/deps").exists(), left, "{action}");
+        if left {
+            guarded.check().expect_of(action, 15, &["unverified-roots"]);
+            continue;
+        }
         // What the guard has moved is no stray write.
         guarded.check().expect_of(action, 0, &[]);
         fs::write(guarded.home().join(".bashrc"), "").unwrap();
         guarded.check().expect_of(action, 15, &["stray-write"]);
     }
+}
+
+#[test]
+fn what_was_set_aside_stays_as_it_was() {
+    let guarded = Guarded::new();
+    guarded.start(&[]);
+    guarded.restore();
+    guarded.write("deps/extra.js", "");
+    guarded.verify_guarded(&["--on-refusal", "quarantine"]).expect(11, &["extra-entry"]);
+    guarded.check().expect(0, &[]);
+    let at = guarded.canonical_root().join(".cacheseal-refused-1/deps/extra.js");
+    fs::write(&at, "planted where nobody looks\n").unwrap();
+    let found = guarded.check().found(&at);
+    assert!(found.ends_with("belongs to a cache that was refused and set aside"), "{found}");
 }
 
 #[test]
