@@ -13,7 +13,7 @@ mod unverified;
 mod verifying;
 
 pub use archived::{ArchiveRequest, ArchiveVerification, verify_archive};
-pub use cosigning::cosign;
+pub use cosigning::{Vouched, cosign};
 pub use packing::{PackError, PackRequest, Packed, pack};
 pub use place::{RootState, Workspace};
 pub use sealing::{SealError, SealRequest, Sealed, seal};

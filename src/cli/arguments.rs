@@ -178,11 +178,12 @@ pub(super) struct SealArguments {
     pub(super) cache: String,
     #[command(flatten)]
     pub(super) key: KeySource,
-    /// Sign a name and value of your own with the rest; a gate can demand them (can be repeated)
+    /// Sign a name and value of your own with the rest; a gate can demand them (can be repeated). With
+    /// --add-signature: what the seal must say, all of it
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_binding)]
     pub(super) bind: Vec<(String, String)>,
     /// Add a signature to the seal that is there, after verifying it and the roots
-    #[arg(long, conflicts_with = "bind")]
+    #[arg(long)]
     pub(super) add_signature: bool,
     /// Only if the guard vouches for what the roots were before: empty after the restore, or verified
     #[arg(long, conflicts_with = "add_signature")]

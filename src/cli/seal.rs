@@ -12,7 +12,7 @@ use super::guard::{ask_for_base, note_seal, unknown_root};
 use super::outcome::Outcome;
 use super::setup::Setup;
 use crate::base::{Code, Escaped, Exit, Limits, plural};
-use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, cosign, seal};
+use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, Vouched, cosign, seal};
 use crate::guard::Sealing;
 use crate::identity::SecretKey;
 use crate::report::{bytes_text, counts_json, refusals_json, refusals_text};
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         return refused(&arguments.cache, SealError::Refused(refusals));
     }
     let sealed = if arguments.add_signature {
-        add_signature(arguments, context, &setup, &key)?
+        add_signature(arguments, context, &setup, &key, bindings.clone())?
     } else {
         seal(&SealRequest {
             workspace: &setup.workspace,
@@ -115,6 +115,7 @@ fn add_signature(
     context: &Context,
     setup: &Setup,
     key: &SecretKey,
+    bindings: BTreeMap<String, String>,
 ) -> Result<Result<Sealed, SealError>, Failure> {
     let edge = setup.policy.edge_to_cosign(&arguments.cache)?;
     let request = VerifyRequest {
@@ -128,7 +129,8 @@ fn add_signature(
         options: options(arguments, context),
     };
     let signer = setup.policy.signer_of(&key.public().id()).map(|signer| signer.name.clone()).unwrap_or_default();
-    Ok(cosign(&request, key).map(|statement| Sealed { signer, statement }))
+    let vouched = Vouched { bindings, ref_: Context::source().ref_ };
+    Ok(cosign(&request, &vouched, key).map(|statement| Sealed { signer, statement }))
 }
 
 fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {

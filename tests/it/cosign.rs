@@ -15,7 +15,12 @@ use crate::harness::{Project, Run, Verdict};
 const BOTH: &str = "signers=[\"job\", \"second\"]; threshold=2";
 
 fn add(project: &Project, by: &str) -> Verdict {
-    seal_by_binary(project, &Words::new(), by, &["--add-signature"]).verdict()
+    add_as(project, &Words::new(), by)
+}
+
+/// In a job that says this of itself.
+fn add_as(project: &Project, said: &Words, by: &str) -> Verdict {
+    seal_by_binary(project, said, by, &["--add-signature"]).verdict()
 }
 
 /// What is in the seal, by name.
@@ -35,7 +40,7 @@ fn a_second_signature_meets_a_threshold_and_changes_nothing_else() {
     let project = sealed("ref=main; job=seal; bind=image=a");
     let (before, payload) = (files(&project.seal_path()), project.payload());
     verdict(&project, &words(BOTH)).expect(10, &["threshold-unmet"]);
-    let added = add(&project, "second");
+    let added = add_as(&project, &words("bind=image=a"), "second");
     added.expect(0, &[]);
     assert_eq!((&added.json["signer"], &added.json["verdict"]), (&json!("second"), &json!("sealed")));
     assert_eq!(project.payload(), payload);
@@ -46,7 +51,7 @@ fn a_second_signature_meets_a_threshold_and_changes_nothing_else() {
     verified.expect(0, &[]);
     let signers = verified.json["seal"]["signers"].as_array().unwrap();
     assert_eq!(signers.iter().map(|one| one["signer"].as_str().unwrap()).collect::<Vec<_>>(), ["job", "second"]);
-    add(&project, "third").expect(0, &[]);
+    add_as(&project, &words("ref=main; bind=image=a"), "third").expect(0, &[]);
     assert_eq!(project.envelope()["signatures"].as_array().unwrap().len(), 3);
     verdict(&project, &words("signers=[\"job\", \"second\", \"third\"]; threshold=3")).expect(0, &[]);
 }
@@ -107,6 +112,63 @@ fn one_signs_only_what_one_may_seal() {
         add(&project, "second").expect_of(demands, if codes.is_empty() { 0 } else { 10 }, &codes);
         assert_eq!(files(&project.seal_path()) == before, !codes.is_empty(), "{demands}");
     }
+}
+
+/// What the first job said of itself is the second's word as well, so it has to know it.
+#[test]
+fn one_signs_only_what_one_knows_of_the_first_job() {
+    for (said, knows, codes) in [
+        ("bind=image=a", "bind=image=a", &[][..]),
+        ("bind=image=a,os=b", "bind=os=b,image=a", &[]),
+        ("bind=image=a", "", &["wrong-binding"]),
+        ("bind=image=a", "bind=image=b", &["wrong-binding"]),
+        ("bind=image=a,os=b", "bind=image=a", &["wrong-binding"]),
+        ("", "bind=image=a", &["wrong-binding"]),
+        ("ref=main", "ref=main", &[]),
+        // A job that nobody tells its ref vouches for none: the signer's `refs` are compared all the same.
+        ("ref=main", "", &[]),
+        ("ref=main", "ref=feature", &["wrong-ref"]),
+        ("", "ref=main", &["wrong-ref"]),
+        ("ref=main; bind=image=a", "ref=feature; bind=image=b", &["wrong-binding", "wrong-ref"]),
+    ] {
+        let project = sealed(said);
+        let before = files(&project.seal_path());
+        let what = format!("{said} | {knows}");
+        add_as(&project, &words(knows), "second").expect_of(&what, if codes.is_empty() { 0 } else { 10 }, codes);
+        assert_eq!(files(&project.seal_path()) == before, !codes.is_empty(), "{what}");
+    }
+}
+
+/// A gate that accepts the second signer would take the second signature for more than the first one is worth.
+#[test]
+fn nobody_lifts_the_seal_of_a_weaker_gate() {
+    // Signer `third` seals pull requests, and no gate that accepts `second` accepts it.
+    for (signers, exit) in [
+        ("[\"job\", \"second\"]", 10),
+        ("[\"second\"]", 10),
+        ("[\"second\", \"third\"]", 0),
+        ("[\"job\"]", 0),
+        ("[\"third\"]", 0),
+    ] {
+        let project = sealed("by=third");
+        let demands = words(&format!("signers={signers}"));
+        project.write("cacheseal.toml", policy(&demands));
+        let before = files(&project.seal_path());
+        let added = add(&project, "second");
+        added.expect_of(signers, exit, if exit == 0 { &[] } else { &["unverified-base"] });
+        if exit != 0 {
+            let refusal = &added.json["refusals"][0];
+            assert!(refusal["expected"].as_str().unwrap().contains("gate `g`"), "{refusal}");
+            assert_eq!(refusal["found"], "only `third`");
+            assert_eq!(files(&project.seal_path()), before);
+            verdict(&project, &demands).expect(10, &["signer-not-accepted"]);
+        }
+    }
+    // A signature of the gate's own beside the weaker one is enough.
+    let project = sealed("by=third,job");
+    project.write("cacheseal.toml", policy(&words(BOTH)));
+    add(&project, "second").expect(0, &[]);
+    verdict(&project, &words(BOTH)).expect(0, &[]);
 }
 
 #[test]
@@ -182,7 +244,7 @@ fn a_binding_is_a_name_and_a_value_once_and_on_a_new_seal() {
         ("no argument", &["--bind"]),
         ("a name with two values", &["--bind", "image=a", "--bind", "image=b"]),
         ("a name twice", &["--bind", "image=a", "--bind", "image=a"]),
-        ("with another signature", &["--bind", "image=a", "--add-signature"]),
+        ("twice with another signature", &["--bind", "image=a", "--bind", "image=a", "--add-signature"]),
     ] {
         let run = seal_by_binary(&project, &Words::new(), "job", arguments);
         assert_eq!(run.code, Some(2), "{what}: {}{}", run.stdout, run.stderr);
