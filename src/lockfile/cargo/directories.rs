@@ -36,7 +36,7 @@ fn directory(source: &str) -> Option<String> {
         Some(url) => (REGISTRY, url),
         None => (SPARSE_REGISTRY, source),
     };
-    Some(format!("{}-{}", host(url)?, short_hash(Some(kind), url)))
+    Some(format!("{}-{}", host(url)?, short_hash(kind, url)))
 }
 
 /// The host of a URL, without user and port, in lower case.
@@ -47,12 +47,10 @@ fn host(url: &str) -> Option<String> {
     Some(host.get(..end.unwrap_or(host.len()))?.to_ascii_lowercase())
 }
 
-/// Cargo's `short_hash`: of a kind of source, where it is part of what is named, and a URL.
-pub(super) fn short_hash(kind: Option<isize>, url: &str) -> String {
+/// Cargo's `short_hash`, of a kind of source and a URL.
+fn short_hash(kind: isize, url: &str) -> String {
     let mut hasher = StableSipHasher128::new();
-    if let Some(kind) = kind {
-        hasher.write_isize(kind);
-    }
+    hasher.write_isize(kind);
     url.hash(&mut hasher);
     hex::encode(Hasher::finish(&hasher).to_le_bytes())
 }

@@ -1,7 +1,6 @@
 //! Cargo: `Cargo.lock`, and what a Cargo home keeps of the packages in it.
 
 mod directories;
-mod git;
 mod home;
 mod lock;
 mod registry;
@@ -40,6 +39,5 @@ impl Locked for CargoLock {
 
     fn plan<'a>(&'a self, plan: &mut Plan<'a>) {
         registry::plan(self, plan);
-        git::plan(self, plan);
     }
 }

@@ -74,6 +74,11 @@ pub(super) fn plan<'a>(lock: &'a CargoLock, plan: &mut Plan<'a>) {
     for entry in home::find(forest, &["registry", "index"]) {
         plan.unproven(entry, "the index of a registry: no lockfile speaks of it");
     }
+    for area in ["db", "checkouts"] {
+        for (_, entry) in home::members(forest, "git", area) {
+            plan.unproven(entry, "of a git package: Cargo.lock has the commit of it, and no digest");
+        }
+    }
     for top in ["registry", "git"] {
         for file in home::find(forest, &[top, "CACHEDIR.TAG"]) {
             plan.claim(Exact { file, contents: CACHE_TAG, what: "the tag of a cache" });

@@ -144,6 +144,22 @@ fn a_crate_that_is_not_the_locked_one_proves_nothing() {
 }
 
 #[test]
+fn whatever_lies_in_the_git_directories_is_unproven_and_costs_nothing() {
+    let commit = "0123456789012345678901234567890123456789";
+    for root in ["~/.cargo/git", "~/.cargo/git/db", "~/.cargo/git/db/up-0000000000000000"] {
+        let locked = Locked::new(&[root], "Cargo.lock");
+        let source = format!("git+https://a.example/up?rev=1#{commit}");
+        locked.write("Cargo.lock", lockfile(&[("up", "0.1.0", &source, b"")]));
+        let pack = "~/.cargo/git/db/up-0000000000000000/objects/pack/pack-0.pack";
+        locked.write(pack, b"PACK\0\0\0\x02\xff\xff\xff\xff");
+        locked.refused(root, &["unproven-entry"], pack);
+        let verdict = locked.verify("lock");
+        let reason = &verdict.json["coverage"]["entries"][0]["reason"];
+        assert_eq!(reason, "of a git package: Cargo.lock has the commit of it, and no digest", "{root}");
+    }
+}
+
+#[test]
 fn no_mutation_of_a_lockfile_makes_the_reader_panic() {
     let text = lockfile(&[
         ("left", "1.2.3", CRATES_IO, &left()),
