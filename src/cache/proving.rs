@@ -223,10 +223,13 @@ impl Files for TreeFiles<'_> {
         self.reader(entry)?.compare(entry.node, size, expected)
     }
 
-    fn bytes(&mut self, entry: EntryId) -> Result<Vec<u8>, Unread> {
+    fn bytes(&mut self, entry: EntryId, max: u64) -> Result<Option<Vec<u8>>, Unread> {
+        if self.look(entry)?.size > max {
+            return Ok(None);
+        }
         let mut bytes = std::mem::take(&mut self.spare);
         self.reader(entry)?.append_to(entry.node, &mut bytes)?;
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 
     fn package_bytes_max(&self) -> u64 {

@@ -18,8 +18,8 @@ pub trait Files {
     /// Whether the file has exactly the `size` bytes that `expected` gives. An error of `expected` counts as other bytes.
     fn compare(&mut self, entry: EntryId, size: u64, expected: &mut dyn BufRead) -> Result<(bool, FileFacts), Unread>;
 
-    /// All bytes. Look first: this takes as much memory as the file is long.
-    fn bytes(&mut self, entry: EntryId) -> Result<Vec<u8>, Unread>;
+    /// All bytes, of a file of at most `max`; `None` for a longer one, of which nothing is read.
+    fn bytes(&mut self, entry: EntryId, max: u64) -> Result<Option<Vec<u8>>, Unread>;
 
     /// The longest file that is read as a package, in bytes.
     fn package_bytes_max(&self) -> u64;

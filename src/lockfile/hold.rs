@@ -28,16 +28,15 @@ pub enum Held {
 /// Reads a whole file and holds it against `expected`.
 pub fn hold(files: &mut dyn Files, entry: EntryId, expected: &Expected) -> Result<Held, Unread> {
     let size = files.look(entry)?.size;
-    if let Some(reason) = too_large(files, size) {
-        return Ok(Held::TooLarge(reason));
-    }
-    if size > ONCE_MAX {
+    if size > ONCE_MAX && too_large(files, size).is_none() {
         let found = digest(files, entry, expected)?;
         if let Match::Mismatch { expected, found } = found {
             return Ok(Held::Mismatch { expected, found });
         }
     }
-    let bytes = files.bytes(entry)?;
+    let Some(bytes) = files.bytes(entry, files.package_bytes_max())? else {
+        return Ok(Held::TooLarge(longer_than_packages(files)));
+    };
     Ok(match expected.judge_bytes(&bytes) {
         Match::Proven => Held::Proven(bytes),
         Match::Weak(algorithm) => Held::Weak(bytes, weak(algorithm)),
@@ -71,8 +70,11 @@ fn digest(files: &mut dyn Files, entry: EntryId, expected: &Expected) -> Result<
 }
 
 fn too_large(files: &dyn Files, size: u64) -> Option<Reason> {
-    let max = files.package_bytes_max();
-    (size > max).then(|| format!("longer than any package that is read, of at most {max} bytes").into())
+    (size > files.package_bytes_max()).then(|| longer_than_packages(files))
+}
+
+fn longer_than_packages(files: &dyn Files) -> Reason {
+    format!("longer than any package that is read, of at most {} bytes", files.package_bytes_max()).into()
 }
 
 fn weak(algorithm: HashAlgorithm) -> Reason {

@@ -64,11 +64,10 @@ impl Claim for Vendored<'_> {
     }
 
     fn prove(&self, files: &mut dyn Files, findings: &mut Findings) {
-        let Ok(facts) = files.look(self.list) else { return };
-        if facts.size > LIST_BYTES_MAX {
+        let Ok(list) = files.bytes(self.list, LIST_BYTES_MAX) else { return };
+        let Some(list) = list else {
             return findings.unproven(self.list, "a list of checksums that is too long");
-        }
-        let Ok(list) = files.bytes(self.list) else { return };
+        };
         // What the list says of itself only chooses what it is held against.
         let said =
             serde_json::from_slice(&list).ok().and_then(|list: Value| Some(list["package"].as_str()?.to_owned()));
@@ -135,7 +134,8 @@ impl Vendored<'_> {
 
 /// Files of a package that some versions of `cargo vendor` do not write.
 fn may_be_left_out(path: &[u8]) -> bool {
-    matches!(path, b".gitattributes" | b".gitignore" | b".git" | b".cargo-ok")
+    let name = path.rsplit(|byte| *byte == b'/').next();
+    matches!(name, Some(b".gitattributes" | b".gitignore" | b".git" | b".cargo-ok"))
         || path.ends_with(b".orig")
         || path.ends_with(b".rej")
 }

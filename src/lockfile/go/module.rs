@@ -28,9 +28,12 @@ impl Claim for Contents<'_> {
     fn prove(&self, files: &mut dyn Files, findings: &mut Findings) {
         let mut proven = None;
         for zip in &self.zips {
-            let Ok(bytes) = files.bytes(*zip) else { continue };
-            let listed = zips::list(&bytes);
-            files.give_back(bytes);
+            let Ok(bytes) = files.bytes(*zip, zips::TOTAL_BYTES_MAX) else { continue };
+            let listed = match &bytes {
+                Some(bytes) => zips::list(bytes),
+                None => Err("longer than Go takes"),
+            };
+            files.give_back(bytes.unwrap_or_default());
             match listed.map(|listed| (h1(&listed), listed)) {
                 Ok((Some(sum), listed)) if sum == self.sum => {
                     findings.proven(*zip);
@@ -38,7 +41,8 @@ impl Claim for Contents<'_> {
                 }
                 Ok((Some(sum), _)) => self.mismatch(*zip, sum.to_string(), findings),
                 Ok((None, _)) => self.mismatch(*zip, "a name with a line feed".to_owned(), findings),
-                Err(what) => self.mismatch(*zip, what.to_owned(), findings),
+                // Another proxy may have packed the same files in another way, and some Go may read that otherwise.
+                Err(what) => findings.unproven(*zip, format!("not a zip as Go packs it: {what}")),
             }
         }
         for directory in &self.directories {

@@ -27,10 +27,10 @@ pub(super) struct HiddenLock<'a> {
 impl Claim for HiddenLock<'_> {
     fn prove(&self, files: &mut dyn Files, findings: &mut Findings) {
         let Ok(facts) = files.look(self.file) else { return };
-        if facts.executable || facts.size > FILE_MAX {
+        let Ok(bytes) = files.bytes(self.file, FILE_MAX) else { return };
+        let Some(bytes) = bytes.filter(|_| !facts.executable) else {
             return findings.unproven(self.file, "not npm's record: executable, or longer than any lockfile");
-        }
-        let Ok(bytes) = files.bytes(self.file) else { return };
+        };
         let judged = Json::parse(&bytes, DEPTH_MAX).map_err(|error| error.0).and_then(|json| self.judge(&json));
         match judged {
             Ok(()) => findings.proven(self.file),

@@ -67,10 +67,10 @@ impl Claim for Index<'_> {
         for index in &self.indexes {
             for entry in self.forest.below(*index).filter(|entry| self.forest.kind(*entry) == Kind::File) {
                 let Ok(facts) = files.look(entry) else { continue };
-                if facts.executable || facts.size > FILE_MAX {
+                if facts.executable {
                     continue;
                 }
-                let Ok(bytes) = files.bytes(entry) else { continue };
+                let Ok(Some(bytes)) = files.bytes(entry, FILE_MAX) else { continue };
                 let path: Vec<u8> = self.forest.path_from(*index, entry);
                 let hash: Vec<u8> = path.into_iter().filter(|byte| *byte != b'/').collect();
                 if self.judge(&hash, &bytes).is_some() {

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::lock::Package;
 use crate::lockfile::{
-    Claim, EntryId, Expected, Files, Finding, Findings, Forest, Match, Member, MemberKind, UnpackError, Unpacked,
+    Claim, EntryId, Expected, Files, Finding, Findings, Forest, Held, Member, MemberKind, UnpackError, Unpacked, hold,
     tar_gz,
 };
+use crate::tree::Unread;
 
 /// A tarball, wherever it is, and what was unpacked from it.
 #[derive(Debug)]
@@ -36,19 +37,25 @@ impl Claim for Tarball<'_> {
     }
 
     fn prove(&self, files: &mut dyn Files, findings: &mut Findings) {
-        let Ok(bytes) = files.bytes(self.file) else { return };
-        match self.expected.judge_bytes(&bytes) {
-            Match::Proven => findings.proven(self.file),
-            Match::Weak(algorithm) => {
-                let reason = format!("{} is locked by {algorithm} alone", self.package.shown());
+        let bytes = match hold(files, self.file, &self.expected) {
+            Ok(Held::Proven(bytes)) => bytes,
+            Ok(Held::Weak(bytes, _)) => {
+                files.give_back(bytes);
+                let reason = format!("{} is locked by SHA-1 alone", self.package.shown());
                 findings.push(self.file, Finding::Weak(reason.into()));
-                return self.unproven(findings, &format!("its tarball is locked by {algorithm} alone"));
+                return self.unproven(findings, "its tarball is locked by SHA-1 alone");
             }
-            Match::Mismatch { expected, found } => {
+            Ok(Held::Mismatch { expected, found }) => {
                 findings.mismatch(self.file, format!("{expected}, of {}", self.package.shown()), found);
                 return self.unproven(findings, "unpacked from a tarball that is not the locked one");
             }
-        }
+            Ok(Held::TooLarge(reason)) => {
+                findings.unproven(self.file, reason);
+                return self.unproven(findings, "unpacked from a tarball that was not read");
+            }
+            Err(Unread) => return,
+        };
+        findings.proven(self.file);
         for place in &self.places {
             if let Err(error) = place.compare(self.forest, &bytes, files, findings) {
                 let reason = format!("in the directory of {}: {error}", place.package.shown());

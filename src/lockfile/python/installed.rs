@@ -245,15 +245,16 @@ impl Comparison<'_> {
             self.seen.insert(entry, Some(finding));
             return None;
         }
-        let Ok(facts) = files.look(entry) else {
-            self.seen.insert(entry, None);
-            return None;
-        };
-        if facts.size > max {
-            self.seen.insert(entry, Some(Finding::Unproven("longer than installers write it".into())));
-            return None;
+        match files.bytes(entry, max) {
+            Ok(Some(bytes)) => return Some(bytes),
+            Ok(None) => {
+                self.seen.insert(entry, Some(Finding::Unproven("longer than installers write it".into())));
+            }
+            Err(Unread) => {
+                self.seen.insert(entry, None);
+            }
         }
-        files.bytes(entry).ok()
+        None
     }
 
     /// The scripts that installers make of entry points.

@@ -3,7 +3,9 @@
 use super::installed::{Install, Wheel};
 use super::lock::Package;
 use super::name::is_wheel;
-use crate::lockfile::{Claim, EntryId, Expected, Files, Finding, Findings, Forest, Match, MemberKind, Unpacked, zip};
+use crate::lockfile::{
+    Claim, EntryId, Expected, Files, Finding, Findings, Forest, Held, MemberKind, Unpacked, hold, hold_file, zip,
+};
 use crate::tree::Unread;
 
 /// A wheel or source distribution that is kept as a file.
@@ -78,24 +80,19 @@ impl Distribution<'_> {
         findings: &mut Findings,
     ) -> Result<Option<Vec<u8>>, Unread> {
         let wanted = is_wheel(&archive.name) && !(self.installs.is_empty() && self.unzipped.is_empty());
-        let mut bytes = Vec::new();
-        let mut hasher = archive.expected.hasher();
-        files.read(archive.file, &mut |piece| {
-            hasher.update(piece);
-            if wanted {
-                bytes.extend_from_slice(piece);
-            }
-        })?;
-        match archive.expected.judge(&hasher.finish()) {
-            Match::Proven => {
+        if !wanted {
+            let finding = hold_file(files, archive.file, &archive.expected, &self.package.shown())?;
+            findings.push(archive.file, finding);
+            return Ok(None);
+        }
+        match hold(files, archive.file, &archive.expected)? {
+            Held::Proven(bytes) => {
                 findings.proven(archive.file);
-                return Ok(wanted.then_some(bytes));
+                return Ok(Some(bytes));
             }
-            Match::Weak(algorithm) => {
-                let reason = format!("the lockfile has it by {algorithm} alone, which proves nothing");
-                findings.push(archive.file, Finding::Weak(reason.into()));
-            }
-            Match::Mismatch { expected, found } => {
+            Held::Weak(_, reason) => findings.push(archive.file, Finding::Weak(reason)),
+            Held::TooLarge(reason) => findings.unproven(archive.file, reason),
+            Held::Mismatch { expected, found } => {
                 findings.mismatch(archive.file, format!("{expected}, of {}", self.package.shown()), found);
             }
         }
@@ -116,7 +113,8 @@ impl Distribution<'_> {
             [] => Err("installed from a wheel that is not in the roots as a file"),
             [only] => Ok(only),
             several => {
-                let installed = self.forest.find(install.info, b"WHEEL").and_then(|entry| files.bytes(entry).ok());
+                let installed = self.forest.find(install.info, b"WHEEL");
+                let installed = installed.and_then(|entry| files.bytes(entry, WHEEL_BYTES_MAX).ok().flatten());
                 let path = [self.forest.name(install.info), b"/WHEEL"].concat();
                 let same = |wheel: &&Wheel<'_>| installed.is_some() && member_of(&wheel.bytes, &path) == installed;
                 several.iter().find(same).ok_or("installed from none of the wheels in the roots")

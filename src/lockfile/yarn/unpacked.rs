@@ -6,8 +6,9 @@ use super::classic::Package;
 use crate::base::Json;
 use crate::lockfile::npm::bins_of;
 use crate::lockfile::{
-    Claim, EntryId, Files, Finding, Findings, Forest, Match, MemberKind, UnpackError, Unpacked, tar_gz,
+    Claim, EntryId, Files, Finding, Findings, Forest, Held, MemberKind, UnpackError, Unpacked, hold, tar_gz,
 };
+use crate::tree::Unread;
 
 /// Levels of objects and arrays in a `package.json`.
 const DEPTH_MAX: usize = 64;
@@ -42,23 +43,29 @@ impl Claim for Tarball<'_> {
     }
 
     fn prove(&self, files: &mut dyn Files, findings: &mut Findings) {
-        let Ok(bytes) = files.bytes(self.file) else { return };
-        match self.package.integrity.judge_bytes(&bytes) {
-            Match::Proven => findings.proven(self.file),
-            Match::Weak(algorithm) => {
-                let reason = format!("{} is locked by {algorithm} alone", self.package.shown());
+        if self.package.integrity.is_empty() {
+            findings.unproven(self.file, "yarn.lock has no digest of it");
+            return self.unproven(findings, "yarn.lock has no digest of its tarball");
+        }
+        let bytes = match hold(files, self.file, &self.package.integrity) {
+            Ok(Held::Proven(bytes)) => bytes,
+            Ok(Held::Weak(bytes, _)) => {
+                files.give_back(bytes);
+                let reason = format!("{} is locked by SHA-1 alone", self.package.shown());
                 findings.push(self.file, Finding::Weak(reason.into()));
-                return self.unproven(findings, &format!("its tarball is locked by {algorithm} alone"));
+                return self.unproven(findings, "its tarball is locked by SHA-1 alone");
             }
-            Match::Mismatch { .. } if self.package.integrity.is_empty() => {
-                findings.unproven(self.file, "yarn.lock has no digest of it");
-                return self.unproven(findings, "yarn.lock has no digest of its tarball");
-            }
-            Match::Mismatch { expected, found } => {
+            Ok(Held::Mismatch { expected, found }) => {
                 findings.mismatch(self.file, format!("{expected}, of {}", self.package.shown()), found);
                 return self.unproven(findings, "unpacked from a tarball that is not the locked one");
             }
-        }
+            Ok(Held::TooLarge(reason)) => {
+                findings.unproven(self.file, reason);
+                return self.unproven(findings, "unpacked from a tarball that was not read");
+            }
+            Err(Unread) => return,
+        };
+        findings.proven(self.file);
         for directory in &self.directories {
             if let Err(error) = self.compare(directory, &bytes, files, findings) {
                 let reason = format!("in the directory of {}: {error}", self.package.shown());

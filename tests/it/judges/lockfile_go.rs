@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::{judge, must, text};
 use crate::lockfile::Locked;
-use crate::lockfile::zips::zip;
+use crate::lockfile::zips::go_zip;
 
 const GO_MOD: &str = "module example.com/Demo\n\ngo 1.19\n";
 const HONEST: &str = "package demo\n\nfunc Say() string { return \"honest\" }\n";
@@ -16,9 +16,9 @@ const DIRECTORY: &str = "~/go/pkg/mod/example.com/!demo@v1.0.0";
 const ZIP: &str = "~/go/pkg/mod/cache/download/example.com/!demo/@v/v1.0.0.zip";
 
 fn module_zip(source: &str) -> Vec<u8> {
-    zip(&[
-        ("example.com/Demo@v1.0.0/go.mod", GO_MOD.as_bytes(), 0o644),
-        ("example.com/Demo@v1.0.0/demo.go", source.as_bytes(), 0o644),
+    go_zip(&[
+        ("example.com/Demo@v1.0.0/go.mod", GO_MOD.as_bytes()),
+        ("example.com/Demo@v1.0.0/demo.go", source.as_bytes()),
     ])
 }
 

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use cacheseal::base::Digest;
 use cacheseal::lockfile::LockedSet;
 
-use super::zips::zip;
+use super::zips::{go_zip, zip};
 use super::{Locked, mutate};
 
 const DOWNLOAD: &str = "~/go/pkg/mod/cache/download/example.com/!demo/@v";
@@ -44,8 +44,8 @@ fn go_sum() -> String {
 fn module_zip(files: &[(&str, &str)]) -> Vec<u8> {
     let named: Vec<_> =
         files.iter().map(|(name, contents)| (format!("example.com/Demo@v1.0.0-RC1/{name}"), *contents)).collect();
-    let members: Vec<_> = named.iter().map(|(name, contents)| (name.as_str(), contents.as_bytes(), 0)).collect();
-    zip(&members)
+    let members: Vec<_> = named.iter().map(|(name, contents)| (name.as_str(), contents.as_bytes())).collect();
+    go_zip(&members)
 }
 
 /// A module cache with `example.com/Demo v1.0.0-RC1`, packed and unpacked, and without what no `go.sum` speaks of.
@@ -209,41 +209,92 @@ fn what_go_sum_does_not_speak_of_is_unproven() {
     ]);
 }
 
+/// A zip in the form that Go packs, with something changed at a place that no digest covers.
+fn patched(at: impl Fn(&[u8]) -> usize, value: &[u8]) -> Vec<u8> {
+    let mut bytes = module_zip(&FILES);
+    let at = at(&bytes);
+    bytes[at..at + value.len()].copy_from_slice(value);
+    bytes
+}
+
+fn first(signature: [u8; 4]) -> impl Fn(&[u8]) -> usize {
+    move |bytes| bytes.windows(4).position(|window| window == signature).unwrap()
+}
+
+/// Whatever another reader could read otherwise is unproven: another proxy may have packed it, and nobody knows.
 #[test]
-fn a_zip_that_can_be_read_in_two_ways_is_refused() {
+fn a_zip_in_another_form_than_go_packs_is_unproven() {
     let honest = module_zip(&FILES);
     let evil = module_zip(&[("go.mod", GO_MOD), ("demo.go", "package evil\n")]);
+    let (local, central, end) = (first(*b"PK\x03\x04"), first(*b"PK\x01\x02"), first(*b"PK\x05\x06"));
     let with_comment = {
         let mut bytes = honest.clone();
         let len = bytes.len();
         bytes.splice(len - 2.., [1, 0, b'x']);
         bytes
     };
-    let with_wrong_crc = {
-        let mut bytes = honest.clone();
-        let central = bytes.windows(4).rposition(|window| window == b"PK\x01\x02").unwrap();
-        bytes[central + 16] ^= 1;
-        bytes
-    };
+    let named: Vec<_> =
+        FILES.map(|(name, contents)| (format!("example.com/Demo@v1.0.0-RC1/{name}"), contents)).into_iter().collect();
+    let stored: Vec<_> = named.iter().map(|(name, contents)| (name.as_str(), contents.as_bytes(), 0o644)).collect();
     let twice = module_zip(&[FILES[0], FILES[1], FILES[2], FILES[2]]);
+    let descriptor = |bytes: &[u8]| first(*b"PK\x07\x08")(bytes) + 8;
     let rows = [
-        ("other contents", evil.clone()),
+        ("sizes in front of the contents", zip(&stored)),
         ("something before", [&b"#!/bin/sh\n"[..], &honest].concat()),
         ("something behind", [&honest[..], b"x"].concat()),
         ("another zip before", [&evil[..], &honest].concat()),
         ("another zip behind", [&honest[..], &evil].concat()),
         ("a comment", with_comment),
-        ("another CRC-32", with_wrong_crc),
+        ("another CRC-32", patched(|bytes| central(bytes) + 16, &[0])),
+        ("another descriptor", patched(descriptor, &[0xff])),
         ("a member twice", twice),
         ("cut short", honest[..honest.len() - 1].to_vec()),
         ("empty", Vec::new()),
+        ("a name of its own in the header", patched(|bytes| local(bytes) + 30, b"E")),
+        ("a method of its own in the header", patched(|bytes| local(bytes) + 8, &[0])),
+        ("flags of its own in the header", patched(|bytes| local(bytes) + 6, &[9])),
+        ("a size in the header", patched(|bytes| local(bytes) + 18, &[1])),
+        ("encryption", patched(|bytes| central(bytes) + 8, &[9])),
+        ("a later version", patched(|bytes| central(bytes) + 6, &[45])),
+        ("another disk", patched(|bytes| central(bytes) + 34, &[1])),
+        ("an attribute of text", patched(|bytes| central(bytes) + 36, &[1])),
+        ("a member from elsewhere", patched(|bytes| central(bytes) + 42, &[1])),
+        ("a directory of 0xffff bytes", patched(|bytes| end(bytes) + 12, &[0xff, 0xff])),
+        ("a directory at 0xffffffff", patched(|bytes| end(bytes) + 16, &[0xff; 4])),
+        ("0xffff members", patched(|bytes| end(bytes) + 8, &[0xff; 4])),
+        ("fewer members", patched(|bytes| end(bytes) + 8, &[2, 0, 2, 0])),
     ];
     for (row, bytes) in rows {
+        assert_ne!(bytes, honest, "{row}");
         let home = home();
-        fs::remove_dir_all(home.path(DIRECTORY)).unwrap();
         home.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.zip"), bytes);
-        home.refused(row, &["lockfile-mismatch"], &format!("{DOWNLOAD}/v1.0.0-!r!c1.zip"));
+        let place = format!("{DOWNLOAD}/v1.0.0-!r!c1.zip");
+        // What was unpacked is proven by its own digest.
+        home.refused(row, &["unproven-entry"], &place);
+        let verdict = home.verify("lock");
+        assert_eq!(verdict.json["counts"]["unproven-entry"], 1, "{row}: {:#}", verdict.json);
     }
+}
+
+#[test]
+fn a_zip_with_other_contents_is_a_mismatch() {
+    let home = home();
+    fs::remove_dir_all(home.path(DIRECTORY)).unwrap();
+    let place = format!("{DOWNLOAD}/v1.0.0-!r!c1.zip");
+    home.write(&place, module_zip(&[("go.mod", GO_MOD), ("demo.go", "package evil\n")]));
+    home.refused("", &["lockfile-mismatch"], &place);
+}
+
+/// A file without contents that says to be of 6 GiB: nothing of it is read.
+#[test]
+fn a_zip_that_is_longer_than_go_takes_is_not_read() {
+    let home = home();
+    let place = format!("{DOWNLOAD}/v1.0.0-!r!c1.zip");
+    fs::File::options().write(true).open(home.path(&place)).unwrap().set_len(6 << 30).unwrap();
+    home.refused("", &["unproven-entry"], &place);
+    let verdict = home.verify("lock");
+    let reason = verdict.json["coverage"]["entries"][0]["reason"].as_str().unwrap().to_owned();
+    assert_eq!(reason, "not a zip as Go packs it: longer than Go takes");
 }
 
 #[test]
