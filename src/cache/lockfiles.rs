@@ -1,12 +1,14 @@
 //! Judging a cache by its lockfiles.
 
+use std::ops::Range;
+
 use super::proving::{Proof, ProvenRoot, prove};
 use crate::base::{Code, Refusal, Refusals, plural};
-use crate::lockfile::{EntryId, Finding, LockedSet};
+use crate::lockfile::{EntryId, Finding, LockedSet, RootTree};
 use crate::policy::{Edge, LinkRule};
 use crate::seal::manifest::{leaves_root, link_text};
-use crate::tree::Options;
-use crate::verify::{Coverage, Judge, Rule};
+use crate::tree::{Kind, Options, Outline};
+use crate::verify::{Coverage, Judge, Judged, Rule};
 
 /// What is to be judged, and what is known already.
 pub(super) struct Question<'a> {
@@ -47,7 +49,7 @@ pub(super) fn judge(question: &Question<'_>) -> Answer {
         answer.rules.push(rule);
         return answer;
     };
-    let proof = match prove(question.roots, locked, question.options) {
+    let proof = match prove(question.roots, locked, &edge.cache.installed, question.options) {
         Ok(proof) => proof,
         Err(error) => {
             let place = edge.cache.name.as_str();
@@ -72,10 +74,21 @@ fn judge_entries(question: &Question<'_>, locked: &LockedSet, proof: &Proof, ans
     let mut judge = Judge::new(question.edge, locked.packages(), question.options.limits);
     let roots = proof.forest.roots.iter().zip(&proof.facts).zip(&proof.findings).enumerate();
     for (root, ((tree, facts), findings)) in roots {
+        let held = held_before(tree, findings);
+        // The end of the last directory that was told of: what is in it is told of with it.
+        let mut told = 0;
         for (node, finding) in (0_u32..).zip(findings) {
             let place = || proof.forest.place(EntryId { root, node });
             let finding = finding.as_ref().unwrap_or(&nobody);
-            judge.entry(tree.outline.name(node), &place, tree.outline.kind(node), facts.get(node), finding);
+            let (kind, is_copy) = (tree.outline.kind(node), proof.copies.contains(&EntryId { root, node }));
+            let name = tree.outline.name(node);
+            judge.entry(&Judged { name, place: &place, kind, facts: facts.get(node), finding, is_copy });
+            let below = tree.outline.below(node);
+            let is_hollow = kind == Kind::Directory && node != Outline::ROOT && held_in(&held, node, &below) == 0;
+            if is_hollow && node >= told && !matches!(finding, Finding::Mismatch { .. }) {
+                told = below.end;
+                judge.hollow(place(), finding);
+            }
         }
     }
     for (place, expected) in &proof.missing {
@@ -85,6 +98,24 @@ fn judge_entries(question: &Question<'_>, locked: &LockedSet, proof: &Proof, ans
     answer.coverage = Some(judgement.coverage);
     answer.refusals.append(judgement.refusals);
     answer.rules.extend(judgement.rules);
+}
+
+/// How many entries before each one hold a directory: files, links, and directories that are proven themselves.
+fn held_before(tree: &RootTree, findings: &[Option<Finding>]) -> Vec<usize> {
+    let mut sums = vec![0];
+    let mut sum = 0;
+    for (node, finding) in (0_u32..).zip(findings) {
+        let holds = tree.outline.kind(node) != Kind::Directory || *finding == Some(Finding::Proven);
+        sum += usize::from(holds);
+        sums.push(sum);
+    }
+    sums
+}
+
+/// How many of them are in a directory, itself included.
+#[expect(clippy::indexing_slicing, reason = "one sum before each entry and one behind the last; a panic is a refusal")]
+fn held_in(held: &[usize], node: u32, below: &Range<u32>) -> usize {
+    held[below.end.max(node + 1) as usize] - held[node as usize]
 }
 
 /// What no cache may have, whatever the lockfile says: modes, links and hard links that the gate does not want.

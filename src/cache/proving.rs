@@ -1,10 +1,12 @@
 //! The lockfile proof of a whole cache: outline, plan, claims side by side, and what is left over.
 
+use std::collections::BTreeSet;
 use std::io::BufRead;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::base::Refusals;
-use crate::lockfile::{Claim, EntryId, Files, Finding, Findings, Forest, LockedSet, Plan, RootTree};
+use crate::lockfile::{Claim, EntryId, Files, Finding, Findings, Forest, LockedSet, Plan, RootTree, System};
+use crate::policy::Installed;
 use crate::tree::{Directory, FactTable, FileFacts, HardLinks, Kind, Options, Outline, Reader, Unread, outline};
 
 /// A root that is to be proven.
@@ -27,6 +29,8 @@ pub(super) struct Proof {
     pub(super) findings: Vec<Vec<Option<Finding>>>,
     /// Places where something of a package is not, and what.
     pub(super) missing: Vec<(Vec<u8>, String)>,
+    /// Entries of packages that are proven elsewhere too.
+    pub(super) copies: BTreeSet<EntryId>,
     /// What no honest tree has, and what could not be read.
     pub(super) refusals: Refusals,
     /// Files with more than one name.
@@ -37,7 +41,12 @@ pub(super) struct Proof {
 const LEFT_OVER_CHUNK: usize = 512;
 
 /// Proves what can be proven of the roots.
-pub(super) fn prove(roots: &[ProvenRoot<'_>], locked: &LockedSet, options: &Options<'_>) -> std::io::Result<Proof> {
+pub(super) fn prove(
+    roots: &[ProvenRoot<'_>],
+    locked: &LockedSet,
+    installed: &Installed,
+    options: &Options<'_>,
+) -> std::io::Result<Proof> {
     let mut refusals = Refusals::new(options.limits.refusals_max);
     let mut forest = Forest::default();
     for root in roots {
@@ -53,36 +62,40 @@ pub(super) fn prove(roots: &[ProvenRoot<'_>], locked: &LockedSet, options: &Opti
         forest.roots.push(RootTree { spelling, components, outline });
     }
     let facts: Vec<_> = forest.roots.iter().map(|root| FactTable::new(&root.outline)).collect();
-    let (planned, done) = run(&Work { roots, forest: &forest, facts: &facts, options }, locked);
+    let (planned, done) = run(&Work { roots, forest: &forest, facts: &facts, options }, locked, installed);
     let mut findings: Vec<Vec<Option<Finding>>> =
         forest.roots.iter().map(|root| vec![None; root.outline.len()]).collect();
-    let (mut missing, mut hardlinks) = (Vec::new(), HardLinks::default());
+    let (mut missing, mut copies, mut hardlinks) = (Vec::new(), BTreeSet::new(), HardLinks::default());
     for done in done {
         refusals.append(done.refusals);
         hardlinks.append(done.hardlinks);
         missing.extend(done.findings.missing);
+        for copy in done.findings.copies.iter().chain(&planned.copies) {
+            copies.insert(*copy);
+            copies.extend(forest.below(*copy));
+        }
         note(&mut findings, done.findings.entries);
     }
     note(&mut findings, planned.entries);
     missing.extend(planned.missing);
-    Ok(Proof { forest, facts, findings, missing, refusals, hardlinks })
+    Ok(Proof { forest, facts, findings, missing, copies, refusals, hardlinks })
 }
 
 /// What the names alone say, and what each thread found out.
-fn run(work: &Work<'_>, locked: &LockedSet) -> (Findings, Vec<Done>) {
-    let mut plan = Plan::new(work.forest);
+fn run(work: &Work<'_>, locked: &LockedSet, installed: &Installed) -> (Findings, Vec<Done>) {
+    let mut plan = Plan::new(work.forest, installed, System::here());
     locked.plan(&mut plan);
     (plan.findings, work.run(plan.claims))
 }
 
+#[expect(clippy::indexing_slicing, reason = "findings are about entries of the forest; a panic is a refusal")]
 fn note(all: &mut [Vec<Option<Finding>>], entries: Vec<(EntryId, Finding)>) {
     for (entry, finding) in entries {
-        if let Some(slot) = all.get_mut(entry.root).and_then(|root| root.get_mut(entry.node as usize)) {
-            *slot = Some(match slot.take() {
-                Some(before) => before.and(finding),
-                None => finding,
-            });
-        }
+        let slot = &mut all[entry.root][entry.node as usize];
+        *slot = Some(match slot.take() {
+            Some(before) => before.and(finding),
+            None => finding,
+        });
     }
 }
 

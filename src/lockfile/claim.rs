@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 use std::io::BufRead;
 
-use super::{EntryId, Finding, Findings, Forest, Reason};
+use super::{EntryId, Finding, Findings, Forest, Reason, System};
+use crate::policy::Installed;
 use crate::tree::{FileFacts, Unread};
 
 /// The files of the roots, as a claim reads them. What cannot be read is refused by the reader; a claim that gets
@@ -46,6 +47,10 @@ pub trait Claim: Debug + Send + Sync {
 pub struct Plan<'a> {
     /// The roots.
     pub forest: &'a Forest,
+    /// What the project leaves out on purpose.
+    pub installed: &'a Installed,
+    /// The system that trees are used on.
+    pub system: System,
     /// What is to be proven.
     pub claims: Vec<Box<dyn Claim + 'a>>,
     /// What the names alone say.
@@ -55,13 +60,22 @@ pub struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// An empty plan for these roots.
     #[must_use]
-    pub fn new(forest: &'a Forest) -> Self {
-        Self { forest, claims: Vec::new(), findings: Findings::default() }
+    pub fn new(forest: &'a Forest, installed: &'a Installed, system: System) -> Self {
+        Self { forest, installed, system, claims: Vec::new(), findings: Findings::default() }
     }
 
     /// Adds a claim.
     pub fn claim(&mut self, claim: impl Claim + 'a) {
         self.claims.push(Box::new(claim));
+    }
+
+    /// Says that a locked package must be at a place of a tree that is used there, and is not. `setting` is the field
+    /// of `installed` that says what a project leaves out.
+    pub fn wanted(&mut self, place: Vec<u8>, package: &str, setting: &str) {
+        let expected = format!(
+            "{package}, which is locked; if it is left out on purpose, say so by `{setting}` in `installed` of the cache"
+        );
+        self.findings.missing(place, expected);
     }
 
     /// Says why an entry, and everything below it, is not proven. A claim that proves one of them still does.

@@ -49,6 +49,8 @@ pub struct Findings {
     pub entries: Vec<(EntryId, Finding)>,
     /// Places where a locked package wants something and nothing is: place and what is wanted.
     pub missing: Vec<(Vec<u8>, String)>,
+    /// Files and directories of a package that is proven elsewhere too.
+    pub copies: Vec<EntryId>,
 }
 
 impl Findings {
@@ -71,6 +73,11 @@ impl Findings {
     /// Notes any finding.
     pub fn push(&mut self, entry: EntryId, finding: Finding) {
         self.entries.push((entry, finding));
+    }
+
+    /// Notes that an entry, and what is below it, is a further copy of something that counts already.
+    pub fn copy(&mut self, entry: EntryId) {
+        self.copies.push(entry);
     }
 
     /// Notes that something of a locked package is not there although the rest of it is.

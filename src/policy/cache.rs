@@ -3,8 +3,8 @@
 use toml::Spanned;
 
 use super::path::check_file;
-use super::shape::{CacheShape, Text};
-use super::source::Source;
+use super::shape::{CacheShape, InstalledShape, Table, Text, Texts};
+use super::source::{Source, quoted};
 use super::{PolicyError, RootPath};
 use crate::base::{Algorithm, Code};
 
@@ -22,9 +22,27 @@ pub struct Cache {
     pub lockfiles: Vec<String>,
     /// The algorithm of content digests in the manifests.
     pub digest: Algorithm,
+    /// What of the lockfiles is installed in trees that are used in place.
+    pub installed: Installed,
     /// Where the fields stand.
     pub lines: CacheLines,
 }
+
+/// What a project leaves out on purpose when it installs: everything that the lockfiles have must be there, but for this.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Installed {
+    /// Kinds of npm's dependencies that are left out.
+    pub omit: Vec<String>,
+    /// The workspaces that are installed; all where it is not written.
+    pub workspaces: Option<Vec<String>>,
+    /// The groups of dependencies that are installed; all where it is not written.
+    pub groups: Option<Vec<String>>,
+    /// The extras that are installed; all where it is not written.
+    pub extras: Option<Vec<String>>,
+}
+
+/// What `omit` may name: what `npm ci --omit` takes.
+const OMIT: [&str; 3] = ["dev", "optional", "peer"];
 
 /// The lines of a cache's fields; that of its name where a field is not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +80,33 @@ impl Cache {
             roots,
             lockfiles: lockfiles.into_iter().map(Spanned::into_inner).collect(),
             digest: source.word(shape.digest.as_ref(), algorithms, Algorithm::Blake3)?,
+            installed: shape
+                .installed
+                .map(|Table(shape)| Installed::read(source, shape))
+                .transpose()?
+                .unwrap_or_default(),
             lines,
+        })
+    }
+}
+
+impl Installed {
+    fn read(source: &Source, shape: InstalledShape) -> Result<Self, PolicyError> {
+        let list = |texts: Option<Texts>| -> Result<Option<Vec<String>>, PolicyError> {
+            let Some(texts) = texts else { return Ok(None) };
+            source.unique(texts.get_ref())?;
+            Ok(Some(texts.into_inner().into_iter().map(Spanned::into_inner).collect()))
+        };
+        for word in shape.omit.iter().flat_map(|omit| omit.get_ref()) {
+            if !OMIT.contains(&word.get_ref().as_str()) {
+                return Err(source.malformed(word, "`dev`, `optional` or `peer`", quoted(word.get_ref())));
+            }
+        }
+        Ok(Self {
+            omit: list(shape.omit)?.unwrap_or_default(),
+            workspaces: list(shape.workspaces)?,
+            groups: list(shape.groups)?,
+            extras: list(shape.extras)?,
         })
     }
 }

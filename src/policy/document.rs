@@ -30,7 +30,8 @@ impl Document {
         check_project(&source, &shape.project)?;
         let caches = read_named(&source, "cache", shape.cache, |name, cache| Cache::read(&source, &name, cache))?;
         let signers = read_named(&source, "signer", shape.signer, |_, signer| UnresolvedSigner::read(&source, signer))?;
-        let gates = read_named(&source, "gate", shape.gate, |name, gate| Gate::read(&source, name, gate, &signers))?;
+        let gates =
+            read_named(&source, "gate", shape.gate, |name, gate| Gate::read(&source, name, gate, &signers, &caches))?;
         let document = Self { project: shape.project, caches, signers, gates, source };
         document.check_key_files()?;
         Ok(document)

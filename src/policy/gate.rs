@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use super::shape::{GateShape, Text, Texts};
+use super::shape::{GateShape, Number, Text, Texts, WordOrList};
 use super::signer::UnresolvedSigner;
 use super::source::{Source, did_you_mean, quoted};
-use super::{MaxAge, MinCoverage, PolicyError};
+use super::{Cache, Glob, MaxAge, MinCoverage, PolicyError};
 use crate::base::Code;
 
 /// What a cache must be for a job to use it.
@@ -77,12 +77,14 @@ pub struct Require {
 }
 
 /// What is done about an entry that no lockfile proves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unproven {
     /// It is refused.
     Refuse,
     /// It is counted.
     Allow,
+    /// A regular file without executable bit is counted at these places; anything else is refused.
+    At(Vec<Glob>),
 }
 
 /// How the sealed lockfiles compare with the checkout's.
@@ -104,7 +106,9 @@ pub enum LinkRule {
 }
 
 const LINK_WORDS: [(&str, LinkRule); 2] = [("any", LinkRule::Any), ("inside", LinkRule::Inside)];
-const UNPROVEN_WORDS: [(&str, Unproven); 2] = [("refuse", Unproven::Refuse), ("allow", Unproven::Allow)];
+
+/// Most patterns of `unproven`.
+const PLACES_MAX: usize = 64;
 const LOCKFILE_WORDS: [(&str, LockfileRule); 2] = [("exact", LockfileRule::Exact), ("any", LockfileRule::Any)];
 
 impl Gate {
@@ -113,6 +117,7 @@ impl Gate {
         name: Text,
         mut shape: GateShape,
         signers: &BTreeMap<String, UnresolvedSigner>,
+        caches: &BTreeMap<String, Cache>,
     ) -> Result<Self, PolicyError> {
         let lines = GateLines::of(source, &name, &shape);
         let require = read_require(source, &evidence(source, &name, "require", shape.require.take())?)?;
@@ -127,8 +132,7 @@ impl Gate {
             (Vec::new(), MaxAge::longest())
         };
         let lockfile = if require.signature { LockfileRule::Exact } else { LockfileRule::Any };
-        let unproven = if require.signature { Unproven::Allow } else { Unproven::Refuse };
-        let gate = Self {
+        Ok(Self {
             threshold: read_threshold(source, shape.threshold, signers.len())?,
             require,
             signers,
@@ -136,22 +140,12 @@ impl Gate {
             lockfile: source.word(shape.lockfile.as_ref(), LOCKFILE_WORDS, lockfile)?,
             links: source.word(shape.links.as_ref(), LINK_WORDS, LinkRule::Any)?,
             hardlinks: source.word(shape.hardlinks.as_ref(), LINK_WORDS, LinkRule::Inside)?,
-            unproven: source.word(shape.unproven.as_ref(), UNPROVEN_WORDS, unproven)?,
-            min_lockfile_coverage: MinCoverage::read(source, shape.min_lockfile_coverage.as_ref())?,
+            unproven: read_unproven(source, shape.unproven, require, caches)?,
+            min_lockfile_coverage: read_share(source, shape.min_lockfile_coverage.as_ref(), require)?,
             bindings: read_bindings(source, shape.bindings)?,
             lines,
             name,
-        };
-        if let Some(word) = &shape.unproven
-            && !require.signature
-            && gate.unproven == Unproven::Allow
-            && gate.min_lockfile_coverage == MinCoverage::NONE
-        {
-            let message = "expected a gate that demands something, found `allow` without `min_lockfile_coverage`";
-            let error = source.error(Code::GateWithoutEvidence, word, message);
-            return Err(error.with_hint("add `min_lockfile_coverage`, more than 0, or `signature` to `require`"));
-        }
-        Ok(gate)
+        })
     }
 
     /// The demands of a job that adds its signature to a seal.
@@ -189,6 +183,73 @@ impl GateLines {
             unproven: source.line_or(shape.unproven.as_ref(), own),
             min_lockfile_coverage: source.line_or(shape.min_lockfile_coverage.as_ref(), own),
         }
+    }
+}
+
+/// What the lockfiles do not prove may only be somewhere, or be anything, where a signature covers it.
+fn read_unproven(
+    source: &Source,
+    unproven: Option<Spanned<WordOrList>>,
+    require: Require,
+    caches: &BTreeMap<String, Cache>,
+) -> Result<Unproven, PolicyError> {
+    let default = if require.signature { Unproven::Allow } else { Unproven::Refuse };
+    let Some(unproven) = unproven else { return Ok(default) };
+    let (start, unproven) = (unproven.span().start, unproven.into_inner());
+    match unproven {
+        WordOrList::Word(word) => match word.as_str() {
+            "refuse" => Ok(Unproven::Refuse),
+            "allow" if require.signature => Ok(Unproven::Allow),
+            "allow" => {
+                let message = "expected the places at which entries may be unproven where no signature is demanded, \
+                               found `allow`";
+                let error = source.error_at(Code::GateWithoutEvidence, start, message);
+                Err(error.with_hint(
+                    "write the places, like `unproven = [\"~/.cargo/registry/index/**\"]`, or add `signature` to `require`",
+                ))
+            }
+            other => {
+                let message = format_args!("expected `refuse`, `allow` or a list of places, found {}", quoted(other));
+                Err(source.error_at(Code::MalformedPolicy, start, message))
+            }
+        },
+        WordOrList::List(list) => {
+            let list = Spanned::new(start..start, list);
+            source.counted(&list, PLACES_MAX)?;
+            source.unique(list.get_ref())?;
+            let places = list.into_inner().into_iter().map(|place| read_place(source, &place, caches));
+            Ok(Unproven::At(places.collect::<Result<_, _>>()?))
+        }
+    }
+}
+
+/// A pattern of places below a root, so that none of them is a whole cache by mistake.
+fn read_place(source: &Source, text: &Text, caches: &BTreeMap<String, Cache>) -> Result<Glob, PolicyError> {
+    let pattern = text.get_ref();
+    let glob = Glob::parse(pattern).map_err(|error| source.error(Code::MalformedPolicy, text, error))?;
+    let is_below = |root: &str| pattern.strip_prefix(root).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'));
+    let mut roots = caches.values().flat_map(|cache| &cache.roots);
+    if roots.any(|root| is_below(&root.get_ref().spelling)) {
+        return Ok(glob);
+    }
+    let expected = "a place below a root of a cache, written as the root is";
+    Err(source.malformed(text, expected, quoted(pattern)))
+}
+
+/// A share is no evidence of its own: the rest may be anything.
+fn read_share(source: &Source, share: Option<&Spanned<Number>>, require: Require) -> Result<MinCoverage, PolicyError> {
+    let read = MinCoverage::read(source, share)?;
+    match share {
+        Some(share) if !require.signature => {
+            let message = "expected everything to be proven where no signature is demanded, found \
+                           `min_lockfile_coverage`";
+            let error = source.error(Code::GateWithoutEvidence, share, message);
+            Err(error.with_hint(
+                "leave it out, and write the places where files may be unproven, like \
+                 `unproven = [\"~/.cargo/registry/index/**\"]`, or add `signature` to `require`",
+            ))
+        }
+        _ => Ok(read),
     }
 }
 

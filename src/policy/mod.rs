@@ -27,7 +27,7 @@ mod tests;
 mod text;
 mod validity;
 
-pub use cache::{Cache, CacheLines};
+pub use cache::{Cache, CacheLines, Installed};
 pub use check::Lint;
 pub use document::Document;
 pub use duration::{MaxAge, MaxAgeError};

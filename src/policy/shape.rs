@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 /// A string and its place.
@@ -38,6 +38,17 @@ pub(super) struct CacheShape {
     pub(super) roots: Texts,
     pub(super) lockfiles: Option<Texts>,
     pub(super) digest: Option<Text>,
+    pub(super) installed: Option<Table<InstalledShape>>,
+}
+
+/// `installed` of a cache.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InstalledShape {
+    pub(super) omit: Option<Texts>,
+    pub(super) workspaces: Option<Texts>,
+    pub(super) groups: Option<Texts>,
+    pub(super) extras: Option<Texts>,
 }
 
 /// `[signer.NAME]`
@@ -70,9 +81,43 @@ pub(super) struct GateShape {
     pub(super) lockfile: Option<Text>,
     pub(super) links: Option<Text>,
     pub(super) hardlinks: Option<Text>,
-    pub(super) unproven: Option<Text>,
+    pub(super) unproven: Option<Spanned<WordOrList>>,
     pub(super) min_lockfile_coverage: Option<Spanned<Number>>,
     pub(super) bindings: Option<Spanned<BTreeMap<Text, Text>>>,
+}
+
+/// A word, or a list of texts.
+pub(super) enum WordOrList {
+    Word(String),
+    List(Vec<Text>),
+}
+
+impl<'de> Deserialize<'de> for WordOrList {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WordOrListVisitor)
+    }
+}
+
+struct WordOrListVisitor;
+
+impl<'de> Visitor<'de> for WordOrListVisitor {
+    type Value = WordOrList;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string or a list of strings")
+    }
+
+    fn visit_str<E>(self, word: &str) -> Result<WordOrList, E> {
+        Ok(WordOrList::Word(word.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<WordOrList, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = access.next_element()? {
+            list.push(item);
+        }
+        Ok(WordOrList::List(list))
+    }
 }
 
 /// A number, with or without a fraction.

@@ -88,8 +88,7 @@ hardlinks = \"inside\"
 const LOCKFILE_GATES: &str = "
 # Gates: what a job demands before it uses a cache: `cacheseal verify CACHE --gate GATE`.
 #   require    the proofs that are needed. Never empty. \"lockfile\": the lockfiles name what is there.
-#   unproven   \"refuse\": every file must be proven. \"allow\": those that no lockfile names are only counted.
-#   min_lockfile_coverage  the share of files and of bytes that must be proven, from 0 to 1.
+#   unproven   \"refuse\": every file must be proven. [\"~/.cargo/registry/index/**\"]: but files at these places.
 #   links      \"any\": symbolic links may lead out of the roots. \"inside\": they may not.
 #   hardlinks  \"inside\": no file may have another name outside the roots. \"any\": it may.
 

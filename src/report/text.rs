@@ -214,7 +214,7 @@ fn advice(code: Code) -> &'static str {
         }
         Code::LockfileMismatch => "do not use these files: somebody has changed them since they were downloaded",
         Code::UnprovenEntry | Code::LowCoverage => {
-            "cache only what docs/LOCKFILES.md says can be proven, fill it from empty, or say `unproven = \"allow\"`"
+            "cache only what docs/LOCKFILES.md says can be proven, fill it from empty, or name the places in `unproven`"
         }
         Code::HardlinkOutside => "copy instead of linking, or set `hardlinks = \"any\"` for this gate",
         code if code.exit() == Exit::Changed => {

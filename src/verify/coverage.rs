@@ -94,6 +94,9 @@ const CODE: [&[u8]; 36] = [
     b"pyd", b"rb", b"rs", b"sh", b"so", b"ts", b"wasm", b"zsh",
 ];
 
+/// What a directory is that holds nothing.
+const HOLLOW: &str = "a directory without files";
+
 /// Takes the findings of a proof one after the other.
 #[derive(Debug)]
 pub struct Judge<'a> {
@@ -103,6 +106,24 @@ pub struct Judge<'a> {
     refusals: Refusals,
     mismatches: u64,
     unproven_entries: u64,
+    /// What is proven a second time: it raises no share.
+    copies: Amount,
+}
+
+/// An entry of a root, and what is known of it.
+pub struct Judged<'a> {
+    /// Its name in its directory.
+    pub name: &'a [u8],
+    /// Where it is; asked only where something is to be said of it.
+    pub place: &'a dyn Fn() -> Vec<u8>,
+    /// What it is.
+    pub kind: Kind,
+    /// Of a file, its size and executable bit.
+    pub facts: Option<FileFacts>,
+    /// What the proof says.
+    pub finding: &'a Finding,
+    /// Whether the same file of the same package is proven elsewhere too.
+    pub is_copy: bool,
 }
 
 /// What a proof comes to.
@@ -122,29 +143,28 @@ impl<'a> Judge<'a> {
     pub fn new(edge: &'a Edge<'a>, packages: usize, limits: &'a Limits) -> Self {
         let coverage = Coverage { packages, ..Coverage::default() };
         let refusals = Refusals::new(limits.refusals_max);
-        Self { edge, limits, coverage, refusals, mismatches: 0, unproven_entries: 0 }
+        Self { edge, limits, coverage, refusals, mismatches: 0, unproven_entries: 0, copies: Amount::default() }
     }
 
-    /// One entry. `place` is asked only where something is to be said of it.
-    pub fn entry(
-        &mut self,
-        name: &[u8],
-        place: &dyn Fn() -> Vec<u8>,
-        kind: Kind,
-        facts: Option<FileFacts>,
-        finding: &Finding,
-    ) {
+    /// One entry.
+    pub fn entry(&mut self, entry: &Judged<'_>) {
+        let Judged { name, kind, facts, finding, .. } = *entry;
         if let Finding::Mismatch { expected, found } = finding {
-            self.contradiction(place(), expected, found);
+            self.contradiction((entry.place)(), expected, found);
         }
-        // Directories hold; they are not held.
+        // Directories hold; those that hold nothing are judged by themselves.
         if kind == Kind::Directory {
             return;
         }
         let bytes = facts.map_or(0, |facts| facts.size);
         self.coverage.total.add(bytes);
         let reason = match finding {
-            Finding::Proven => return self.coverage.lockfile.add(bytes),
+            Finding::Proven => {
+                if entry.is_copy {
+                    self.copies.add(bytes);
+                }
+                return self.coverage.lockfile.add(bytes);
+            }
             Finding::Mismatch { .. } => return self.coverage.mismatched.add(bytes),
             Finding::Weak(reason) => {
                 self.coverage.weak.add(bytes);
@@ -153,15 +173,38 @@ impl<'a> Judge<'a> {
             Finding::Unproven(reason) => reason,
         };
         self.coverage.unproven.add(bytes);
-        self.unproven_entries += 1;
         let nature = if kind == Kind::Link { Nature::Other } else { Nature::of(name, facts) };
-        let entry = UnprovenFile { nature, place: place(), reason: reason.clone() };
-        if self.edge.gate.unproven == Unproven::Refuse {
-            let expected = "an entry that the lockfile proves";
-            let found = format!("{}: {reason}", what(kind, nature));
-            self.refusals.push(Refusal::new(Code::UnprovenEntry, entry.place.as_slice(), expected, found));
+        let is_plain = kind == Kind::File && nature != Nature::Executable;
+        self.unproven((entry.place)(), what(kind, nature), nature, is_plain, reason);
+    }
+
+    /// A directory with nothing proven below it and no file at all: who looks for a name finds it all the same.
+    pub fn hollow(&mut self, place: Vec<u8>, finding: &Finding) {
+        let nothing: Reason = "nothing in it is proven".into();
+        let reason = if let Finding::Unproven(reason) = finding { reason } else { &nothing };
+        self.unproven(place, HOLLOW, Nature::Other, true, reason);
+    }
+
+    /// `is_plain` says whether the gate may allow it at a place.
+    fn unproven(&mut self, place: Vec<u8>, what: &str, nature: Nature, is_plain: bool, reason: &Reason) {
+        let is_refused = match &self.edge.gate.unproven {
+            Unproven::Refuse => true,
+            Unproven::Allow => false,
+            Unproven::At(places) => {
+                // `a/**` is about the directory `a` too.
+                let at = |text: &str| {
+                    let is_directory = what == HOLLOW && places.iter().any(|glob| glob.matches(&format!("{text}/")));
+                    is_directory || places.iter().any(|glob| glob.matches(text))
+                };
+                !is_plain || !std::str::from_utf8(&place).is_ok_and(at)
+            }
+        };
+        if is_refused {
+            self.unproven_entries += 1;
+            let (expected, found) = ("an entry that the lockfile proves", format!("{what}: {reason}"));
+            self.refusals.push(Refusal::new(Code::UnprovenEntry, place.as_slice(), expected, found));
         }
-        self.coverage.entries.insert(entry);
+        self.coverage.entries.insert(UnprovenFile { nature, place, reason: reason.clone() });
         if self.coverage.entries.len() > self.limits.refusals_max {
             self.coverage.entries.pop_last();
         }
@@ -195,10 +238,11 @@ impl<'a> Judge<'a> {
             met: self.mismatches == 0,
             origin: policy.origin(self.edge.cache.lines.lockfiles),
         }];
-        if gate.unproven == Unproven::Refuse {
+        let elsewhere = if gate.unproven == Unproven::Refuse { "" } else { ", but files at the places of `unproven`" };
+        if gate.unproven != Unproven::Allow {
             rules.push(Rule {
                 code: Code::UnprovenEntry,
-                expected: "no entry that the lockfiles do not prove".to_owned(),
+                expected: format!("no entry that the lockfiles do not prove{elsewhere}"),
                 found: plural(self.unproven_entries, "such entry", "such entries"),
                 met: self.unproven_entries == 0,
                 origin: policy.origin(gate.lines.unproven),
@@ -219,7 +263,11 @@ impl<'a> Judge<'a> {
     }
 
     fn share(&self) -> Rule {
-        let (lockfile, total) = (self.coverage.lockfile, self.coverage.total);
+        let once = |amount: Amount| Amount {
+            files: amount.files.saturating_sub(self.copies.files),
+            bytes: amount.bytes.saturating_sub(self.copies.bytes),
+        };
+        let (lockfile, total) = (once(self.coverage.lockfile), once(self.coverage.total));
         let min = self.edge.gate.min_lockfile_coverage;
         Rule {
             code: Code::LowCoverage,

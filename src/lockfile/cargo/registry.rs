@@ -63,8 +63,20 @@ pub(super) fn plan<'a>(lock: &'a CargoLock, plan: &mut Plan<'a>) {
         }
     }
     let mut archives: BTreeMap<&str, Vec<(&Package, EntryId)>> = BTreeMap::new();
+    let (mut packed, mut unpacked) = (BTreeSet::new(), BTreeSet::new());
     for (key, places) in places {
-        let Some(package) = locked.get(&key) else { continue };
+        let Some(package) = locked.get(&key).copied() else { continue };
+        // A registry has several directories by its name: a package counts in one of them.
+        for entry in &places.crates {
+            if !packed.insert(&package.origin) {
+                plan.findings.copy(*entry);
+            }
+        }
+        for entry in &places.sources {
+            if !unpacked.insert(&package.origin) {
+                plan.findings.copy(*entry);
+            }
+        }
         if let Some(first) = places.crates.first() {
             archives.entry(&package.name).or_default().push((package, *first));
         }

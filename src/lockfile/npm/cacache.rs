@@ -50,6 +50,13 @@ impl Caches {
     }
 
     fn whole(&mut self, cache: EntryId, plan: &mut Plan<'_>) {
+        // npm writes there what it is about to move into the cache, and leaves the directory.
+        if let Some(temporary) = plan.forest.find(cache, b"tmp")
+            && plan.forest.kind(temporary) == Kind::Directory
+            && plan.forest.children(temporary).next().is_none()
+        {
+            plan.findings.proven(temporary);
+        }
         if let Some(content) = plan.forest.find(cache, CONTENT.as_bytes()) {
             self.content(content, plan);
         }

@@ -69,6 +69,7 @@ impl Install {
         forest: &Forest,
         package: &Package,
         wheel: &Wheel<'_>,
+        is_copy: bool,
         files: &mut dyn Files,
         findings: &mut Findings,
     ) {
@@ -89,7 +90,7 @@ impl Install {
             Ok(()) => {
                 comparison.scripts(files);
                 comparison.written(package, wheel, files);
-                comparison.finish(findings);
+                comparison.finish(is_copy, findings);
             }
             Err(error) => {
                 for entry in forest.below(self.info) {
@@ -311,7 +312,7 @@ impl Comparison<'_> {
         Finding::Mismatch { expected: format!("{expected}, of {}", self.shown), found: found.to_owned() }
     }
 
-    fn finish(self, findings: &mut Findings) {
+    fn finish(self, is_copy: bool, findings: &mut Findings) {
         for entry in self.forest.below(self.install.info) {
             if !self.seen.contains_key(&entry) && self.forest.kind(entry) != Kind::Directory {
                 let expected = format!("nothing: it is not in {}", self.shown);
@@ -319,6 +320,9 @@ impl Comparison<'_> {
             }
         }
         for (entry, finding) in self.seen {
+            if is_copy {
+                findings.copy(entry);
+            }
             if let Some(finding) = finding {
                 findings.push(entry, finding);
             }

@@ -1,5 +1,7 @@
 //! One release: its archives in the roots, and what was installed or unpacked from its wheels.
 
+use std::collections::BTreeSet;
+
 use super::installed::{Install, Wheel};
 use super::lock::Package;
 use super::name::is_wheel;
@@ -42,15 +44,16 @@ impl Claim for Distribution<'_> {
     }
 
     fn prove(&self, files: &mut dyn Files, findings: &mut Findings) {
+        self.copies(findings);
         let mut wheels = Vec::new();
         for archive in &self.archives {
             if let Ok(Some(bytes)) = self.archive_of(archive, files, findings) {
                 wheels.push(Wheel { name: &archive.name, bytes });
             }
         }
-        for install in &self.installs {
+        for (number, install) in self.installs.iter().enumerate() {
             match self.wheel_of(install, &wheels, files) {
-                Ok(wheel) => install.compare(self.forest, self.package, wheel, files, findings),
+                Ok(wheel) => install.compare(self.forest, self.package, wheel, number > 0, files, findings),
                 Err(reason) => {
                     for entry in self.forest.below(install.info) {
                         findings.unproven(entry, reason);
@@ -72,6 +75,18 @@ impl Claim for Distribution<'_> {
 }
 
 impl Distribution<'_> {
+    /// What is there a second time counts once.
+    fn copies(&self, findings: &mut Findings) {
+        let mut names = BTreeSet::new();
+        for archive in self.archives.iter().filter(|archive| !names.insert(&archive.name)) {
+            findings.copy(archive.file);
+        }
+        for unzipped in self.unzipped.iter().skip(1) {
+            findings.copy(unzipped.directory);
+            findings.copy(unzipped.pointer);
+        }
+    }
+
     /// Judges an archive. Gives its bytes if they are proven and something was made of them.
     fn archive_of(
         &self,

@@ -1,5 +1,7 @@
 //! The real Go: it fills a module cache from a proxy that is a directory, builds what was poisoned, and is refused.
 
+mod readers;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -23,11 +25,17 @@ fn module_zip(source: &str) -> Vec<u8> {
 }
 
 fn go(locked: &Locked) -> Command {
-    let mut command = judge("go");
+    go_of("go", locked)
+}
+
+fn go_of(go: &str, locked: &Locked) -> Command {
+    let mut command = judge(go);
     let proxy = format!("file://{}", text(&locked.project.outside("proxy")));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", locked.project.home());
     command.envs([("GOPROXY", proxy.as_str()), ("GONOSUMDB", "*"), ("GOSUMDB", "off"), ("GOFLAGS", "-mod=mod")]);
-    command.envs([("GOTOOLCHAIN", "local"), ("CGO_ENABLED", "0")]).current_dir(locked.project.root());
+    command
+        .envs([("GOTOOLCHAIN", "local"), ("CGO_ENABLED", "0"), ("GOCACHE", readers::BUILT)])
+        .current_dir(locked.project.root());
     command
 }
 
@@ -51,8 +59,12 @@ fn filled() -> Locked {
 }
 
 fn built_says(locked: &Locked) -> String {
+    built_by("go", locked)
+}
+
+fn built_by(go: &str, locked: &Locked) -> String {
     let program = locked.project.outside("program");
-    must(go(locked).env("GOPROXY", "off").args(["build", "-o"]).arg(&program).arg("."));
+    must(go_of(go, locked).env("GOPROXY", "off").args(["build", "-o"]).arg(&program).arg("."));
     String::from_utf8(must(&mut Command::new(program))).unwrap()
 }
 
@@ -105,4 +117,26 @@ fn go_builds_what_its_cache_was_poisoned_with_and_it_is_refused() {
     assert_eq!(built_says(&locked), "evil\n");
     locked.refused("zip", &["lockfile-mismatch", "unproven-entry"], ZIP);
     locked.refused("directory", &["lockfile-mismatch", "unproven-entry"], DIRECTORY);
+}
+
+/// One zip with two directories: Go up to 1.25 builds the files of the second, of which no digest was made.
+#[test]
+fn a_zip_with_two_directories_is_built_by_go_and_refused_by_us() {
+    let locked = filled();
+    prune(&locked.path("~/go/pkg/mod/cache"));
+    let file = |source: &str| {
+        let name = |file| format!("example.com/Demo@v1.0.0/{file}");
+        vec![(name("go.mod"), GO_MOD.as_bytes().to_vec()), (name("demo.go"), source.as_bytes().to_vec())]
+    };
+    let mut built = Vec::new();
+    for go in readers::GOES {
+        let directory = locked.path(DIRECTORY);
+        must(judge("chmod").arg("-R").arg("u+w").arg(&directory));
+        fs::remove_dir_all(directory).unwrap();
+        fs::set_permissions(locked.path(ZIP), fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(locked.path(ZIP), readers::two_directories(&file(HONEST), &file(EVIL))).unwrap();
+        locked.refused(go, &["unproven-entry"], ZIP);
+        built.push(built_by(go, &locked));
+    }
+    assert_eq!(built, ["evil\n", "evil\n", "honest\n"], "{:?}", readers::GOES);
 }

@@ -267,7 +267,12 @@ fn packages_are_found_whichever_part_of_a_cargo_home_is_the_root() {
     ] {
         let locked = home();
         let policy = fs::read_to_string(locked.path("cacheseal.toml")).unwrap();
-        locked.write("cacheseal.toml", policy.replace("[\"~/.cargo/registry\"]", &format!("{roots:?}")));
+        locked.write(
+            "cacheseal.toml",
+            policy
+                .replace("[\"~/.cargo/registry\"]", &format!("{roots:?}"))
+                .replace("~/.cargo/registry/**", &format!("{}/**", roots[0])),
+        );
         locked.trusted(&format!("{roots:?}"));
     }
     // The same layout further below is none: whoever writes the cache chooses names there.

@@ -7,7 +7,7 @@ use std::process::Command;
 use super::cargo::{CACHE, CRATES_IO, SRC, home, lockfile};
 use super::{Locked, tgz};
 use crate::forge::remove;
-use crate::harness::Project;
+use crate::harness::{Project, copy_tree};
 
 const LIB: &str = "left-1.2.3/src/lib.rs";
 
@@ -84,16 +84,83 @@ fn a_share_that_is_too_small_is_refused() {
     let policy = fs::read_to_string(home.path("cacheseal.toml")).unwrap();
     // Five files of seven are proven, and more of the bytes.
     for (min, exit, codes) in [("0.7", 0, &[][..]), ("0.72", 14, &["low-coverage"]), ("1", 14, &["low-coverage"])] {
-        home.write(
-            "cacheseal.toml",
-            policy.replace("min_lockfile_coverage = 0.01", &format!("min_lockfile_coverage = {min}")),
-        );
-        home.verify("allow").expect_of(min, exit, codes);
+        home.write("cacheseal.toml", policy.replace("coverage = 0.01", &format!("coverage = {min}")));
+        home.project.seal();
+        home.verify("both").expect_of(min, exit, codes);
     }
     // A large unproven file counts by its bytes.
-    home.write("cacheseal.toml", policy.replace("min_lockfile_coverage = 0.01", "min_lockfile_coverage = 0.5"));
+    home.write("cacheseal.toml", policy.replace("coverage = 0.01", "coverage = 0.5"));
     home.write("~/.cargo/registry/more.txt", vec![0; 1 << 20]);
-    home.verify("allow").expect(14, &["low-coverage"]);
+    home.project.seal();
+    home.verify("both").expect(14, &["low-coverage"]);
+}
+
+#[test]
+fn copies_of_what_is_proven_raise_no_share() {
+    let home = with_extra();
+    let policy = fs::read_to_string(home.path("cacheseal.toml")).unwrap();
+    home.write("cacheseal.toml", policy.replace("coverage = 0.01", "coverage = 0.85"));
+    let sealed = |row: &str, exit: i32, codes: &[&str]| {
+        home.project.seal();
+        home.verify("both").expect_of(row, exit, codes);
+    };
+    // Five files of six.
+    sealed("once", 14, &["low-coverage"]);
+    // Cargo has four names for the directory of crates.io.
+    let other = "index.crates.io-6f17d22bba15001f";
+    for part in ["cache", "src"] {
+        let from = home.path(&format!("~/.cargo/registry/{part}"));
+        let from = fs::read_dir(&from).unwrap().next().unwrap().unwrap().path();
+        let to = home.path(&format!("~/.cargo/registry/{part}/{other}"));
+        assert_ne!(from, to);
+        copy_tree(&from, &to);
+    }
+    sealed("copied", 14, &["low-coverage"]);
+    let verdict = home.verify("both");
+    assert_eq!(verdict.json["coverage"]["lockfile"]["files"], 10, "{:#}", verdict.json);
+}
+
+/// What a gate without a key lets pass: regular files without executable bit at the places of `unproven`.
+#[test]
+fn a_gate_without_a_key_allows_files_at_named_places_only() {
+    type Add = fn(&Locked);
+    const AT: &str = "~/.cargo/registry/index";
+    let rows: [(&str, Add, bool); 7] = [
+        ("a file there", |home| home.write(&format!("{AT}/a/config.json"), "{}"), true),
+        ("an empty directory there", |home| fs::create_dir_all(home.path(&format!("{AT}/a/b"))).unwrap(), true),
+        ("an executable file there", |home| home.write_mode(&format!("{AT}/run"), "#!/bin/sh\n", 0o755), false),
+        (
+            "a link there",
+            |home| {
+                home.write(&format!("{AT}/a"), "");
+                symlink("a", home.path(&format!("{AT}/b"))).unwrap();
+            },
+            false,
+        ),
+        ("a file elsewhere", |home| home.write("~/.cargo/registry/notes.txt", ""), false),
+        ("a file beside", |home| home.write("~/.cargo/registry/index.txt", ""), false),
+        ("an empty directory elsewhere", |home| fs::create_dir(home.path("~/.cargo/registry/x")).unwrap(), false),
+    ];
+    for (row, add, is_allowed) in rows {
+        let home = home();
+        let policy = fs::read_to_string(home.path("cacheseal.toml")).unwrap();
+        home.write("cacheseal.toml", policy.replace("registry/**", "registry/index/**"));
+        add(&home);
+        let (exit, codes): (i32, &[&str]) = if is_allowed { (0, &[]) } else { (14, &["unproven-entry"]) };
+        home.verify("allow").expect_of(row, exit, codes);
+        home.verify("lock").expect_of(row, 14, &["unproven-entry"]);
+    }
+}
+
+#[test]
+fn a_directory_with_nothing_proven_in_it_is_unproven() {
+    let home = home();
+    fs::create_dir_all(home.path("~/.cargo/registry/evil/deep/deeper")).unwrap();
+    home.refused("empty", &["unproven-entry"], "~/.cargo/registry/evil");
+    assert_eq!(home.verify("lock").json["counts"]["unproven-entry"], 1);
+    // What is in it is told of by itself.
+    home.write("~/.cargo/registry/evil/deep/file", "");
+    home.refused("with a file", &["unproven-entry"], "~/.cargo/registry/evil/deep/file");
 }
 
 #[test]
@@ -107,9 +174,9 @@ fn nothing_restored_is_a_miss_and_taking_away_makes_no_success() {
     fs::create_dir_all(home.path("~/.cargo/registry")).unwrap();
     home.verify("lock").expect(3, &["nothing-restored"]);
     home.verify("both").expect(3, &["nothing-restored"]);
-    // An empty directory in it is something.
+    // An empty directory in it is something, and nothing proves it.
     fs::create_dir_all(home.path("~/.cargo/registry/src")).unwrap();
-    home.verify("lock").expect(0, &[]);
+    home.refused("", &["unproven-entry"], "~/.cargo/registry/src");
     // What is left of a cache without its archives proves nothing any more.
     let home = super::cargo::home();
     remove(&home.path(CACHE));
@@ -156,10 +223,11 @@ fn links_that_leave_are_refused_where_the_gate_wants_them_inside() {
     let home = home();
     symlink("/etc/passwd", home.path(&format!("{CACHE}/passwd"))).unwrap();
     symlink("left-1.2.3.crate", home.path(&format!("{CACHE}/same"))).unwrap();
-    home.verify("allow").expect(0, &[]);
+    home.project.seal();
+    home.verify("both").expect(0, &[]);
     let policy = fs::read_to_string(home.path("cacheseal.toml")).unwrap();
-    home.write("cacheseal.toml", policy.replace("[gate.allow]\n", "[gate.allow]\nlinks = \"inside\"\n"));
-    let verdict = home.verify("allow");
+    home.write("cacheseal.toml", policy.replace("[gate.both]\n", "[gate.both]\nlinks = \"inside\"\n"));
+    let verdict = home.verify("both");
     verdict.expect(11, &["link-escapes"]);
     assert_eq!(verdict.json["counts"]["link-escapes"], 1);
 }
@@ -316,10 +384,15 @@ fn every_rule_of_the_proof_is_explained_with_its_line() {
     assert_eq!((unproven.1, unproven.3.as_str(), unproven.4.as_str()), (false, "1 such entry", "cacheseal.toml:11"));
     assert!(of("low-coverage").1 && of("hardlink-outside").1);
     let rules = rules_of("allow");
+    let unproven = rules.iter().find(|rule| rule.0 == "unproven-entry").unwrap();
+    assert_eq!((unproven.1, unproven.4.as_str()), (true, "cacheseal.toml:16"));
+    assert_eq!(unproven.2, "no entry that the lockfiles do not prove, but files at the places of `unproven`");
+    home.project.seal();
+    let rules = rules_of("both");
     assert!(rules.iter().all(|rule| rule.1 && rule.0 != "unproven-entry"), "{rules:?}");
     let share = rules.iter().find(|rule| rule.0 == "low-coverage").unwrap();
     assert_eq!(share.2, "lockfiles prove at least 0.01 of the files and of the bytes");
-    assert_eq!(share.4, "cacheseal.toml:17");
+    assert_eq!(share.4, "cacheseal.toml:22");
 }
 
 #[test]

@@ -110,13 +110,14 @@ pub(crate) fn mutated(text: &[u8], read: &dyn Fn(&[u8]) -> Result<(), LockfileEr
 }
 
 /// A project with one cache `deps` of these roots and lockfiles, and three gates: `lock` (the lockfile alone),
-/// `allow` (the same, unproven entries allowed), `both` (signature and lockfile).
+/// `allow` (the same, files without executable bit may be unproven anywhere), `both` (signature and lockfile).
 pub(crate) struct Locked {
     pub(crate) project: Project,
 }
 
 impl Locked {
     pub(crate) fn new(roots: &[&str], lockfile: &str) -> Self {
+        let places: Vec<_> = roots.iter().map(|root| format!("{root}/**")).collect();
         let policy = format!(
             r#"version = 1
 project = "github.com/acme/app"
@@ -133,13 +134,13 @@ require = ["lockfile"]
 
 [gate.allow]
 require = ["lockfile"]
-unproven = "allow"
-min_lockfile_coverage = 0.01
+unproven = {places:?}
 
 [gate.both]
 require = ["signature", "lockfile"]
 signers = ["job"]
 max_age = "7d"
+min_lockfile_coverage = 0.01
 "#
         );
         Self { project: Project::empty(&policy) }

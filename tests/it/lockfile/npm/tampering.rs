@@ -256,7 +256,7 @@ fn an_index_that_says_something_else_is_not_proven() {
     at.write(&place, format!("{text} "));
     at.refused("another checksum of the line", &["unproven-entry"], &place);
     // The same from the registry that npm was told to use instead, and from one that has it under another name.
-    fs::remove_file(at.path(&place)).unwrap();
+    fs::remove_dir_all(at.path("~/.npm/_cacache/index-v5")).unwrap();
     let (place, text) = index("http://mirror.example/npm/@s/right/-/right-1.0.0.tgz", &sri(&right()), |_| {});
     at.write(&place, text);
     at.trusted("a mirror");
