@@ -9,6 +9,7 @@ mod place;
 mod proving;
 mod sealing;
 mod unpacking;
+mod unread_seal;
 mod unverified;
 mod verifying;
 

@@ -4,6 +4,7 @@ use super::lockfiles::{Question, judge};
 use super::opening::{check_manifest, code_of, judge_seal, read_lockfiles};
 use super::place::{RootState, Workspace};
 use super::proving::ProvenRoot;
+use super::unread_seal::judge_form;
 use crate::base::{Code, Escaped, Exit, Limits, Refusal, Refusals, plural};
 use crate::lockfile::LockedSet;
 use crate::policy::{Edge, LinkRule, LockfileRule, PlacedRoot};
@@ -92,9 +93,10 @@ pub fn verify(request: &VerifyRequest<'_>) -> Verification {
         let opened = run.open_seal(&states);
         facts = opened.map(|(directory, trusted)| run.compare_all(&directory, &trusted, &states));
     } else {
-        run.absent_roots(&states);
+        run.judge_unread_seal(&states);
     }
-    let coverage = if require.lockfile { run.prove(&states, facts.is_some()) } else { None };
+    let is_restored = !run.refusals.has(Code::NothingRestored);
+    let coverage = if require.lockfile && is_restored { run.prove(&states, facts.is_some()) } else { None };
     Verification { refusals: run.refusals, facts, coverage, rules: run.rules }
 }
 
@@ -167,20 +169,35 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Where no seal is wanted: a miss if there is nothing in the roots.
-    fn absent_roots(&mut self, states: &[Option<RootState>]) {
+    /// Where no seal is wanted, its directory has the form of one. A miss if there is nothing in the roots either.
+    fn judge_unread_seal(&mut self, states: &[Option<RootState>]) {
+        let request = self.request;
+        let (is_there, refusals) = judge_form(request.workspace, request.edge.cache, self.limits);
+        self.refusals.append(refusals);
         let nothing: Result<Vec<_>, _> = states.iter().map(|state| is_nothing(state.as_ref())).collect();
-        if nothing.is_ok_and(|nothing| nothing.iter().all(|nothing| *nothing)) {
-            let place = self.request.edge.cache.name.clone();
-            self.refuse(Code::NothingRestored, &place, "files in its roots", "none: nothing was restored");
+        if !nothing.is_ok_and(|nothing| nothing.iter().all(|nothing| *nothing)) {
+            return;
+        }
+        let place = self.place.clone();
+        if is_there {
+            self.refuse(
+                Code::NoSeal,
+                &place,
+                "a seal together with its roots",
+                "a seal's directory, and nothing in the roots",
+            );
+        } else {
+            self.refuse(
+                Code::NothingRestored,
+                &request.edge.cache.name,
+                "files in its roots",
+                "none: nothing was restored",
+            );
         }
     }
 
     /// Holds the roots against the lockfiles.
     fn prove(&mut self, states: &[Option<RootState>], compared: bool) -> Option<Coverage> {
-        if self.refusals.has(Code::NothingRestored) {
-            return None;
-        }
         let roots = self.request.roots.iter().zip(states).map(|(root, state)| ProvenRoot {
             spelling: &root.root.spelling,
             components: &root.root.components,

@@ -32,9 +32,71 @@ fn a_gate_that_proves_by_lockfiles_needs_neither_key_nor_seal() {
          [gate.lock]\nrequire = [\"lockfile\"]\n",
     );
     home.trusted("");
-    // A seal that is there says nothing to this gate, broken or not.
-    home.write(".cacheseal/deps/seal.json", "not a seal");
-    home.trusted("");
+}
+
+#[test]
+fn a_seal_that_no_gate_asks_for_has_the_form_of_one() {
+    let sealed = || {
+        let home = home();
+        home.project.seal();
+        home
+    };
+    // Whose it is and what it says does not matter to this gate.
+    let home = sealed();
+    home.trusted("sealed");
+    home.write("~/.cargo/registry/index", "");
+    remove(&home.path("~/.cargo/registry/index"));
+    home.trusted("older than the tree");
+    let seal = ".cacheseal/deps";
+    let bytes = |home: &Locked, name: &str| fs::read(home.path(&format!("{seal}/{name}"))).unwrap();
+    type Touch = fn(&Locked);
+    let touches: [(&str, Touch, &str, &str); 9] = [
+        ("a test", |home| home.write(&format!("{SEAL}/evil.test.js"), "x"), "extra-entry", "evil.test.js"),
+        ("below", |home| home.write(&format!("{SEAL}/deep/evil.test.js"), "x"), "extra-entry", "deep"),
+        ("a link", |home| symlink("/etc", home.path(&format!("{SEAL}/etc"))).unwrap(), "extra-entry", "etc"),
+        (
+            "a manifest too many",
+            |home| home.write(&format!("{SEAL}/1.mtree"), "#mtree v2.0\n"),
+            "extra-entry",
+            "1.mtree",
+        ),
+        (
+            "code in the envelope",
+            |home| home.write(&format!("{SEAL}/seal.json"), "x"),
+            "malformed-envelope",
+            "seal.json",
+        ),
+        ("code in the manifest", |home| home.write(&format!("{SEAL}/0.mtree"), "x"), "malformed-manifest", "0.mtree"),
+        ("no envelope", |home| remove(&home.path(&format!("{SEAL}/seal.json"))), "no-seal", "seal.json"),
+        ("a link for the envelope", link_envelope, "malformed-seal", "seal.json"),
+        ("a link for the directory", link_directory, "malformed-seal", ""),
+    ];
+    for (name, touch, code, place) in touches {
+        let home = sealed();
+        touch(&home);
+        let place = if place.is_empty() { seal.to_owned() } else { format!("{seal}/{place}") };
+        let verdict = home.verify("lock");
+        assert!(verdict.codes().contains(code), "{name}: {:#}", verdict.json);
+        let refusals = verdict.json["refusals"].as_array().unwrap();
+        assert!(
+            refusals.iter().any(|one| one["code"] == code && one["place"] == place.as_str()),
+            "{name}: {refusals:#?}"
+        );
+    }
+    assert!(bytes(&sealed(), "0.mtree").starts_with(b"#mtree"));
+}
+
+const SEAL: &str = ".cacheseal/deps";
+
+fn link_envelope(home: &Locked) {
+    let at = home.path(&format!("{SEAL}/seal.json"));
+    fs::rename(&at, home.path("elsewhere.json")).unwrap();
+    symlink("../../elsewhere.json", at).unwrap();
+}
+
+fn link_directory(home: &Locked) {
+    fs::rename(home.path(SEAL), home.path("elsewhere")).unwrap();
+    symlink("../elsewhere", home.path(SEAL)).unwrap();
 }
 
 #[test]
@@ -174,6 +236,10 @@ fn nothing_restored_is_a_miss_and_taking_away_makes_no_success() {
     fs::create_dir_all(home.path("~/.cargo/registry")).unwrap();
     home.verify("lock").expect(3, &["nothing-restored"]);
     home.verify("both").expect(3, &["nothing-restored"]);
+    // A seal without anything that it is for is no miss.
+    home.write(".cacheseal/deps/deep/evil.test.js", "x");
+    home.verify("lock").expect(10, &["extra-entry", "no-seal"]);
+    remove(&home.path(".cacheseal/deps"));
     // An empty directory in it is something, and nothing proves it.
     fs::create_dir_all(home.path("~/.cargo/registry/src")).unwrap();
     home.refused("", &["unproven-entry"], "~/.cargo/registry/src");
@@ -435,7 +501,7 @@ fn under_a_guard_the_lockfile_of_before_the_restore_decides() {
     verify("lock").expect(0, &[]);
     // The restore brings a lockfile that fits other packages.
     let evil = tgz(&[("left-1.2.3/src/lib.rs", b"pub fn evil() {}\n", 0o644)]);
-    remove(&honest.path(&format!("{SRC}/left-1.2.3")));
+    remove(&honest.path("~/.cargo/registry/src"));
     honest.write(&format!("{CACHE}/left-1.2.3.crate"), &evil);
     honest.write("Cargo.lock", lockfile(&[("left", "1.2.3", CRATES_IO, &evil)]));
     honest.verify("lock").expect(0, &[]);
