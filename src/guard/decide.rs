@@ -42,7 +42,8 @@ impl Guard {
     ) -> Result<Decision, E> {
         let strays = self.strays(Some(cache));
         let mut verification = verify(&strays)?;
-        verification.rules.insert(1, no_strays(&strays));
+        // After the first rule, which says why the policy is believed.
+        verification.rules.insert(verification.rules.len().min(1), no_strays(&strays));
         let settled = settled(&verification, gate);
         let found = strays.refusals.clone();
         let clean = self.is_report_only() || found.is_empty();

@@ -2,6 +2,7 @@
 
 mod alive;
 mod base;
+mod model;
 mod perimeter;
 mod places;
 mod several;
