@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::shape::{Named, PolicyShape, Table, Text};
+use toml::Spanned;
+
+use super::shape::{GuardShape, Named, PolicyShape, Table, Text};
 use super::signer::UnresolvedSigner;
 use super::source::{Source, quoted};
 use super::text::{read_shape, read_text};
-use super::{Cache, Gate, Policy, PolicyError, REVOCATIONS, Revocations};
+use super::{Cache, Gate, PathPattern, Policy, PolicyError, REVOCATIONS, Revocations};
 use crate::base::{Code, Escaped};
 
 /// Longest name of a cache, signer or gate, bytes: it becomes a directory and stands in every report.
 const NAME_BYTES_MAX: usize = 64;
+
+/// Most patterns of what a guard leaves alone: each is held against every directory.
+const ALLOWED_MAX: usize = 64;
 
 /// A policy whose form is right. The key files that it names have not been read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +25,7 @@ pub struct Document {
     caches: BTreeMap<String, Cache>,
     signers: BTreeMap<String, UnresolvedSigner>,
     gates: BTreeMap<String, Gate>,
+    allowed: Vec<Spanned<PathPattern>>,
 }
 
 impl Document {
@@ -32,7 +38,8 @@ impl Document {
         let signers = read_named(&source, "signer", shape.signer, |_, signer| UnresolvedSigner::read(&source, signer))?;
         let gates =
             read_named(&source, "gate", shape.gate, |name, gate| Gate::read(&source, name, gate, &signers, &caches))?;
-        let document = Self { project: shape.project, caches, signers, gates, source };
+        let allowed = read_allowed(&source, shape.guard)?;
+        let document = Self { project: shape.project, caches, signers, gates, allowed, source };
         document.check_key_files()?;
         Ok(document)
     }
@@ -60,7 +67,8 @@ impl Document {
             Some(text) => Revocations::parse(REVOCATIONS, text)?,
             None => Revocations::default(),
         };
-        Ok(Policy { project: self.project, caches: self.caches, signers, gates: self.gates, revocations, source })
+        let Self { project, caches, gates, allowed, .. } = self;
+        Ok(Policy { source, project, caches, signers, gates, revocations, allowed })
     }
 
     fn key_files(&self) -> impl Iterator<Item = (&str, &Text)> {
@@ -101,6 +109,18 @@ fn check_project(source: &Source, project: &Text) -> Result<(), PolicyError> {
     }
     let expected = "a name like `github.com/acme/app`, printable and without spaces";
     Err(source.malformed(project, expected, quoted(text)))
+}
+
+/// Reads what a guard leaves alone.
+fn read_allowed(source: &Source, guard: Option<Table<GuardShape>>) -> Result<Vec<Spanned<PathPattern>>, PolicyError> {
+    let Some(allow) = guard.and_then(|Table(guard)| guard.allow) else { return Ok(Vec::new()) };
+    source.counted(&allow, ALLOWED_MAX)?;
+    source.unique(allow.get_ref())?;
+    let read = |text: Text| match PathPattern::parse(text.get_ref()) {
+        Ok(pattern) => Ok(Spanned::new(text.span(), pattern)),
+        Err(error) => Err(source.error(Code::MalformedPolicy, &text, error)),
+    };
+    allow.into_inner().into_iter().map(read).collect()
 }
 
 /// Reads the tables of one kind, by name.

@@ -71,6 +71,12 @@ impl Glob {
     /// Whether the pattern matches the whole of `name`.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
+        self.matches_bytes(name.as_bytes())
+    }
+
+    /// The same for a name that may not be text.
+    #[must_use]
+    pub fn matches_bytes(&self, name: &[u8]) -> bool {
         // All places in the pattern at once: `reached[i]` says that the first `i` tokens match what was read.
         let mut reached = vec![false; self.tokens.len() + 1];
         if let Some(start) = reached.first_mut() {
@@ -78,7 +84,7 @@ impl Glob {
         }
         self.skip_stars(&mut reached);
         let mut next = reached.clone();
-        for byte in name.bytes() {
+        for &byte in name {
             next.fill(false);
             for (at, token) in self.tokens.iter().enumerate() {
                 let after = match token {

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use toml::Spanned;
+
 use super::shape::Text;
 use super::source::{Source, did_you_mean, list, quoted};
-use super::{Cache, Gate, LockfileRule, PolicyError, Revocations, Signer};
+use super::{Cache, Gate, LockfileRule, PathPattern, PolicyError, Revocations, Signer};
 use crate::base::Code;
 use crate::identity::KeyId;
 
@@ -18,6 +20,7 @@ pub struct Policy {
     pub(super) signers: BTreeMap<String, Signer>,
     pub(super) gates: BTreeMap<String, Gate>,
     pub(super) revocations: Revocations,
+    pub(super) allowed: Vec<Spanned<PathPattern>>,
 }
 
 /// A cache at a gate.
@@ -51,6 +54,11 @@ impl Policy {
     /// Adds a list to what is recalled.
     pub fn recall(&mut self, revocations: Revocations) {
         self.revocations.extend(revocations);
+    }
+
+    /// What a guard leaves alone, each with its line.
+    pub fn allowed(&self) -> impl Iterator<Item = (&PathPattern, usize)> {
+        self.allowed.iter().map(|pattern| (pattern.get_ref(), self.source.line(pattern)))
     }
 
     /// File and line of a value, for people.

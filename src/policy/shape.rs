@@ -29,6 +29,14 @@ pub(super) struct PolicyShape {
     pub(super) signer: Named<SignerShape>,
     #[serde(default)]
     pub(super) gate: Named<GateShape>,
+    pub(super) guard: Option<Table<GuardShape>>,
+}
+
+/// `[guard]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GuardShape {
+    pub(super) allow: Option<Texts>,
 }
 
 /// `[cache.NAME]`
