@@ -189,6 +189,17 @@ const SYSTEM: &[(&str, &str)] = &[
     ("/opt", "is used by programs beside those of the system"),
 ];
 
+/// Variables whose files every program or shell runs.
+const VARIABLES: &[(&str, &str)] = &[
+    ("BASH_ENV", SHELL),
+    ("CIRCLE_SHELL_ENV", SHELL),
+    ("ENV", SHELL),
+    ("ZDOTDIR", SHELL),
+    ("LD_PRELOAD", "is loaded into every program"),
+    ("LD_AUDIT", "is loaded into every program"),
+    ("LD_LIBRARY_PATH", "is loaded into programs"),
+];
+
 const SHELL: &str = "runs at the next shell";
 const PROGRAMS: &str = "lies where programs are looked for";
 
@@ -221,16 +232,26 @@ impl Meanings {
         self.0.insert(path.to_path_buf(), text.into());
     }
 
+    /// The same, of a place of which nothing was said.
+    pub(super) fn set_default(&mut self, path: &Path, text: &str) {
+        self.0.entry(path.to_path_buf()).or_insert_with(|| text.to_owned());
+    }
+
+    /// Says of a place that a variable names it, where nothing else is known of it or of what holds it.
+    pub(super) fn set_named(&mut self, path: &Path, variable: &str) {
+        if !path.ancestors().any(|above| self.0.contains_key(above)) {
+            let known = VARIABLES.iter().find(|(name, _)| *name == variable);
+            let told =
+                format!("is named by ${}, for whichever tool reads that", crate::base::Escaped(variable.as_bytes()));
+            self.0.insert(path.to_path_buf(), known.map_or(told, |(_, text)| (*text).to_owned()));
+        }
+    }
+
     /// What an entry could do.
     pub(super) fn get(&self, path: &Path) -> &str {
         let nearest = path.ancestors().find_map(|above| self.0.get(above));
         nearest.map_or("is read by whoever looks there", String::as_str)
     }
-}
-
-/// The places below home that are known by name.
-pub(super) fn known_in_home() -> impl Iterator<Item = &'static str> {
-    HOME.iter().map(|(name, _)| *name)
 }
 
 #[cfg(test)]
@@ -258,7 +279,7 @@ mod tests {
 
     #[test]
     fn no_place_stands_twice() {
-        for table in [HOME, CHECKOUT, SYSTEM] {
+        for table in [HOME, CHECKOUT, SYSTEM, VARIABLES] {
             let mut names: Vec<_> = table.iter().map(|(name, _)| name).collect();
             names.sort_unstable();
             let count = names.len();

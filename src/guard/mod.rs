@@ -4,19 +4,27 @@
 
 mod client;
 mod decide;
+mod git;
 mod guarded;
 mod meaning;
+mod mounts;
+mod passing;
+mod perimeter;
 mod places;
+mod programs;
 mod protocol;
+mod rule;
 mod server;
 mod socket;
+mod territory;
+mod variables;
 mod watch;
 
 pub use client::{Silence, ask};
 pub use decide::{Decision, Disposed};
 pub use guarded::{Ground, Sealing, Settled};
-pub use places::{Surroundings, Territory, VARIABLES};
 pub use protocol::{Answer, Demand, Hello, Question, Rendered, ToldRefusal, of_wire, to_wire, told_refusals};
 pub use server::{Ended, Pace, serve};
 pub use socket::{ListenError, Listener, SocketName};
+pub use territory::{Surroundings, Territory};
 pub use watch::{Begin, BeginError, Elsewhere, Guard, Strays};

@@ -125,6 +125,8 @@ pub struct Hello {
     pub watched: u64,
     /// Places that it could not read.
     pub unreadable: u64,
+    /// Places that are not watched, or not wholly, and why.
+    pub partly: Vec<String>,
     /// Its process id.
     pub process: u64,
     /// Stray writes decide nothing.

@@ -8,12 +8,14 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use super::guarded::{GuardedCache, Root, Sealing, Settled, new_obstacles, unverified_base};
-use super::places::{Perimeter, Surroundings, Territory};
+use super::perimeter::Perimeter;
+use super::territory::{Surroundings, Territory};
 use crate::base::{Code, Escaped, Limits, Refusal, Refusals};
 use crate::policy::PlacedRoot;
 use crate::seal::manifest::forbidden_bits;
 use crate::tree::{
-    Change, Difference, Exceptions, Kind, Look, Obstacle, Options, Reach, Sight, is_there, is_vacant, look, resolve,
+    Change, Difference, Exceptions, Kind, Look, Obstacle, Options, Reach, Sight, is_there, is_vacant, look,
+    look_with_links, resolve,
 };
 
 /// What to watch, and how.
@@ -70,6 +72,14 @@ pub enum BeginError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// A directory that this user could make readable is not, and something is to be watched below it.
+    #[error("`{}` is to be watched, and lies below `{}`, which cannot be read", Escaped(.hidden.as_os_str().as_bytes()), Escaped(.place.as_os_str().as_bytes()))]
+    Hidden {
+        /// The directory.
+        place: PathBuf,
+        /// What is below it.
+        hidden: PathBuf,
+    },
     /// The perimeter is larger than anyone could watch.
     #[error("`{}` {}", Escaped(&.0.path), .0.found)]
     Limit(Obstacle),
@@ -81,7 +91,7 @@ impl BeginError {
     pub fn code(&self) -> Code {
         match self {
             Self::NotEmpty { .. } => Code::RootNotEmpty,
-            Self::Unreadable { .. } => Code::Unreadable,
+            Self::Unreadable { .. } | Self::Hidden { .. } => Code::Unreadable,
             Self::Limit(obstacle) => obstacle.code,
         }
     }
@@ -138,7 +148,9 @@ impl Guard {
                 let filled = is_filled(&root.absolute, begin.filled_allowed)?;
                 guarded.push(Root { spelling: root.root.spelling, place: root.absolute, filled });
             }
-            caches.push(GuardedCache::new(name, guarded, seal));
+            let cache = GuardedCache::new(name, guarded, seal);
+            territory.guarded.extend(cache.places().map(Path::to_path_buf));
+            caches.push(cache);
         }
         let mut elsewhere = Vec::new();
         for Elsewhere { root, place, .. } in begin.elsewhere {
@@ -160,7 +172,11 @@ impl Guard {
             limits: begin.limits,
             user: surroundings.user,
         };
-        guard.before = guard.look(&guard.perimeter.sights, &guard.exceptions());
+        let except = guard.exceptions();
+        guard.first_look(&except);
+        if let Some((place, hidden)) = guard.perimeter.hidden(&guard.before, &except) {
+            return Err(BeginError::Hidden { place, hidden });
+        }
         let seen: Vec<_> = guard.caches.iter().map(|cache| guard.look_at(cache)).collect();
         for (cache, seen) in guard.caches.iter_mut().zip(seen) {
             cache.before = seen;
@@ -188,6 +204,27 @@ impl Guard {
     #[must_use]
     pub fn extent(&self) -> (u64, u64) {
         (self.before.entries(), self.before.obstacles().len() as u64)
+    }
+
+    /// Places that could not be read, or not wholly, each with the reason.
+    pub fn partly_watched(&self) -> impl Iterator<Item = (Vec<u8>, String)> {
+        let unreadable = self.before.obstacles().iter().map(|obstacle| (obstacle.path.clone(), obstacle.found.clone()));
+        let large = self.before.large().iter();
+        let large = large.map(|place| {
+            let found = "too many entries: only what is directly in it is watched".to_owned();
+            (place.as_os_str().as_bytes().to_vec(), found)
+        });
+        unreadable.chain(large)
+    }
+
+    /// Looks at the whole perimeter, then at what the links lead to that it met.
+    fn first_look(&mut self, except: &Exceptions) {
+        let limits = self.limits.clone();
+        let options = Options { threads: self.threads, processors: self.threads, limits: &limits };
+        let (first, links) = look_with_links(&self.perimeter.sights, except, self.user, &options);
+        self.before = first;
+        let more = self.perimeter.follow(&links, &self.before);
+        self.before.append(look(&more, except, self.user, &options));
     }
 
     /// What the look at the perimeter leaves out: what the command line allows, and what is watched by itself.
@@ -218,7 +255,7 @@ impl Guard {
         let mut strays = Strays { refusals: Refusals::new(self.limits.refusals_max), now: Look::default() };
         let now = self.look(&self.perimeter.sights, &self.exceptions());
         for difference in self.before.differences(&now) {
-            strays.refusals.extend(self.outside(difference, &now));
+            strays.refusals.extend(self.outside(difference));
         }
         obstacles(&self.before, &now, &mut strays.refusals);
         for (place, before) in &self.aside {
@@ -240,20 +277,28 @@ impl Guard {
     }
 
     /// What became of one entry of the perimeter.
-    fn outside(&self, difference: Difference, now: &Look) -> Option<Refusal> {
+    fn outside(&self, difference: Difference) -> Option<Refusal> {
         let path = PathBuf::from(std::ffi::OsString::from_vec(difference.path.clone()));
+        let rule = Some(self.perimeter.rule(&path));
         if self.perimeter.is_of_policy(&path) {
-            return Some(stray_write(Code::PolicyChanged, difference, "decides what is trusted"));
+            return Some(stray_write(Code::PolicyChanged, difference, "decides what is trusted", rule));
         }
-        let is_passage = || self.caches.iter().any(|cache| cache.lies_below(&path));
+        let is_passage = || {
+            let mut elsewhere = self.elsewhere.iter();
+            elsewhere.any(|one| one.place.starts_with(&path)) || self.caches.iter().any(|cache| cache.lies_below(&path))
+        };
         if difference.change == Change::Created(Kind::Directory) && is_passage() {
             // A directory on the way to a root comes with the root, and what is in it is watched by itself.
-            let found = now.mode(&path).and_then(|mode| forbidden_bits(mode, false))?;
+            let found = difference.after.and_then(|after| forbidden_bits(after.mode(), false))?;
             let expected = "a directory on the way to a root that others cannot write to";
             return Some(Refusal::new(Code::ForbiddenMode, difference.path, expected, found));
         }
+        if self.perimeter.excuses(&path, &difference) {
+            return None;
+        }
         let written = !matches!(difference.change, Change::Removed(_));
-        Some(stray_write(Code::StrayWrite, difference, &self.perimeter.meaning(&path, written)))
+        let meaning = self.perimeter.meaning(&path, written);
+        Some(stray_write(Code::StrayWrite, difference, &meaning, rule))
     }
 
     /// Takes note of how the verification of a cache ended. `strays` is what was found just before it.
@@ -342,28 +387,29 @@ impl Guard {
     }
 }
 
-/// An entry that was written where no cache has anything to write.
-fn stray_write(code: Code, difference: Difference, meaning: &str) -> Refusal {
+/// An entry that was written where no cache has anything to write, and the rule that watches it.
+fn stray_write(code: Code, difference: Difference, meaning: &str, rule: Option<String>) -> Refusal {
     let (expected, found) = match difference.change {
         Change::Created(kind) => ("nothing".to_owned(), format!("{}: {meaning}", kind.noun())),
         Change::Removed(kind) => (kind.noun().to_owned(), format!("nothing: what was there {meaning}")),
         Change::Changed(words) => ("the entry as it was before the restore".to_owned(), format!("{words}: {meaning}")),
     };
+    let expected = rule.map_or(expected.clone(), |rule| format!("{expected} (watched: {rule})"));
     Refusal::new(code, difference.path, expected, found)
 }
 
 /// The changes of something that was settled.
 fn changes(before: &Look, now: &Look, meaning: &str, refusals: &mut Refusals) {
     for difference in before.differences(now) {
-        refusals.push(stray_write(Code::StrayWrite, difference, meaning));
+        refusals.push(stray_write(Code::StrayWrite, difference, meaning, None));
     }
     obstacles(before, now, refusals);
 }
 
-/// What can no longer be looked at.
+/// What can no longer be looked at. What others have closed to this user is no restore's doing.
 fn obstacles(before: &Look, now: &Look, refusals: &mut Refusals) {
-    for obstacle in new_obstacles(before, now) {
-        let Obstacle { code, path, found } = obstacle.clone();
+    for obstacle in new_obstacles(before, now).filter(|obstacle| obstacle.own) {
+        let Obstacle { code, path, found, .. } = obstacle.clone();
         refusals.push(Refusal::new(code, path, "a place that can be looked at", found));
     }
 }

@@ -1,16 +1,18 @@
-//! A look at places that are not sealed, by what the file system says of each entry, and what differs between two
-//! looks. No file is opened: the change time is the kernel's own, and no program can set it back.
+//! A look at places that are not sealed, by what the file system says of each entry. No file is opened: the change time
+//! is the kernel's own, and no program can set it back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, CWD, Stat};
 use rustix::io::Errno;
 
 use super::Options;
-use super::handle::{Directory, Kind, open_directory, stat_of};
+use super::exceptions::{Exceptions, key_of};
+use super::handle::{Kind, mode_of, open_directory, stat_of};
+use super::lead::trace;
 use super::names::Names;
 use super::stamp::Stamp;
 use super::walk::{At, Crew, Trail, Visit, Worker, walk};
@@ -28,70 +30,45 @@ pub struct Sight {
 /// How much of a place is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
+    /// Where the path leads: it may go through links.
+    Lead,
     /// The entry alone.
     Entry,
+    /// The entry alone, and no look at what is above goes into it.
+    Boundary,
     /// The entry and, if it is a directory, what is directly in it.
     Names,
+    /// The entry and all below it, if that is not more than so many entries; else what is directly in it.
+    Part(u64),
     /// The entry and all below it.
     Tree,
 }
 
-/// Paths that are not looked at, and nothing below them.
-#[derive(Debug, Clone, Default)]
-pub struct Exceptions {
-    /// Names by the path of their directory.
-    names: BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>,
+fn path_of(key: &[u8]) -> PathBuf {
+    PathBuf::from(std::ffi::OsString::from_vec(if key.is_empty() { b"/".to_vec() } else { key.to_vec() }))
 }
 
-impl Exceptions {
-    /// The absolute paths that are left out.
-    pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        let mut names: BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>> = BTreeMap::new();
-        for path in paths {
-            if let (Some(parent), Some(name)) = (path.parent(), path.file_name()) {
-                names.entry(key_of(parent)).or_default().insert(name.as_bytes().to_vec());
-            }
-        }
-        Self { names }
-    }
-
-    /// Whether `path` is one of them or lies below one.
-    #[must_use]
-    pub fn cover(&self, path: &Path) -> bool {
-        path.ancestors().any(|path| {
-            let name = path.file_name().map(std::os::unix::ffi::OsStrExt::as_bytes);
-            path.parent().zip(name).is_some_and(|(parent, name)| self.within(&key_of(parent)).any(|one| one == name))
-        })
-    }
-
-    /// Whether one of them lies below `path`.
-    #[must_use]
-    pub fn lie_below(&self, path: &Path) -> bool {
-        self.names.keys().any(|parent| Path::new(std::ffi::OsStr::from_bytes(parent)).starts_with(path))
-    }
-
-    fn within(&self, directory: &[u8]) -> impl Iterator<Item = &[u8]> {
-        self.names.get(directory).into_iter().flatten().map(Vec::as_slice)
-    }
-}
-
-/// `/` has no slash after it in paths of what is in it.
-fn key_of(directory: &Path) -> Vec<u8> {
-    match directory.as_os_str().as_bytes() {
-        b"/" => Vec::new(),
-        bytes => bytes.to_vec(),
-    }
+/// A place itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Top {
+    /// `None` for what is not there.
+    pub(super) stamp: Option<Stamp>,
+    /// Whether this user could change it.
+    pub(super) open: bool,
 }
 
 /// What was to be seen. Only what this user could change is kept: of the rest, a restore by this user cannot.
 #[derive(Debug, Default)]
 pub struct Look {
-    /// The places themselves; `None` for what is not there.
-    tops: BTreeMap<Vec<u8>, Option<Stamp>>,
-    listings: BTreeMap<Vec<u8>, Listing>,
+    /// The places themselves.
+    pub(super) tops: BTreeMap<Vec<u8>, Top>,
+    /// Where paths lead that may go through links.
+    pub(super) leads: BTreeMap<Vec<u8>, PathBuf>,
+    pub(super) listings: BTreeMap<Vec<u8>, Listing>,
     /// Directories that could not be read.
-    closed: BTreeSet<Vec<u8>>,
+    pub(super) closed: BTreeSet<Vec<u8>>,
     obstacles: Vec<Obstacle>,
+    large: Vec<PathBuf>,
 }
 
 /// Something that could not be looked at.
@@ -103,31 +80,13 @@ pub struct Obstacle {
     pub path: Vec<u8>,
     /// Why.
     pub found: String,
-}
-
-/// One entry that is not as it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// Its absolute path.
-    pub path: Vec<u8>,
-    /// What happened to it.
-    pub change: Change,
-}
-
-/// What happened to an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// It was not there.
-    Created(Kind),
-    /// It is not there any more; this is what it was.
-    Removed(Kind),
-    /// It was written to, replaced, or given other rights; in words.
-    Changed(String),
+    /// Whether this user could have made it so.
+    pub own: bool,
 }
 
 /// The entries of one directory, sorted by their names.
 #[derive(Debug, Default)]
-struct Listing {
+pub(super) struct Listing {
     names: Vec<u8>,
     /// Where each name ends.
     entries: Vec<(u32, Stamp)>,
@@ -140,7 +99,7 @@ impl Listing {
         self.entries.push((u32::try_from(self.names.len()).unwrap_or(u32::MAX), stamp));
     }
 
-    fn iter(&self) -> impl Iterator<Item = (&[u8], &Stamp)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &Stamp)> {
         let mut start = 0;
         self.entries.iter().map(move |(end, stamp)| {
             let name = self.names.get(start..*end as usize).unwrap_or_default();
@@ -153,67 +112,166 @@ impl Listing {
 /// Looks at places. `user` is the effective user id of this process.
 #[must_use]
 pub fn look(sights: &[Sight], except: &Exceptions, user: u32, options: &Options<'_>) -> Look {
+    look_for(sights, except, user, options, false).0
+}
+
+/// The same, and the links that it met in what was looked through as a whole.
+#[must_use]
+pub fn look_with_links(
+    sights: &[Sight],
+    except: &Exceptions,
+    user: u32,
+    options: &Options<'_>,
+) -> (Look, Vec<PathBuf>) {
+    look_for(sights, except, user, options, true)
+}
+
+fn look_for(
+    sights: &[Sight],
+    except: &Exceptions,
+    user: u32,
+    options: &Options<'_>,
+    with_links: bool,
+) -> (Look, Vec<PathBuf>) {
     let mut look = Look::default();
-    let entries = AtomicU64::new(0);
+    let ends = sights.iter().filter(|sight| matches!(sight.reach, Reach::Boundary | Reach::Part(_) | Reach::Tree));
+    let ends = Exceptions::new(ends.map(|sight| sight.path.clone()));
+    let field = Field { except, ends: &ends, user, options, entries: &AtomicU64::new(0), with_links };
+    let mut links = Vec::new();
     for sight in sights.iter().filter(|sight| !except.cover(&sight.path)) {
-        let path = key_of(&sight.path);
-        let top = match rustix::fs::statat(CWD, &sight.path, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Some(Stamp::of(&stat)),
-            Err(Errno::NOENT | Errno::NOTDIR) => None,
-            Err(errno) => {
-                look.obstacle(Code::Unreadable, path, errno);
-                continue;
-            }
-        };
-        look.tops.insert(path.clone(), top);
-        if sight.reach == Reach::Entry || top.is_none_or(|top| top.kind() != Kind::Directory) {
-            continue;
-        }
-        let root = match open_directory(CWD, sight.path.as_os_str().as_bytes()) {
-            Ok(root) => root,
-            Err(errno) => {
-                look.closed.insert(path.clone());
-                look.obstacle(Code::Unreadable, path, errno);
-                continue;
-            }
-        };
-        let visit =
-            LookVisit { top: &path, recurse: sight.reach == Reach::Tree, except, user, options, entries: &entries };
-        for part in walk(&visit, root, (), Crew::whole(options)) {
-            look.add(part);
+        if sight.reach == Reach::Lead {
+            look.leads.insert(key_of(&sight.path), trace(&sight.path).end);
+        } else {
+            links.append(&mut field.look_at(sight, &mut look));
         }
     }
-    look
+    (look, links)
+}
+
+/// What is the same for all places of a look.
+#[derive(Clone, Copy)]
+struct Field<'a> {
+    except: &'a Exceptions,
+    /// Directories that are not entered from above.
+    ends: &'a Exceptions,
+    user: u32,
+    options: &'a Options<'a>,
+    entries: &'a AtomicU64,
+    with_links: bool,
+}
+
+impl Field<'_> {
+    /// Looks at one place, and gives back the links in it.
+    fn look_at(self, sight: &Sight, look: &mut Look) -> Vec<PathBuf> {
+        let path = key_of(&sight.path);
+        let stat = match rustix::fs::statat(CWD, &sight.path, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Some(stat),
+            Err(Errno::NOENT | Errno::NOTDIR) => None,
+            Err(errno) => {
+                look.obstacle(path, errno, true);
+                return Vec::new();
+            }
+        };
+        let open = stat.as_ref().is_some_and(|stat| self.can_write(stat)) || self.lies_open(&sight.path);
+        let top = Top { stamp: stat.as_ref().map(Stamp::of), open };
+        look.tops.insert(path.clone(), top);
+        let is_directory = top.stamp.is_some_and(|stamp| stamp.kind() == Kind::Directory);
+        if !is_directory || matches!(sight.reach, Reach::Lead | Reach::Entry | Reach::Boundary) {
+            return Vec::new();
+        }
+        let most = match sight.reach {
+            Reach::Part(most) => most,
+            _ => u64::MAX,
+        };
+        let parts = match self.walk(&path, sight.reach > Reach::Names, most) {
+            Ok(Some(parts)) => parts,
+            Ok(None) => {
+                look.large.push(sight.path.clone());
+                self.walk(&path, false, u64::MAX).ok().flatten().unwrap_or_default()
+            }
+            Err(errno) => {
+                look.closed.insert(path.clone());
+                look.obstacle(path, errno, stat.is_some_and(|stat| stat.st_uid == self.user));
+                return Vec::new();
+            }
+        };
+        parts.into_iter().flat_map(|part| look.add(part)).collect()
+    }
+
+    /// Goes through a directory; `None` if more than `most` entries are in it.
+    fn walk(self, path: &[u8], recurse: bool, most: u64) -> Result<Option<Vec<Part>>, Errno> {
+        let root = open_directory(CWD, path_of(path).as_os_str().as_bytes())?;
+        let (entries, large) = (AtomicU64::new(0), AtomicBool::new(false));
+        let visit = LookVisit { top: path, recurse, most, entries: &entries, large: &large, field: self };
+        // One directory is not worth more threads.
+        let crew = if recurse { Crew::whole(self.options) } else { Crew::single() };
+        let parts = walk(&visit, root, false, crew);
+        if large.into_inner() {
+            self.entries.fetch_sub(entries.into_inner(), Ordering::Relaxed);
+            return Ok(None);
+        }
+        Ok(Some(parts))
+    }
+
+    /// Whether this user could write to an entry, or give itself the right. Access control lists can only add to
+    /// what the group bits say, and show in them.
+    fn can_write(self, stat: &Stat) -> bool {
+        let open = Kind::of_stat(stat) != Kind::Link && mode_of(stat) & 0o022 != 0;
+        self.user == 0 || stat.st_uid == self.user || open
+    }
+
+    /// Whether this user could put another entry in the place of any in this directory. In a sticky one of another's,
+    /// only those that are its own.
+    fn is_unlocked(self, directory: &Stat) -> bool {
+        self.can_write(directory) && !self.is_shared(directory)
+    }
+
+    fn is_shared(self, directory: &Stat) -> bool {
+        self.user != 0 && directory.st_uid != self.user && mode_of(directory) & 0o1000 != 0
+    }
+
+    /// Whether this user could replace or make what has this path. What is above a directory that is not there counts
+    /// for it.
+    fn lies_open(self, path: &Path) -> bool {
+        let mut above = path.ancestors().skip(1);
+        above.find_map(|above| rustix::fs::stat(above).ok()).is_none_or(|stat| self.is_unlocked(&stat))
+    }
 }
 
 impl Look {
-    fn obstacle(&mut self, code: Code, path: Vec<u8>, found: impl std::fmt::Display) {
-        self.obstacles.push(Obstacle { code, path, found: found.to_string() });
+    fn obstacle(&mut self, path: Vec<u8>, errno: Errno, own: bool) {
+        let found = std::io::Error::from(errno).to_string();
+        self.obstacles.push(Obstacle { code: Code::Unreadable, path, found, own });
     }
 
-    fn add(&mut self, part: Part) {
+    fn add(&mut self, part: Part) -> Vec<PathBuf> {
         self.listings.extend(part.listings);
         self.closed.extend(part.closed);
         self.obstacles.extend(part.obstacles);
+        part.links
     }
 
-    /// The mode of an entry: its type and permission bits. `None` for one that it does not know.
+    /// Takes over what another look saw of other places.
+    pub fn append(&mut self, other: Self) {
+        self.tops.extend(other.tops);
+        self.leads.extend(other.leads);
+        self.listings.extend(other.listings);
+        self.closed.extend(other.closed);
+        self.obstacles.extend(other.obstacles);
+        self.large.extend(other.large);
+    }
+
+    /// Places that have more entries than they may, so that only what is directly in them was looked at.
     #[must_use]
-    pub fn mode(&self, path: &Path) -> Option<u32> {
-        let listed = || {
-            let name = path.file_name()?.as_bytes();
-            let listing = self.listings.get(&key_of(path.parent()?))?;
-            listing.iter().find(|(one, _)| *one == name).map(|(_, stamp)| *stamp)
-        };
-        let top = self.tops.get(&key_of(path)).copied().flatten();
-        top.or_else(listed).map(|stamp| stamp.mode())
+    pub fn large(&self) -> &[PathBuf] {
+        &self.large
     }
 
     /// The number of entries that it knows.
     #[must_use]
     pub fn entries(&self) -> u64 {
         let listed: usize = self.listings.values().map(|listing| listing.entries.len()).sum();
-        (listed + self.tops.values().flatten().count()) as u64
+        (listed + self.tops.values().filter(|top| top.stamp.is_some()).count()) as u64
     }
 
     /// What could not be looked at.
@@ -221,85 +279,17 @@ impl Look {
     pub fn obstacles(&self) -> &[Obstacle] {
         &self.obstacles
     }
-
-    /// What differs in a later look at the same places, in no particular order.
-    #[must_use]
-    pub fn differences(&self, later: &Self) -> Vec<Difference> {
-        let mut found = Found { before: self, after: later, differences: Vec::new() };
-        for path in self.tops.keys().chain(later.tops.keys().filter(|path| !self.tops.contains_key(*path))) {
-            let of = |look: &Self| look.tops.get(path).copied().flatten();
-            found.entry(path, of(self).as_ref(), of(later).as_ref());
-        }
-        let nothing = Listing::default();
-        for (directory, before) in &self.listings {
-            found.listing(directory, before, later.listings.get(directory).unwrap_or(&nothing));
-        }
-        for (directory, after) in &later.listings {
-            if !self.listings.contains_key(directory) {
-                found.listing(directory, &nothing, after);
-            }
-        }
-        found.differences
-    }
-}
-
-struct Found<'a> {
-    before: &'a Look,
-    after: &'a Look,
-    differences: Vec<Difference>,
-}
-
-impl Found<'_> {
-    /// Goes through two sorted listings of one directory side by side.
-    fn listing(&mut self, directory: &[u8], before: &Listing, after: &Listing) {
-        let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
-        loop {
-            let order = match (before.peek(), after.peek()) {
-                (Some((one, _)), Some((other, _))) => one.cmp(other),
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
-                (None, None) => return,
-            };
-            let one = if order.is_le() { before.next() } else { None };
-            let other = if order.is_ge() { after.next() } else { None };
-            let (one_stamp, other_stamp) = (one.map(|(_, stamp)| stamp), other.map(|(_, stamp)| stamp));
-            // Most entries are as they were, and cost no path.
-            if one_stamp == other_stamp {
-                continue;
-            }
-            let name = one.or(other).map_or(&b""[..], |(name, _)| name);
-            self.entry(&join(directory, name), one_stamp, other_stamp);
-        }
-    }
-
-    fn entry(&mut self, path: &[u8], before: Option<&Stamp>, after: Option<&Stamp>) {
-        let change = match (before, after) {
-            (None, None) => return,
-            (None, Some(after)) => Change::Created(after.kind()),
-            (Some(before), None) => Change::Removed(before.kind()),
-            (Some(before), Some(after)) => {
-                let closed = self.before.closed.contains(path) || self.after.closed.contains(path);
-                match before.change(after, closed) {
-                    Some(words) => Change::Changed(words),
-                    None => return,
-                }
-            }
-        };
-        self.differences.push(Difference { path: path.to_vec(), change });
-    }
-}
-
-fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
-    [directory, b"/", name].concat()
 }
 
 struct LookVisit<'a> {
     top: &'a [u8],
     recurse: bool,
-    except: &'a Exceptions,
-    user: u32,
-    options: &'a Options<'a>,
+    most: u64,
+    /// Entries of this place.
     entries: &'a AtomicU64,
+    /// Whether there are more than `most`.
+    large: &'a AtomicBool,
+    field: Field<'a>,
 }
 
 #[derive(Default)]
@@ -307,7 +297,11 @@ struct Part {
     listings: Vec<(Vec<u8>, Listing)>,
     closed: BTreeSet<Vec<u8>>,
     obstacles: Vec<Obstacle>,
+    links: Vec<PathBuf>,
 }
+
+/// Whether a directory is this user's own, which travels with it.
+type Own = bool;
 
 impl LookVisit<'_> {
     fn path(&self, trail: &Trail) -> Vec<u8> {
@@ -316,10 +310,16 @@ impl LookVisit<'_> {
     }
 
     /// Whether the directory is within the limits. Beyond them nothing is known, so the walk ends.
-    fn limits(&self, at: &At<'_, ()>, names: &Names, worker: &mut Worker<(), Part>) -> bool {
-        let limits = self.options.limits;
-        let entries = self.entries.fetch_add(names.len() as u64, Ordering::Relaxed) + names.len() as u64;
-        let exceeded = if entries > limits.entries_max {
+    fn limits(&self, at: &At<'_, Own>, names: &Names, worker: &mut Worker<Own, Part>) -> bool {
+        let limits = self.field.options.limits;
+        let more = names.len() as u64;
+        let of_all = self.field.entries.fetch_add(more, Ordering::Relaxed) + more;
+        if self.entries.fetch_add(more, Ordering::Relaxed) + more > self.most {
+            self.large.store(true, Ordering::Relaxed);
+            worker.stop();
+            return false;
+        }
+        let exceeded = if of_all > limits.entries_max {
             (Code::TooManyEntries, format!("more than {} entries", limits.entries_max))
         } else if at.trail.depth > limits.depth_max {
             (Code::TooDeep, format!("deeper than {}", limits.depth_max))
@@ -329,96 +329,76 @@ impl LookVisit<'_> {
             return true;
         };
         let (code, found) = exceeded;
-        worker.found.obstacles.push(Obstacle { code, path: self.path(at.trail), found });
+        worker.found.obstacles.push(Obstacle { code, path: self.path(at.trail), found, own: true });
         worker.stop();
         false
     }
 
-    /// Whether this user could write to an entry, or give itself the right. Access control lists can only add to
-    /// what the group bits say, and show in them.
-    fn can_write(&self, stat: &Stat) -> bool {
-        let open = Kind::of_stat(stat) != Kind::Link && super::handle::mode_of(stat) & 0o022 != 0;
-        self.user == 0 || stat.st_uid == self.user || open
+    /// Whether what another user has made cannot be entered by this one, and so holds nothing that it could change.
+    fn is_closed_to_us(&self, stat: &Stat) -> bool {
+        !self.field.can_write(stat) && mode_of(stat) & 0o011 == 0
     }
 }
 
 impl Visit for LookVisit<'_> {
-    type Place = ();
+    type Place = Own;
     type Found = Part;
 
-    fn directory(&self, at: &At<'_, ()>, names: &mut Names, worker: &mut Worker<(), Part>) -> bool {
+    fn directory(&self, at: &At<'_, Own>, names: &mut Names, worker: &mut Worker<Own, Part>) -> bool {
         if !self.limits(at, names, worker) {
             return false;
         }
-        let path = self.path(at.trail);
-        let unlocked = match stat_of(at.fd) {
-            Ok(stat) => self.can_write(&stat),
-            Err(_) => true,
-        };
-        let left_out: Vec<_> = self.except.within(&path).collect();
+        let (path, field) = (self.path(at.trail), self.field);
+        let (unlocked, shared) =
+            stat_of(at.fd).map_or((true, false), |stat| (field.is_unlocked(&stat), field.is_shared(&stat)));
+        let (left_out, ends) = (field.except.within(&path), field.ends.within(&path));
         let mut listing = Listing::default();
         names.sort();
-        for (name, _) in names.iter().filter(|(name, _)| !left_out.contains(name)) {
+        for (name, _) in names.iter().filter(|(name, _)| !left_out.hold(name)) {
             let stat = match rustix::fs::statat(at.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => stat,
                 // It went away between the two calls.
                 Err(Errno::NOENT) => continue,
                 Err(errno) => {
-                    let found = std::io::Error::from(errno).to_string();
-                    worker.found.obstacles.push(Obstacle { code: Code::Unreadable, path: join(&path, name), found });
+                    let (found, path) = (std::io::Error::from(errno).to_string(), join(&path, name));
+                    worker.found.obstacles.push(Obstacle { code: Code::Unreadable, path, found, own: *at.place });
                     continue;
                 }
             };
-            if unlocked || self.can_write(&stat) {
+            let writable = unlocked || field.can_write(&stat);
+            if writable {
                 listing.push(name, Stamp::of(&stat));
             }
-            if self.recurse && Kind::of_stat(&stat) == Kind::Directory {
-                worker.enter(name, ());
+            match Kind::of_stat(&stat) {
+                // What others keep in a place that all share is theirs.
+                Kind::Directory
+                    if self.recurse && (writable || !shared) && !self.is_closed_to_us(&stat) && !ends.hold(name) =>
+                {
+                    worker.enter(name, stat.st_uid == field.user);
+                }
+                Kind::Link if self.recurse && field.with_links && writable => {
+                    worker.found.links.push(path_of(&join(&path, name)));
+                }
+                _ => {}
             }
         }
+        drop((left_out, ends));
         worker.found.listings.push((path, listing));
         false
     }
 
-    fn obstacle(&self, trail: &Trail, (): (), errno: Errno, part: &mut Part) {
+    fn obstacle(&self, trail: &Trail, own: Own, errno: Errno, part: &mut Part) {
         // What went away, or became something else, shows in the directory above.
         if matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP) {
             return;
         }
         let path = self.path(trail);
         part.closed.insert(path.clone());
-        part.obstacles.push(Obstacle { code: Code::Unreadable, path, found: std::io::Error::from(errno).to_string() });
+        let found = std::io::Error::from(errno).to_string();
+        part.obstacles.push(Obstacle { code: Code::Unreadable, path, found, own });
     }
 }
 
-/// The path with the symlinks of every directory that exists resolved: where the kernel would put it.
-#[must_use]
-pub fn resolve(path: &Path) -> PathBuf {
-    for there in path.ancestors() {
-        if let Ok(canonical) = std::fs::canonicalize(there) {
-            return match path.strip_prefix(there) {
-                Ok(rest) if !rest.as_os_str().is_empty() => canonical.join(rest),
-                _ => canonical,
-            };
-        }
-    }
-    path.to_path_buf()
-}
-
-/// Whether something has this name, a symlink that leads nowhere included.
-#[must_use]
-pub fn is_there(path: &Path) -> bool {
-    rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok()
-}
-
-/// Whether nothing is at `path`, or an empty real directory; and else what is.
-pub fn is_vacant(path: &Path) -> std::io::Result<Result<(), Kind>> {
-    match rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(Ok(())),
-        Err(errno) => Err(errno.into()),
-        Ok(stat) => match Kind::of_stat(&stat) {
-            Kind::Directory if Directory::open(path)?.is_empty()? => Ok(Ok(())),
-            kind => Ok(Err(kind)),
-        },
-    }
+pub(super) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    [directory, b"/", name].concat()
 }

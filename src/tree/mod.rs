@@ -4,11 +4,14 @@
 
 mod compare;
 mod confine;
+mod differences;
 mod dispose;
 mod entry;
+mod exceptions;
 mod export;
 mod handle;
 mod hardlinks;
+mod lead;
 mod look;
 mod names;
 mod new_file;
@@ -27,17 +30,21 @@ mod walk;
 
 pub use compare::{Comparison, Expectation, all_missing, compare};
 pub use confine::{Confinement, confine};
+pub use differences::{Change, Difference};
 pub use dispose::{Disposal, DisposalError, Quarantine};
+pub use exceptions::{Exceptions, Pattern};
 pub use export::{ExportError, ExportSink, export};
 pub use handle::{Directory, Found, Kind};
 pub use hardlinks::HardLinks;
-pub use look::{Change, Difference, Exceptions, Look, Obstacle, Reach, Sight, is_there, is_vacant, look, resolve};
+pub use lead::{Lead, is_there, is_vacant, resolve, trace};
+pub use look::{Look, Obstacle, Reach, Sight, look, look_with_links};
 pub use new_file::NewFile;
 pub use outline::{Outline, Outlined, outline};
 pub use read::{ReadError, read_named_file};
 pub use reader::{FactTable, FileFacts, Reader, Unread};
 pub use snapshot::{Snapshot, snapshot};
 pub use staged::{StageError, StagedTree};
+pub use stamp::Stamp;
 pub use store::{SealDirectory, StagedFile, Staging, StoreError};
 pub use tree_writer::{TreeWriter, WrittenFile};
 

@@ -7,7 +7,7 @@ use super::handle::{Kind, mode_of};
 /// Enough of an entry to notice that it was written to, replaced, linked or given other rights. Forty bytes: a home
 /// has hundreds of thousands of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub struct Stamp {
     inode: u64,
     size: u64,
     changed: i64,
@@ -37,22 +37,45 @@ impl Stamp {
     }
 
     #[allow(clippy::cast_possible_truncation, clippy::useless_conversion, reason = "the mode is narrower on macOS")]
-    pub(super) fn kind(&self) -> Kind {
+    /// The type.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
         Kind::of(FileType::from_raw_mode(self.mode as rustix::fs::RawMode)).unwrap_or(Kind::Special("an unknown entry"))
     }
 
-    pub(super) fn mode(&self) -> u32 {
+    /// The owner's user id.
+    #[must_use]
+    pub fn owner(&self) -> u32 {
+        self.user
+    }
+
+    /// The type and the permission bits.
+    #[must_use]
+    pub fn mode(&self) -> u32 {
         self.mode
     }
 
+    /// Whether anybody may execute it.
+    #[must_use]
+    pub fn is_executable(&self) -> bool {
+        self.mode & 0o111 != 0
+    }
+
     /// What is different in `after`, in words. A directory's inode, size and times say what happened in it, which is
-    /// seen there, and overlaid file systems make up its inode anew; they count only for one that is `closed` to us.
+    /// seen there, and overlaid file systems make up its inode anew; they count only for one that is `closed` to us. A
+    /// fifo or a socket has no contents that a file system keeps, and whoever serves it may make it anew; a device has
+    /// none either, but another one may take its place.
     pub(super) fn change(&self, after: &Self, closed: bool) -> Option<String> {
         let mut words = Vec::new();
-        let contents = closed || after.kind() != Kind::Directory || self.kind() != Kind::Directory;
+        let (inode, contents) = match (self.kind(), after.kind()) {
+            (Kind::Directory, Kind::Directory) => (closed, closed),
+            (Kind::Special("a fifo" | "a socket"), Kind::Special(_)) => (false, false),
+            (Kind::Special(_), Kind::Special(_)) => (true, false),
+            _ => (true, true),
+        };
         if self.kind() != after.kind() {
             words.push(format!("{}, was {}", after.kind().noun(), self.kind().noun()));
-        } else if contents && self.inode != after.inode {
+        } else if inode && self.inode != after.inode {
             words.push(format!("another {}", after.kind().noun().trim_start_matches("a ").trim_start_matches("an ")));
         }
         if contents && self.size != after.size {
@@ -105,5 +128,25 @@ mod tests {
         assert!(DIRECTORY.change(&touched, true).is_some());
         assert!(DIRECTORY.change(&Stamp { mode: 0o040_777, ..DIRECTORY }, false).is_some());
         assert!(DIRECTORY.change(&Stamp { user: 0, ..DIRECTORY }, false).is_some());
+    }
+
+    #[test]
+    fn of_what_has_no_contents_type_and_rights_count() {
+        let socket = Stamp { mode: 0o140_755, ..FILE };
+        let fifo = Stamp { mode: 0o010_755, ..FILE };
+        let device = Stamp { mode: 0o020_755, ..FILE };
+        let touched = |stamp: Stamp| Stamp { size: 99, changed: 101, ..stamp };
+        assert_eq!(socket.change(&Stamp { inode: 8, ..touched(socket) }, false), None);
+        assert_eq!(fifo.change(&Stamp { inode: 8, ..touched(fifo) }, false), None);
+        assert_eq!(device.change(&touched(device), false), None);
+        for (before, after) in [
+            (socket, fifo),
+            (socket, FILE),
+            (socket, Stamp { user: 0, ..socket }),
+            (fifo, Stamp { mode: 0o010_777, ..fifo }),
+            (device, Stamp { inode: 8, ..device }),
+        ] {
+            assert!(before.change(&after, false).is_some(), "{before:?} {after:?}");
+        }
     }
 }

@@ -146,6 +146,11 @@ impl Crew {
         Self { first: options.threads, most: options.threads }
     }
 
+    /// One thread, for a walk that is soon over.
+    pub(super) fn single() -> Self {
+        Self { first: 1, most: 1 }
+    }
+
     /// As many as are of use while files come from memory, and more when they do not.
     pub(super) fn growing(options: &Options<'_>) -> Self {
         Self { first: options.threads.min(options.processors), most: options.threads }

@@ -95,7 +95,12 @@ impl Project {
 
     /// A project with a policy and keys `job` and `other`, whose roots are absent.
     pub(crate) fn empty(policy: &str) -> Self {
-        let project = Self { temporary: tempfile::tempdir().unwrap() };
+        Self::empty_in(&std::env::temp_dir(), policy)
+    }
+
+    /// The same in a directory of the caller's choice.
+    pub(crate) fn empty_in(above: &Path, policy: &str) -> Self {
+        let project = Self { temporary: tempfile::tempdir_in(above).unwrap() };
         fs::create_dir_all(project.path("keys")).unwrap();
         fs::create_dir_all(project.home()).unwrap();
         fs::write(project.path("cacheseal.toml"), policy).unwrap();

@@ -14,6 +14,9 @@ use crate::policy::Revocations;
 use crate::report::{candidates_text, counts_json, refusals_json, refusals_text};
 use crate::verify::Rule;
 
+/// Places that are named at the start; the JSON has all of them.
+const PARTLY_SHOWN_MAX: usize = 20;
+
 /// A guard on duty.
 pub(super) struct Duty {
     state: Mutex<State>,
@@ -81,6 +84,7 @@ impl State {
             caches: self.caches(),
             watched,
             unreadable,
+            partly: self.guard.partly_watched().map(|(place, why)| format!("{}: {why}", Escaped(&place))).collect(),
             process: u64::from(std::process::id()),
             report_only: self.guard.is_report_only(),
         }
@@ -166,6 +170,9 @@ pub(super) fn hello_text(hello: &Hello) -> String {
     if hello.unreadable > 0 {
         let _ = writeln!(text, "  {} could not be read", plural(hello.unreadable, "place", "places"));
     }
+    for place in hello.partly.iter().take(PARTLY_SHOWN_MAX) {
+        let _ = writeln!(text, "  not wholly watched: {place}");
+    }
     if hello.report_only {
         text.push_str("  report only: stray writes decide nothing\n");
     }
@@ -177,7 +184,7 @@ pub(super) fn hello_json(hello: &Hello, command: &str, verdict: &str) -> Value {
     json!({
         "version": 1, "command": command, "verdict": verdict, "exit": 0, "caches": hello.caches,
         "watched": hello.watched, "unreadable": hello.unreadable, "pid": hello.process, "policy": hello.policy,
-        "reportOnly": hello.report_only,
+        "reportOnly": hello.report_only, "notWhollyWatched": hello.partly,
     })
 }
 

@@ -1,6 +1,5 @@
 //! `guard start`.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
@@ -21,10 +20,12 @@ use super::asking::{name_of, understood};
 use super::duty::{Duty, failed, hello_json, hello_text};
 use crate::base::{Code, Escaped, Exit};
 use crate::guard::{
-    Answer, Begin, Elsewhere, Ended, Guard, Hello, ListenError, Listener, Pace, Surroundings, Territory, VARIABLES,
-    of_wire, serve, to_wire,
+    Answer, Begin, Elsewhere, Ended, Guard, Hello, ListenError, Listener, Pace, Surroundings, Territory, of_wire,
+    serve, to_wire,
 };
+use crate::policy::PathPattern;
 use crate::seal::SEALS;
+use crate::tree::Pattern;
 
 /// How often the guard shows whoever waits for an answer that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -167,6 +168,9 @@ fn begin(arguments: &GuardStartArguments, context: &Context) -> Result<(Listener
             Code::RootNotEmpty => failure
                 .hint("start the guard before the restore, and remove what an earlier job left")
                 .hint("or say `--allow-filled`, and what is there is verified with what is restored"),
+            Code::Unreadable => failure
+                .hint("make the directory readable for this user (`chmod u+rx DIRECTORY`) before the guard starts")
+                .hint("or leave out of PATH and other variables what lies below it, or say `--allow DIRECTORY`"),
             _ => failure,
         }
     })?;
@@ -193,15 +197,15 @@ fn what_to_watch(
     let is_guarded = |cache: &str| arguments.caches.iter().any(|guarded| guarded == cache);
     let others = setup.all_roots().filter(|(cache, _)| !is_guarded(cache));
     let working_directory = working_directory()?;
-    let allowed = absolute(&arguments.allow, home.as_deref(), "--allow")?;
-    not_vital(&allowed, home.as_deref(), directory, "--allow")
-        .map_err(|failure| failure.hint("name the files that change, as `guard check --report-only` lists them"))?;
+    let Allowed { paths, patterns } = Allowed::of(arguments, setup, home.as_deref())?;
     let territory = Territory {
         policy_directory: directory.clone(),
         policy_files: setup.files.iter().map(|file| directory.join(file)).collect(),
         lockfiles: setup.policy.caches().flat_map(|cache| &cache.lockfiles).map(|file| directory.join(file)).collect(),
+        guarded: Vec::new(),
         others: others.map(|(cache, root)| (cache.to_owned(), root.absolute.clone())).collect(),
-        allowed,
+        allowed: paths,
+        allowed_patterns: patterns,
         watched: absolute(&arguments.watch, home.as_deref(), "--watch")?,
     };
     let cache = |cache: &String| (cache.clone(), setup.roots(cache).to_vec(), directory.join(SEALS).join(cache));
@@ -214,7 +218,7 @@ fn what_to_watch(
             account_home: account_home(user),
             working_directory,
             program: std::env::current_exe().ok(),
-            variables: variables(),
+            variables: std::env::vars_os().collect(),
         },
         territory,
         filled_allowed: arguments.allow_filled,
@@ -259,6 +263,68 @@ pub(crate) fn unknown_root(root: &str) -> Failure {
     Failure::new(Code::Usage, format!("expected ROOT as the policy writes a root of the cache, found `{root}`"))
 }
 
+/// What is left alone, by the command line and the policy.
+#[derive(Default)]
+struct Allowed {
+    paths: Vec<PathBuf>,
+    patterns: Vec<Pattern>,
+}
+
+impl Allowed {
+    fn of(arguments: &GuardStartArguments, setup: &Setup, home: Option<&Path>) -> Result<Self, Failure> {
+        let mut allowed = Self::default();
+        let hint = "name the files that change, as `guard check --report-only` lists them";
+        for path in &arguments.allow {
+            let hinted = |failure: Failure| failure.hint(hint);
+            if let Some(text) = path.to_str().filter(|text| text.contains('*')) {
+                let pattern = PathPattern::parse(text);
+                let pattern = pattern.map_err(|error| Failure::new(Code::Usage, format!("`--allow`: {error}")))?;
+                allowed.add(&pattern, setup, home, "`--allow`").map_err(hinted)?;
+            } else {
+                let path = absolute(std::slice::from_ref(path), home, "--allow")?;
+                not_vital(&path, home, &setup.directory, "--allow").map_err(hinted)?;
+                allowed.paths.extend(path);
+            }
+        }
+        for (pattern, line) in setup.policy.allowed() {
+            let origin = setup.policy.origin(line);
+            let of_policy = |failure: Failure| match failure.code {
+                Code::Usage => Failure { code: Code::MalformedPolicy, ..failure }.hint(hint),
+                _ => failure,
+            };
+            allowed.add(pattern, setup, home, &origin).map_err(of_policy)?;
+        }
+        Ok(allowed)
+    }
+
+    /// A pattern that would match all that is in home or the policy's directory would switch the guard off as well.
+    fn add(&mut self, pattern: &PathPattern, setup: &Setup, home: Option<&Path>, origin: &str) -> Result<(), Failure> {
+        let base = match (pattern.in_home, home) {
+            (false, _) => Path::new("/"),
+            (true, Some(home)) => home,
+            (true, None) => return Err(Failure::new(Code::NoHome, format!("{origin}: expected HOME for `~/…`"))),
+        };
+        let above = crate::tree::resolve(&base.join(pattern.literal.iter().collect::<PathBuf>()));
+        let vital = |path: &Path| setup.directory.starts_with(path) || home.is_some_and(|home| home.starts_with(path));
+        let is_vital = match &pattern.rest {
+            Some(rest) => {
+                rest.to_string() == "*" && (above == setup.directory || home.is_some_and(|home| home == above))
+            }
+            None => vital(&above),
+        };
+        if is_vital {
+            let expected = "a path that holds neither home nor the policy, nor all that is in them";
+            let found = Escaped(pattern.text.as_bytes());
+            return Err(Failure::new(Code::Usage, format!("{origin}: expected {expected}, found `{found}`")));
+        }
+        match &pattern.rest {
+            Some(rest) => self.patterns.push(Pattern { above, rest: rest.clone() }),
+            None => self.paths.push(above),
+        }
+        Ok(())
+    }
+}
+
 /// Paths of the command line: absolute, or below home.
 fn absolute(paths: &[PathBuf], home: Option<&Path>, flag: &str) -> Result<Vec<PathBuf>, Failure> {
     let absolute = |path: &PathBuf| match (path.strip_prefix("~"), home) {
@@ -285,12 +351,6 @@ fn not_vital(paths: &[PathBuf], home: Option<&Path>, policy_directory: &Path, fl
         }
         None => Ok(()),
     }
-}
-
-/// The variables that name places.
-fn variables() -> BTreeMap<&'static str, OsString> {
-    let of = |name: &&'static str| Some((*name, std::env::var_os(name).filter(|value| !value.is_empty())?));
-    VARIABLES.iter().filter_map(of).collect()
 }
 
 /// The home that the system's own list of users has.

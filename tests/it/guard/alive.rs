@@ -9,7 +9,7 @@ use cacheseal::guard::{Ended, Pace, Silence, SocketName, ask, serve};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{ALONE, Guarded};
+use super::{Guarded, alone};
 use crate::harness::{POLICY, Project};
 
 fn kill(process: i32, signal: Signal) {
@@ -83,13 +83,15 @@ fn guards_of_two_jobs_or_checkouts_know_nothing_of_each_other() {
     let (one, other) = (Guarded::new(), Guarded::new());
     one.start(&[]);
     other.check().expect(15, &["guard-gone"]);
+    let alone = alone();
+    let alone: Vec<_> = alone.iter().map(String::as_str).collect();
     let job = |id: &str, arguments: &[&str]| {
         let mut command = one.command();
         command.env("CIRCLECI", "true").env("CIRCLE_WORKFLOW_JOB_ID", id);
         crate::harness::Run::of(command.args(arguments).args(["--format", "json"]).output().unwrap()).verdict()
     };
     job("a", &["guard", "check"]).expect(15, &["guard-gone"]);
-    job("a", &ALONE[..8]).expect(0, &[]);
+    job("a", &alone).expect(0, &[]);
     job("a", &["guard", "check"]).expect(0, &[]);
     job("b", &["guard", "check"]).expect(15, &["guard-gone"]);
     job("a", &["guard", "stop"]).expect(0, &[]);
@@ -161,7 +163,7 @@ fn waiting_ends() {
 fn a_guard_in_the_foreground_says_when_it_is_ready_and_when_it_ends() {
     let guarded = Guarded::new();
     let mut command = guarded.command();
-    command.args(&ALONE[..8]).arg("--foreground").stdout(Stdio::piped());
+    command.args(alone()).arg("--foreground").stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // The step after a background step.
     guarded.json(&["guard", "wait", "deps", "--timeout", "60"]).expect(0, &[]);

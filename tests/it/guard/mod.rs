@@ -2,15 +2,20 @@
 
 mod alive;
 mod base;
+mod honest;
+mod job;
 mod model;
 mod perimeter;
 mod places;
+mod rules;
 mod several;
 mod strays;
 mod verdicts;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Deref;
+use std::path::Path;
 
 use super::harness::{Project, Run, Verdict, copy_tree};
 
@@ -36,24 +41,37 @@ impl Drop for Guarded {
     }
 }
 
-/// Nothing of the machine that runs the tests: others may write there.
-const ALONE: [&str; 10] = [
-    "guard",
-    "start",
-    "deps",
-    "--max-lifetime",
-    "10m",
-    "--allow=/etc",
-    "--allow=/usr/local",
-    "--allow=/opt",
-    "--format",
-    "json",
-];
+/// `guard start deps` with nothing of the machine that runs the tests: others may write there. The patterns take out
+/// what other tests make in temporary directories and what the account's home holds, and nothing of this project.
+pub(crate) fn alone() -> Vec<String> {
+    let mut arguments = ["guard", "start", "deps", "--max-lifetime", "10m"].map(str::to_owned).to_vec();
+    let user = rustix::process::geteuid().as_raw().to_string();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let account = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let account = account.filter(|fields| fields.len() > 5 && fields[2] == user).map(|fields| fields[5].to_owned());
+    let temporary = std::env::temp_dir().to_str().unwrap().to_owned();
+    let places = [temporary, "/tmp".to_owned(), "/var/tmp".to_owned()].into_iter().chain(account);
+    // Of what is above, too: cargo and other tests write there.
+    let above = Path::new(env!("CARGO_TARGET_TMPDIR")).ancestors().map(|above| above.to_str().unwrap().to_owned());
+    let places: BTreeSet<_> = places.chain(above).map(|path| path.trim_end_matches('/').to_owned()).collect();
+    arguments.extend(["/etc", "/usr/local", "/opt"].map(|path| format!("--allow={path}")));
+    arguments.extend(places.iter().map(|path| format!("--allow={path}/*")));
+    arguments
+}
+
+/// The same, with its answer as JSON.
+pub(super) fn alone_json() -> Vec<String> {
+    [alone(), ["--format", "json"].map(str::to_owned).to_vec()].concat()
+}
 
 impl Guarded {
     /// Sealed, saved, and taken away: as a job is before it restores.
     pub(super) fn new() -> Self {
-        let project = Project::new();
+        Self::saved(Project::new())
+    }
+
+    /// The same of a filled project.
+    pub(super) fn saved(project: Project) -> Self {
         project.seal();
         let guarded = Self { project, path: None };
         guarded.save();
@@ -95,7 +113,7 @@ impl Guarded {
         if let Some(path) = &self.path {
             command.env("PATH", path);
         }
-        Run::of(command.args(ALONE).args(more).output().unwrap()).verdict()
+        Run::of(command.args(alone_json()).args(more).output().unwrap()).verdict()
     }
 
     pub(super) fn check(&self) -> Verdict {
@@ -116,7 +134,7 @@ impl Guarded {
 impl Verdict {
     /// What was found at a place, of the refusals or the candidates.
     #[track_caller]
-    pub(super) fn found(&self, place: &std::path::Path) -> String {
+    pub(super) fn found(&self, place: &Path) -> String {
         let place = place.to_str().unwrap();
         let lists = [&self.json["refusals"], &self.json["candidates"]];
         let mut all = lists.into_iter().filter_map(|list| list.as_array()).flatten();
@@ -125,8 +143,17 @@ impl Verdict {
         one["found"].as_str().unwrap().to_owned()
     }
 
+    /// What was expected at a place: the rule that watches it stands there.
+    #[track_caller]
+    pub(super) fn expected(&self, place: &Path) -> String {
+        let mut all = self.json["refusals"].as_array().unwrap().iter();
+        let one = all.find(|refusal| refusal["place"] == place.to_str().unwrap());
+        let one = one.unwrap_or_else(|| panic!("nothing about {}: {:#}", place.display(), self.json));
+        one["expected"].as_str().unwrap().to_owned()
+    }
+
     /// Every place that is refused, each once.
-    pub(super) fn places(&self) -> std::collections::BTreeSet<String> {
+    pub(super) fn places(&self) -> BTreeSet<String> {
         let refusals = self.json["refusals"].as_array().unwrap();
         refusals.iter().map(|refusal| refusal["place"].as_str().unwrap().to_owned()).collect()
     }

@@ -11,9 +11,9 @@ use std::sync::OnceLock;
 use cacheseal::base::{Exit, Limits};
 use cacheseal::cache::{SealRequest, VerifyRequest, Workspace, seal, verify};
 use cacheseal::guard::{Begin, Disposed, Guard, Sealing, Surroundings, Territory};
-use cacheseal::policy::{PlacedRoot, Policy};
+use cacheseal::policy::{Glob, PlacedRoot, Policy};
 use cacheseal::seal::statement::Source;
-use cacheseal::tree::{Disposal, Options};
+use cacheseal::tree::{Disposal, Options, Pattern};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -502,6 +502,9 @@ fn begin(project: &Project, places: &BTreeMap<String, Vec<PlacedRoot>>, no_resto
             policy_files: keys.map(|file| root.join(file)).into(),
             // Nothing of the machine that runs the tests.
             allowed: ["/etc", "/usr/local", "/opt"].map(PathBuf::from).into(),
+            allowed_patterns: [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()]
+                .map(|above| Pattern { above, rest: Glob::parse("*").unwrap() })
+                .into(),
             ..Territory::default()
         },
         caches: CACHES.iter().enumerate().map(cache).collect(),

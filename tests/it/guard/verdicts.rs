@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{ALONE, Guarded};
+use super::{Guarded, alone};
 use crate::harness::{POLICY, Project, key};
 
 #[test]
@@ -91,10 +91,10 @@ fn a_lockfile_that_was_not_there_is_not_taken_from_the_restore() {
 fn revocations_of_before_and_those_named_later_add_up() {
     let guarded = Guarded::new();
     let list = format!("version = 1\n[[revoked]]\nkeyid = \"{}\"\nreason = \"leaked\"\n", key("job").public().id());
-    guarded.start(&[]);
+    let named = guarded.outside("revoked.toml");
+    guarded.start(&["--allow", named.to_str().unwrap()]);
     guarded.restore();
     guarded.verify_guarded(&[]).expect(0, &[]);
-    let named = guarded.outside("revoked.toml");
     fs::write(&named, "version = 2\n").unwrap();
     let with = ["--revocations", named.to_str().unwrap()];
     guarded.verify_guarded(&with).expect_error(5, "malformed-policy");
@@ -283,9 +283,10 @@ fn roots_must_be_empty_before() {
 fn what_cannot_be_watched_is_an_error_of_the_setup() {
     let guarded = Guarded::of(Project::empty(POLICY));
     let start = |cache: &str, more: &[&str]| {
-        let mut arguments = ALONE;
-        arguments[2] = cache;
-        guarded.json(&[&arguments[..8], more].concat())
+        let mut arguments = alone();
+        arguments[2] = cache.to_owned();
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        guarded.json(&arguments)
     };
     start("none", &[]).expect_error(5, "unknown-cache");
     start("deps", &["deps"]).expect_error(2, "usage");

@@ -490,8 +490,8 @@ fn under_a_guard_the_lockfile_of_before_the_restore_decides() {
     let restored = honest.project.outside("restored");
     fs::rename(honest.path("~/.cargo"), &restored).unwrap();
     let project = &honest.project;
-    let start =
-        ["guard", "start", "deps", "--max-lifetime", "10m", "--allow=/etc", "--allow=/usr/local", "--allow=/opt"];
+    let start = crate::guard::alone();
+    let start: Vec<_> = start.iter().map(String::as_str).collect();
     // Strays decide nothing here, so that only the lockfile does.
     let started = project.json(&[&start[..], &["--report-only"]].concat());
     assert_eq!(started.code, Some(0), "{:#}", started.json);

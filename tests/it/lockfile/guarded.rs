@@ -10,8 +10,9 @@ use crate::harness::Verdict;
 /// A Cargo home that fits its lockfile, saved and taken away, with a guard that watches.
 fn guarded() -> Guarded {
     let guarded = Guarded::of(home().project);
-    fs::rename(guarded.home().join(".cargo"), guarded.outside("saved")).unwrap();
-    guarded.start(&[]);
+    let saved = guarded.outside("saved");
+    fs::rename(guarded.home().join(".cargo"), &saved).unwrap();
+    guarded.start(&["--allow", saved.to_str().unwrap()]);
     guarded
 }
 
