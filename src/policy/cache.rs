@@ -97,7 +97,7 @@ impl Installed {
             source.unique(texts.get_ref())?;
             Ok(Some(texts.into_inner().into_iter().map(Spanned::into_inner).collect()))
         };
-        for word in shape.omit.iter().flat_map(|omit| omit.get_ref()) {
+        for word in shape.omit.iter().flat_map(Spanned::get_ref) {
             if !OMIT.contains(&word.get_ref().as_str()) {
                 return Err(source.malformed(word, "`dev`, `optional` or `peer`", quoted(word.get_ref())));
             }
