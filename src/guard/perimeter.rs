@@ -195,8 +195,9 @@ fn variables(surroundings: &Surroundings, places: &mut Places<'_>, meanings: &mu
 }
 
 fn temporary(surroundings: &Surroundings, places: &mut Places<'_>, meanings: &mut Meanings) -> BTreeSet<PathBuf> {
-    let named =
-        surroundings.variables.get(OsStr::new("TMPDIR")).map(|value| surroundings.working_directory.join(value));
+    // The later steps may have another one.
+    let named = surroundings.variables.get(OsStr::new("TMPDIR"));
+    let named = named.into_iter().flat_map(|value| paths_in(value, &surroundings.working_directory));
     let mut ends = BTreeSet::new();
     for path in TEMPORARY.iter().map(PathBuf::from).chain(named) {
         let end = places.tree(&path, &Rule::Temporary);
