@@ -33,7 +33,7 @@ pub(super) struct GuardStartArguments {
     /// Start although roots or seals are there already; they cannot be sealed before they were verified
     #[arg(long)]
     pub(super) allow_filled: bool,
-    /// Do not watch PATH and what is below it: absolute, or `~/…` (can be repeated)
+    /// Do not watch PATH and what is below it: absolute, or `~/…`; `*` within a component matches (can be repeated)
     #[arg(long, value_name = "PATH")]
     pub(super) allow: Vec<PathBuf>,
     /// Watch PATH and what is below it too, whether or not it is there (can be repeated)

@@ -39,7 +39,7 @@ impl Passing {
     pub(super) fn excuses(&self, path: &Path, difference: &Difference) -> bool {
         let Difference { change, before, after, .. } = difference;
         self.is_rewritten(path, before.as_ref(), after.as_ref())
-            || self.is_of_agent(path, change, after.as_ref())
+            || self.is_of_agent(path, change, after.as_ref().or(before.as_ref()))
             || self.is_of_runner(path, change)
     }
 
@@ -57,11 +57,11 @@ impl Passing {
         same && below.any(matched)
     }
 
-    /// A new file directly in a temporary directory with the random name that the agent gives its own, which no
-    /// variable names.
-    fn is_of_agent(&self, path: &Path, change: &Change, after: Option<&Stamp>) -> bool {
-        *change == Change::Created(Kind::File)
-            && after.is_some_and(|after| !after.is_executable())
+    /// A file directly in a temporary directory that is new or gone, with the random name that the agent gives its own,
+    /// which no variable names.
+    fn is_of_agent(&self, path: &Path, change: &Change, file: Option<&Stamp>) -> bool {
+        matches!(change, Change::Created(Kind::File) | Change::Removed(Kind::File))
+            && file.is_some_and(|file| !file.is_executable())
             && path.parent().is_some_and(|above| self.temporary.contains(above))
             && path.file_name().is_some_and(is_random)
             && !self.named.contains(path)

@@ -2,7 +2,7 @@
 //! from rules; what a place means is said by [`Meanings`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -41,44 +41,30 @@ impl Perimeter {
     pub(super) fn of(surroundings: &Surroundings, territory: &Territory) -> Self {
         let home = surroundings.home.as_deref().filter(|home| home.is_absolute());
         let checkout = top_of_checkout(&territory.policy_directory);
-        let here = &surroundings.working_directory;
+        let here = resolve(&surroundings.working_directory);
         let homes: Vec<_> = [home, surroundings.account_home.as_deref()].into_iter().flatten().map(resolve).collect();
-        let vital = [&checkout, &territory.policy_directory, here].map(|path| resolve(path)).into_iter();
-        let ground = Ground::new(homes.clone(), vital.collect(), territory.guarded.clone());
+        let vital = vec![resolve(&checkout), resolve(&territory.policy_directory), here.clone()];
+        let ground = Ground::new(homes, vital, territory.guarded.clone());
         let mut meanings = Meanings::of(home, &checkout);
         let mut places = Places::new(&ground);
         let named = variables(surroundings, &mut places, &mut meanings);
-        for path in SYSTEM {
-            places.tree(Path::new(path), &Rule::System);
-        }
         let temporary = temporary(surroundings, &mut places, &mut meanings);
-        for above in checkout.ancestors().skip(1).chain(resolve(here).ancestors().skip(1)) {
+        for above in checkout.ancestors().skip(1).chain(here.ancestors().skip(1)) {
             meanings.set_default(above, "is found by tools that look above the checkout");
             watch_above(above, &mut places);
         }
-        for (home, rule) in homes.iter().zip([Rule::Home, Rule::AccountHome]) {
-            places.home(home, &rule);
+        if let Some(home) = &surroundings.account_home {
+            places.tree(home, &Rule::AccountHome);
         }
-        places.tree(here, &Rule::WorkingDirectory);
+        if let Some(home) = home {
+            places.home(home, &Rule::Home);
+        }
+        places.tree(&here, &Rule::WorkingDirectory);
         places.tree(&checkout, &Rule::Checkout);
         git::watch(&checkout, home, git_configuration(surroundings), &mut places);
-        let path = surroundings.variables.get(OsStr::new("PATH"));
-        let programs = path.map(|path| programs::watch(path, here, surroundings.user, &ground, &mut places));
-        for (cache, root) in &territory.others {
-            places.tree(root, &Rule::Cache(cache.clone()));
-            meanings.set(root, format!("belongs to the cache `{cache}`"));
-        }
-        for lockfile in &territory.lockfiles {
-            places.entry(lockfile, &Rule::Lockfile);
-            meanings.set(lockfile, "decides which dependencies belong into a cache");
-        }
-        for path in &territory.watched {
-            places.tree(path, &Rule::CommandLine);
-        }
-        if let Some(program) = &surroundings.program {
-            places.entry(program, &Rule::Verifier);
-        }
-        let runner = surroundings.variables.get(OsStr::new("RUNNER_TEMP")).map(|path| resolve(Path::new(path)));
+        let path = variable(surroundings, "PATH");
+        let programs = path.map(|path| programs::watch(path, &here, surroundings.user, &ground, &mut places));
+        named_by_us(surroundings, territory, &mut places, &mut meanings);
         let (sights, rules) = places.finish();
         Self {
             sights,
@@ -88,7 +74,7 @@ impl Perimeter {
             policy_files: territory.policy_files.clone(),
             verifier: surroundings.program.clone(),
             programs: programs.unwrap_or_default(),
-            passing: Passing { temporary, runner, named },
+            passing: Passing { temporary, runner: runner(surroundings, &ground), named },
             meanings,
             ground,
         }
@@ -194,10 +180,14 @@ fn variables(surroundings: &Surroundings, places: &mut Places<'_>, meanings: &mu
     named
 }
 
+fn variable<'s>(surroundings: &'s Surroundings, name: &str) -> Option<&'s OsStr> {
+    surroundings.variables.get(OsStr::new(name)).map(OsString::as_os_str)
+}
+
 fn temporary(surroundings: &Surroundings, places: &mut Places<'_>, meanings: &mut Meanings) -> BTreeSet<PathBuf> {
     // The later steps may have another one.
-    let named = surroundings.variables.get(OsStr::new("TMPDIR"));
-    let named = named.into_iter().flat_map(|value| paths_in(value, &surroundings.working_directory));
+    let named = variable(surroundings, "TMPDIR").map(|value| paths_in(value, &surroundings.working_directory));
+    let named = named.into_iter().flatten();
     let mut ends = BTreeSet::new();
     for path in TEMPORARY.iter().map(PathBuf::from).chain(named) {
         let end = places.tree(&path, &Rule::Temporary);
@@ -205,6 +195,33 @@ fn temporary(surroundings: &Surroundings, places: &mut Places<'_>, meanings: &mu
         ends.insert(end);
     }
     ends
+}
+
+/// The temporary directory of a GitHub runner. One that holds what must not change is none.
+fn runner(surroundings: &Surroundings, ground: &Ground) -> Option<PathBuf> {
+    let path = resolve(Path::new(variable(surroundings, "RUNNER_TEMP")?));
+    (!ground.is_shallow(&path) && !ground.holds_vital(&path)).then_some(path)
+}
+
+/// What the system, the policy and the command line name.
+fn named_by_us(surroundings: &Surroundings, territory: &Territory, places: &mut Places<'_>, meanings: &mut Meanings) {
+    for path in SYSTEM {
+        places.tree(Path::new(path), &Rule::System);
+    }
+    for (cache, root) in &territory.others {
+        places.tree(root, &Rule::Cache(cache.clone()));
+        meanings.set(root, format!("belongs to the cache `{cache}`"));
+    }
+    for lockfile in &territory.lockfiles {
+        places.entry(lockfile, &Rule::Lockfile);
+        meanings.set(lockfile, "decides which dependencies belong into a cache");
+    }
+    for path in &territory.watched {
+        places.tree(path, &Rule::CommandLine);
+    }
+    if let Some(program) = &surroundings.program {
+        places.entry(program, &Rule::Verifier);
+    }
 }
 
 /// Every entry directly in a directory above the checkout, and what is in those that tools look into from below.
@@ -220,7 +237,7 @@ fn watch_above(above: &Path, places: &mut Places<'_>) {
 
 /// Git's configuration outside of the git directory.
 fn git_configuration(surroundings: &Surroundings) -> Vec<PathBuf> {
-    let variable = |name: &str| surroundings.variables.get(OsStr::new(name)).map(PathBuf::from);
+    let variable = |name: &str| variable(surroundings, name).map(PathBuf::from);
     let home = surroundings.home.as_deref();
     let user = variable("XDG_CONFIG_HOME").or_else(|| home.map(|home| home.join(".config")));
     let files = [

@@ -113,6 +113,14 @@ fn unknown_names_are_answered_with_the_known_ones() {
 }
 
 #[test]
+fn what_a_guard_leaves_alone_is_read_with_its_lines() {
+    let policy = policy(GOOD);
+    let allowed: Vec<_> = policy.allowed().map(|(pattern, line)| (pattern.text.as_str(), line)).collect();
+    assert_eq!(allowed, [("/tmp/agent-*", 41), ("~/.cache/reports", 41)]);
+    assert_eq!(super::policy("version = 1\nproject = 'p'\n").allowed().count(), 0);
+}
+
+#[test]
 fn key_files_are_named_and_must_be_there() {
     let document = parse(GOOD).unwrap();
     assert_eq!(document.files(), ["keys/a b.pub", "keys/main-2026.pub", "keys/main-2027.pub"]);

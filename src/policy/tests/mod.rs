@@ -52,6 +52,9 @@ lockfile = "any"
 require = ["signature"]
 signers = ["main"]
 max_age = "12h"
+
+[guard]
+allow = ["/tmp/agent-*", "~/.cache/reports"]
 "#;
 
 fn parse(text: &str) -> Result<Document, PolicyError> {

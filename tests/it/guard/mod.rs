@@ -20,7 +20,7 @@ use std::path::Path;
 use super::harness::{Project, Run, Verdict, copy_tree};
 
 /// A project whose cache was sealed and saved, with a guard that ends with it.
-pub(super) struct Guarded {
+pub(crate) struct Guarded {
     project: Project,
     /// The directories on PATH, for the guard that is started.
     path: Option<String>,
@@ -60,7 +60,7 @@ pub(crate) fn alone() -> Vec<String> {
 }
 
 /// The same, with its answer as JSON.
-pub(super) fn alone_json() -> Vec<String> {
+pub(crate) fn alone_json() -> Vec<String> {
     [alone(), ["--format", "json"].map(str::to_owned).to_vec()].concat()
 }
 
@@ -71,7 +71,7 @@ impl Guarded {
     }
 
     /// The same of a filled project.
-    pub(super) fn saved(project: Project) -> Self {
+    pub(crate) fn saved(project: Project) -> Self {
         project.seal();
         let guarded = Self { project, path: None };
         guarded.save();
@@ -92,7 +92,7 @@ impl Guarded {
     }
 
     /// Brings roots and seal back, over whatever is there.
-    pub(super) fn restore(&self) {
+    pub(crate) fn restore(&self) {
         let cache = self.outside("cache");
         copy_tree(&cache.join("deps"), &self.path("deps"));
         copy_tree(&cache.join("store"), &self.home().join("store"));
@@ -121,7 +121,7 @@ impl Guarded {
     }
 
     /// `verify deps --guard` at the gate that compares lockfiles.
-    pub(super) fn verify_guarded(&self, more: &[&str]) -> Verdict {
+    pub(crate) fn verify_guarded(&self, more: &[&str]) -> Verdict {
         self.json(&[&["verify", "deps", "--gate", "exact", "--guard"], more].concat())
     }
 
@@ -153,7 +153,7 @@ impl Verdict {
     }
 
     /// Every place that is refused, each once.
-    pub(super) fn places(&self) -> BTreeSet<String> {
+    pub(crate) fn places(&self) -> BTreeSet<String> {
         let refusals = self.json["refusals"].as_array().unwrap();
         refusals.iter().map(|refusal| refusal["place"].as_str().unwrap().to_owned()).collect()
     }

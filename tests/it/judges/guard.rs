@@ -1,11 +1,13 @@
 //! strace watches a guard: it writes to no file, talks to nobody outside of this machine, and opens nothing of what it
-//! watches but directories.
+//! watches but directories and git's configuration. And jest runs what a restore left in the temporary directory.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::judge;
-use crate::harness::Project;
+use super::{judge, must};
+use crate::guard::{Guarded, alone, alone_json};
+use crate::harness::{Project, Run};
 
 #[test]
 fn a_guard_writes_nothing_and_reads_only_what_it_must() {
@@ -20,14 +22,14 @@ fn a_guard_writes_nothing_and_reads_only_what_it_must() {
     let trace = project.outside("trace");
     let mut guard = judge("strace");
     guard.args(["-f", "-o", trace.to_str().unwrap(), "-e", "trace=%network,%file,execve"]);
-    guard.arg(env!("CARGO_BIN_EXE_cacheseal")).args(["guard", "start", "deps", "--foreground"]);
+    // Of the rest of this machine, others may write to it meanwhile, and every call is traced.
+    guard.arg(env!("CARGO_BIN_EXE_cacheseal")).args(alone()).arg("--foreground");
     guard.current_dir(project.root()).env_clear().env("HOME", project.home()).stdout(Stdio::null());
     let mut guard = guard.spawn().unwrap();
     project.json(&["guard", "wait", "--timeout", "60"]).expect(0, &[]);
     fs::rename(kept.join("deps"), project.path("deps")).unwrap();
     fs::rename(kept.join("store"), project.home().join("store")).unwrap();
     fs::rename(kept.join("seals"), project.path(".cacheseal")).unwrap();
-    // Of the rest of this machine, others may write to it meanwhile.
     let verdict = project.json(&["verify", "deps", "--gate", "exact", "--guard"]);
     assert!(verdict.json["seal"].is_object(), "{:#}", verdict.json);
     project.json(&["guard", "check", "--report-only"]).expect(0, &[]);
@@ -45,4 +47,71 @@ fn a_guard_writes_nothing_and_reads_only_what_it_must() {
         let reads_home = name.starts_with("open") && call.contains("bashrc");
         assert!(!leads_out && !writes && !changes && !reads_home, "{line}");
     }
+}
+
+/// jest, as npm installs it. Kept between runs: nobody writes to it but npm.
+fn jest() -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jest");
+    if !directory.join("complete").exists() {
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("package.json"), "{}").unwrap();
+        let mut npm = judge("npm");
+        npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund", "jest@29"]).current_dir(&directory);
+        must(&mut npm);
+        fs::write(directory.join("complete"), "").unwrap();
+    }
+    directory.join("node_modules/jest/bin/jest.js")
+}
+
+/// Puts a line before the code of every file in jest's cache of transformed files, and makes their checksums fit.
+const PLANT: &str = "
+const fs = require('fs'), path = require('path'), { createHash } = require('crypto');
+const sums = ['md5', 'sha1'].map(name => text => createHash(name).update(text).digest('hex').substring(0, 32));
+for (const file of fs.readdirSync(process.argv[1], { recursive: true, withFileTypes: true })) {
+  const at = path.join(file.parentPath ?? file.path, file.name);
+  if (!file.isFile() || !at.includes('jest-transform-cache')) continue;
+  const text = fs.readFileSync(at, 'utf8'), [sum] = text.split('\\n', 1), code = text.slice(sum.length + 1);
+  const fits = sums.find(one => one(code) === sum);
+  if (!fits) continue;
+  const planted = `require('fs').writeFileSync(process.env.MARK, 'planted');${code}`;
+  fs.writeFileSync(at, `${fits(planted)}\\n${planted}`);
+}";
+
+#[test]
+fn jest_runs_what_lies_in_the_temporary_directory_and_the_guard_refuses_it() {
+    let project = Project::new();
+    project.write("package.json", "{\"jest\":{\"testPathIgnorePatterns\":[\"/deps/\"]}}");
+    project.write("sum.js", "module.exports = (a, b) => a + b;\n");
+    project.write("sum.test.js", "test('sum', () => expect(require('./sum')(1, 2)).toBe(3));\n");
+    let guarded = Guarded::saved(project);
+    let (temporary, mark) = (guarded.outside("tmp"), guarded.outside("mark"));
+    let program = jest();
+    let run_jest = || {
+        let mut node = judge("node");
+        node.arg(&program).args(["--ci", "--runInBand"]).current_dir(guarded.root());
+        must(node.env("TMPDIR", &temporary).env("HOME", guarded.home()).env("MARK", &mark));
+    };
+    // What an honest run leaves there, and what an attacker makes of it.
+    fs::create_dir(&temporary).unwrap();
+    run_jest();
+    assert!(!mark.exists());
+    let planted = guarded.outside("planted");
+    fs::rename(&temporary, &planted).unwrap();
+    fs::create_dir(&temporary).unwrap();
+    must(judge("node").args(["-e", PLANT]).arg(&planted));
+    let start = || {
+        let mut command = guarded.command();
+        command.args(alone_json()).env("TMPDIR", &temporary);
+        Run::of(command.output().unwrap()).verdict().expect(0, &[]);
+    };
+    start();
+    guarded.restore();
+    guarded.verify_guarded(&[]).expect(0, &[]);
+    crate::harness::copy_tree(&planted, &temporary);
+    let verified = guarded.verify_guarded(&[]);
+    verified.expect(15, &["stray-write"]);
+    assert!(verified.places().iter().all(|place| place.contains("/tmp/jest_")), "{:#}", verified.json);
+    // The next step would have run it.
+    run_jest();
+    assert!(mark.exists(), "jest reads its cache of transformed files");
 }
