@@ -13,14 +13,24 @@ pub enum Json {
     Bool(bool),
     /// A whole number from 0 to 2^64 - 1.
     Unsigned(u64),
-    /// Any other finite number; none of our documents has one, foreign fields may.
-    Number,
+    /// Any other finite number, by the bits of its floating-point value, or as a negative whole one; none of our
+    /// documents has one, foreign fields may.
+    Number(Number),
     /// A string.
     String(String),
     /// An array.
     Array(Vec<Self>),
     /// An object.
     Object(Vec<(String, Self)>),
+}
+
+/// A number that is no [`Json::Unsigned`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Number {
+    /// A whole number below 0.
+    Negative(i64),
+    /// One with a fraction or an exponent, or a large one: the bits of the nearest floating-point number.
+    Float(u64),
 }
 
 /// Why a text is not strict JSON, or not the document that was expected.
@@ -84,7 +94,7 @@ impl Json {
         let found = match self {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
-            Self::Unsigned(_) | Self::Number => "a number",
+            Self::Unsigned(_) | Self::Number(_) => "a number",
             Self::String(_) => "a string",
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
@@ -130,12 +140,12 @@ impl<'de> Visitor<'de> for Depth {
         Ok(Json::Unsigned(value))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Number)
+    fn visit_i64<E>(self, value: i64) -> Result<Json, E> {
+        Ok(Json::Number(Number::Negative(value)))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Number)
+    fn visit_f64<E>(self, value: f64) -> Result<Json, E> {
+        Ok(Json::Number(Number::Float(value.to_bits())))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Json, E> {
@@ -196,6 +206,17 @@ mod tests {
         }
         assert!(Json::parse(b"\"\xff\"", 8).is_err());
         assert!(Json::parse(b"{\0\"\0a\0", 8).is_err());
+    }
+
+    #[test]
+    fn two_numbers_are_equal_only_if_they_are_one() {
+        let read = |text: &str| Json::parse(text.as_bytes(), 8).unwrap();
+        for (one, two) in [("1.5", "2.5"), ("-1", "3.7"), ("-1", "-2"), ("-1", "-1.5"), ("1", "1.5"), ("1", "-1")] {
+            assert_ne!(read(one), read(two), "{one} {two}");
+        }
+        for text in ["1", "-1", "1.5", "1e300"] {
+            assert_eq!(read(text), read(text), "{text}");
+        }
     }
 
     #[test]

@@ -8,10 +8,20 @@ pub struct Member<'a> {
     pub path: &'a [u8],
     /// What it is.
     pub kind: MemberKind<'a>,
+    /// Whether all tools make the same of its mode; where not, either is as locked.
+    pub is_mode_clear: bool,
     /// Length of its contents in bytes.
     pub size: u64,
     /// Its contents; what is not read is skipped.
     pub content: &'a mut dyn BufRead,
+}
+
+impl Member<'_> {
+    /// Whether the file that is made of it is executable; `None` where tools differ on that.
+    #[must_use]
+    pub fn executable(&self) -> Option<bool> {
+        self.is_mode_clear.then_some(matches!(self.kind, MemberKind::File { executable: true }))
+    }
 }
 
 /// What a member is.
@@ -74,12 +84,13 @@ impl<R: Read> Read for Chunks<'_, R> {
 }
 
 impl<R: Read> BufRead for Chunks<'_, R> {
+    #[expect(clippy::indexing_slicing, reason = "a reader gives no more bytes than fit; a panic is a refusal")]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.start == self.end {
             self.start = 0;
             self.end = self.from.read(self.buffer)?;
         }
-        Ok(self.buffer.get(self.start..self.end).unwrap_or_default())
+        Ok(&self.buffer[self.start..self.end])
     }
 
     fn consume(&mut self, amount: usize) {

@@ -12,6 +12,12 @@ pub trait Ecosystem: Sync {
     /// Whether a lockfile of this name, without directories, is its.
     fn reads(&self, file_name: &str) -> bool;
 
+    /// Whether a lockfile at this path is its, where the name alone does not say so.
+    fn reads_path(&self, path: &str) -> bool {
+        let _ = path;
+        false
+    }
+
     /// Directories of which everything can be proven, as a policy spells them: what `init --lockfile-only` proposes
     /// for this lockfile. None where there is none.
     fn whole_roots(&self, file_name: &str) -> &'static [&'static str] {

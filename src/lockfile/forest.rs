@@ -32,58 +32,58 @@ pub struct EntryId {
 impl Forest {
     /// The outline of a root.
     #[must_use]
-    pub fn outline(&self, root: usize) -> Option<&Outline> {
-        self.roots.get(root).map(|root| &root.outline)
+    #[expect(clippy::indexing_slicing, reason = "roots are counted from this list; a panic is a refusal")]
+    pub fn outline(&self, root: usize) -> &Outline {
+        &self.roots[root].outline
     }
 
     /// What an entry is.
     #[must_use]
     pub fn kind(&self, entry: EntryId) -> Kind {
-        self.outline(entry.root).map_or(Kind::Special("no entry"), |outline| outline.kind(entry.node))
+        self.outline(entry.root).kind(entry.node)
     }
 
     /// An entry's name in its directory.
     #[must_use]
     pub fn name(&self, entry: EntryId) -> &[u8] {
-        self.outline(entry.root).map_or(&[][..], |outline| outline.name(entry.node))
+        self.outline(entry.root).name(entry.node)
     }
 
     /// The text of a symlink.
     #[must_use]
     pub fn link(&self, entry: EntryId) -> Option<&[u8]> {
-        self.outline(entry.root)?.link(entry.node)
+        self.outline(entry.root).link(entry.node)
     }
 
     /// The entries of a directory, sorted by the bytes of their names.
     pub fn children(&self, entry: EntryId) -> impl Iterator<Item = EntryId> {
-        let children = self.outline(entry.root).map(|outline| outline.children(entry.node)).unwrap_or_default();
-        children.iter().map(move |node| EntryId { root: entry.root, node: *node })
+        self.outline(entry.root).children(entry.node).iter().map(move |node| EntryId { root: entry.root, node: *node })
     }
 
     /// Everything below an entry, directories before what is in them.
     pub fn below(&self, entry: EntryId) -> impl Iterator<Item = EntryId> + use<> {
-        let range = self.outline(entry.root).map_or(0..0, |outline| outline.below(entry.node));
-        range.map(move |node| EntryId { root: entry.root, node })
+        self.outline(entry.root).below(entry.node).map(move |node| EntryId { root: entry.root, node })
     }
 
     /// The entry at a path below a directory, with `/` between names.
     #[must_use]
     pub fn find(&self, directory: EntryId, path: &[u8]) -> Option<EntryId> {
-        let node = self.outline(directory.root)?.find(directory.node, path)?;
+        let node = self.outline(directory.root).find(directory.node, path)?;
         Some(EntryId { root: directory.root, node })
     }
 
     /// The directory that an entry lies in; `None` for a root.
     #[must_use]
     pub fn parent(&self, entry: EntryId) -> Option<EntryId> {
-        let node = self.outline(entry.root)?.parent(entry.node)?;
+        let node = self.outline(entry.root).parent(entry.node)?;
         Some(EntryId { root: entry.root, node })
     }
 
     /// An entry as refusals name it: the root as the policy writes it, then the path below it.
     #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "roots are counted from this list; a panic is a refusal")]
     pub fn place(&self, entry: EntryId) -> Vec<u8> {
-        let Some(root) = self.roots.get(entry.root) else { return Vec::new() };
+        let root = &self.roots[entry.root];
         let path = root.outline.path(entry.node);
         if path.is_empty() {
             root.spelling.clone().into_bytes()
@@ -95,7 +95,7 @@ impl Forest {
     /// The path of an entry below a directory of the same root.
     #[must_use]
     pub fn path_from(&self, directory: EntryId, entry: EntryId) -> Vec<u8> {
-        self.outline(entry.root).map(|outline| outline.path_from(directory.node, entry.node)).unwrap_or_default()
+        self.outline(entry.root).path_from(directory.node, entry.node)
     }
 
     /// The roots that are there, each as an entry.

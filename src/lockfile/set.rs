@@ -15,11 +15,11 @@ pub fn whole_roots(file: &str) -> &'static [&'static str] {
     ecosystem.map(|ecosystem| ecosystem.whole_roots(file)).unwrap_or_default()
 }
 
-/// The ecosystem of a lockfile, by the last component of its path.
+/// The ecosystem of a lockfile, by its path.
 #[must_use]
 pub fn ecosystem_of(file: &str) -> Option<usize> {
     let name = file.rsplit('/').next().unwrap_or(file);
-    ECOSYSTEMS.iter().position(|ecosystem| ecosystem.reads(name))
+    ECOSYSTEMS.iter().position(|ecosystem| ecosystem.reads(name) || ecosystem.reads_path(file))
 }
 
 /// The lockfiles of a cache, read.

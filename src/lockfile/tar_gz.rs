@@ -85,10 +85,16 @@ fn members(from: impl Read, whole: Option<&[u8]>, take: &mut Take<'_>) -> Result
         let sparse = entry.header().entry_type().is_gnu_sparse();
         let in_memory = whole.filter(|_| !sparse).and_then(|tar| slice(tar, entry.raw_file_position(), size));
         if let Some(mut content) = in_memory {
-            take(Member { path: &path, kind, size, content: &mut content })?;
+            take(Member { path: &path, kind, is_mode_clear: true, size, content: &mut content })?;
         } else {
             buffer.resize(CHUNK, 0);
-            take(Member { path: &path, kind, size, content: &mut Chunks::new(&mut entry, &mut buffer) })?;
+            take(Member {
+                path: &path,
+                kind,
+                is_mode_clear: true,
+                size,
+                content: &mut Chunks::new(&mut entry, &mut buffer),
+            })?;
         }
     }
     Ok(())

@@ -46,7 +46,7 @@ impl Node {
             let text = line.trim_start_matches(' ');
             lines.push(Line { number, indent: line.len() - text.len(), text: text.trim_end_matches(' ') });
         }
-        let mut reader = Reader { lines: &lines, at: 0 };
+        let mut reader = Reader { lines: lines.clone(), at: 0 };
         let read = reader.mapping(0, DEPTH_MAX).and_then(|map| match reader.peek() {
             None => Ok(map),
             Some(line) => Err(line.number),
@@ -95,7 +95,7 @@ struct Line<'a> {
 
 /// Goes through the lines. An error is the number of the line that is wrong.
 struct Reader<'a> {
-    lines: &'a [Line<'a>],
+    lines: Vec<Line<'a>>,
     at: usize,
 }
 
@@ -118,6 +118,14 @@ impl<'a> Reader<'a> {
         let mut seen = BTreeSet::new();
         while let Some(line) = self.peek().filter(|line| line.indent >= indent) {
             let depth = depth.checked_sub(1).ok_or(line.number)?;
+            if let Some(long) = line.text.strip_prefix("? ").filter(|_| line.indent == indent) {
+                let (key, node) = self.long_key(line, long, depth)?;
+                if !seen.insert(key.clone()) {
+                    return Err(line.number);
+                }
+                map.push((key, node));
+                continue;
+            }
             let (key, rest) = key(line.text).filter(|_| line.indent == indent).ok_or(line.number)?;
             if !seen.insert(key.clone()) {
                 return Err(line.number);
@@ -127,6 +135,32 @@ impl<'a> Reader<'a> {
             map.push((key, Node { line: line.number, value }));
         }
         Ok(map)
+    }
+
+    /// A key of more than 1,024 characters, which YAML wants on a line of its own: `? "key"`, and then `: ` with the
+    /// first line of its mapping, or nothing and the mapping below.
+    fn long_key(&mut self, line: Line<'a>, text: &str, depth: usize) -> Read<(String, Node)> {
+        let key = text.starts_with('"').then(|| quoted(text)).flatten().filter(|(_, rest)| rest.is_empty());
+        let (key, _) = key.ok_or(line.number)?;
+        self.at += 1;
+        let next = self.peek().filter(|next| next.indent == line.indent).ok_or(line.number)?;
+        let first = next.text.strip_prefix(':').ok_or(next.number)?;
+        let indent = if first.is_empty() {
+            self.at += 1;
+            self.peek().map_or(0, |below| below.indent)
+        } else {
+            let text = first.strip_prefix(' ').filter(|text| !text.starts_with(' ')).ok_or(next.number)?;
+            let indent = line.indent + 2;
+            if let Some(slot) = self.lines.get_mut(self.at) {
+                *slot = Line { number: next.number, indent, text };
+            }
+            indent
+        };
+        if indent <= line.indent {
+            return Err(next.number);
+        }
+        let map = self.mapping(indent, depth)?;
+        Ok((key, Node { line: line.number, value: Yaml::Map(map) }))
     }
 
     /// What follows a key on its line, or below it.
@@ -328,6 +362,20 @@ packages:
     }
 
     #[test]
+    fn a_long_key_stands_on_a_line_of_its_own() {
+        let expected = read("a:\n  b: c\n  d:\n    e: f\ng: h\n").unwrap();
+        let values = |node: &Node| {
+            let map = node.map().unwrap();
+            let inner = map[0].1.map().unwrap();
+            let names = |map: &[(String, Node)]| map.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+            (names(map), names(inner), inner[0].1.text().map(str::to_owned))
+        };
+        for text in ["? \"a\"\n: b: c\n  d:\n    e: f\ng: h\n", "? \"a\"\n:\n  b: c\n  d:\n    e: f\ng: h\n"] {
+            assert_eq!(values(&read(text).unwrap()), values(&expected), "{text}");
+        }
+    }
+
+    #[test]
     fn what_they_do_not_write_is_refused_with_its_line() {
         let rows = [
             ("a: 1\na: 2\n", 2),
@@ -344,6 +392,12 @@ packages:
             ("- a\n", 1),
             ("a\n", 1),
             ("? a\n: b\n", 1),
+            ("? \"a\"\nb: c\n", 2),
+            ("? \"a\"\n: b\n", 2),
+            ("? \"a\"\n", 1),
+            ("? \"a\"\n:\nb: c\n", 2),
+            ("? \"a\"\n: b: c\n    d: e\n", 3),
+            ("? \"a\"\n: b: c\n? \"a\"\n: b: c\n", 3),
             ("a: b: c\n", 1),
             ("a: 1\n---\nb: 2\n", 2),
             ("\ta: 1\n", 1),

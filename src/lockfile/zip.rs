@@ -47,18 +47,23 @@ fn member<R: std::io::Read>(
     take: &mut Take<'_>,
 ) -> Result<(), UnpackError> {
     const TYPE: u32 = 0o170_000;
+    let (mode, file_type) = (central.mode, central.mode & TYPE);
     let mut link = Vec::new();
-    let kind = match central.mode.map(|mode| (mode & TYPE, mode)) {
-        Some((0o120_000, _)) => {
-            (&mut content).take(LINK_BYTES_MAX).read_to_end(&mut link)?;
-            MemberKind::Link(&link)
-        }
-        _ if central.name.ends_with(b"/") => MemberKind::Directory,
-        Some((0o100_000 | 0, mode)) => MemberKind::File { executable: mode & 0o100 != 0 },
-        Some(_) => MemberKind::Other,
-        None => MemberKind::File { executable: false },
+    let kind = if central.made_on_unix && file_type == 0o120_000 {
+        (&mut content).take(LINK_BYTES_MAX).read_to_end(&mut link)?;
+        MemberKind::Link(&link)
+    } else if central.name.ends_with(b"/") {
+        MemberKind::Directory
+    } else if central.made_on_unix && !matches!(file_type, 0o100_000 | 0) {
+        MemberKind::Other
+    } else {
+        // pip asks for a regular file with any executable bit, whatever system made the zip.
+        MemberKind::File { executable: file_type == 0o100_000 && mode & 0o111 != 0 }
     };
-    take(Member { path: central.name, kind, size: central.size, content: &mut content })
+    // uv asks for the system and not for the type.
+    let for_uv = central.made_on_unix && mode & 0o111 != 0;
+    let is_mode_clear = !matches!(kind, MemberKind::File { executable } if executable != for_uv);
+    take(Member { path: central.name, kind, is_mode_clear, size: central.size, content: &mut content })
 }
 
 /// Number of members and offset of the central directory.
@@ -92,8 +97,9 @@ struct Central<'a> {
     method: u16,
     packed: u64,
     size: u64,
-    /// Unix mode, if the member was made on Unix.
-    mode: Option<u32>,
+    /// What a program on Unix takes for the mode.
+    mode: u32,
+    made_on_unix: bool,
     local: u64,
     next: usize,
 }
@@ -115,7 +121,8 @@ impl<'a> Central<'a> {
             method: half(10)?,
             packed: word(20)?.into(),
             size: word(24)?.into(),
-            mode: made_on_unix.then_some(word(38)? >> 16),
+            mode: word(38)? >> 16,
+            made_on_unix,
             local: word(42)?.into(),
             next: name_at + name_len + extra_len + comment_len,
         };
@@ -126,7 +133,7 @@ impl<'a> Central<'a> {
     /// Takes sizes and offset from the Zip64 field, where the record has no room for them.
     fn widen(&mut self, mut extra: &[u8]) {
         while let (Some(id), Some(len)) = (u16_at(extra, 0), u16_at(extra, 2)) {
-            let field = extra.get(4..4 + usize::from(len)).unwrap_or_default();
+            let Some(field) = extra.get(4..4 + usize::from(len)) else { return };
             if id == 1 {
                 let mut values = field.chunks_exact(8).filter_map(|value| u64_at(value, 0));
                 for slot in [&mut self.size, &mut self.packed, &mut self.local] {
@@ -135,7 +142,7 @@ impl<'a> Central<'a> {
                     }
                 }
             }
-            extra = extra.get(4 + usize::from(len)..).unwrap_or_default();
+            (_, extra) = extra.split_at(4 + usize::from(len));
         }
     }
 

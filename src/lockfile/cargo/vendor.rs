@@ -2,7 +2,7 @@
 //! Cargo compares the files with that list, and its `package` with `Cargo.lock`; but nothing ties the one to the other,
 //! so whoever rewrites both is not found out. Only the `.crate` does, where the cache has it too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -28,9 +28,11 @@ pub(super) fn plan<'a>(lock: &'a CargoLock, archives: &Archives<'a>, plan: &mut 
         if home::is_part(&tree.components) {
             continue;
         }
+        let mut vendored = Vec::new();
         for directory in forest.children(root) {
             let list = forest.find(directory, LIST).filter(|list| forest.kind(*list) == Kind::File);
             let (Some(list), Ok(name)) = (list, std::str::from_utf8(forest.name(directory))) else { continue };
+            vendored.push((name, list));
             let is_named = |package: &&Package| name == package.name || name == package.id();
             if !lock.packages().iter().any(|package| is_named(&package)) {
                 plan.unproven(directory, "vendored, and not a package of Cargo.lock");
@@ -46,7 +48,47 @@ pub(super) fn plan<'a>(lock: &'a CargoLock, archives: &Archives<'a>, plan: &mut 
                 plan.claim(Vendored { forest, directory, list, candidates });
             }
         }
+        if !vendored.is_empty() {
+            plan.claim(Whole { forest, root, lock, vendored });
+        }
     }
+}
+
+/// A directory of vendored packages, which has all that Cargo would fetch: `cargo vendor` leaves none out.
+#[derive(Debug)]
+struct Whole<'a> {
+    forest: &'a Forest,
+    root: EntryId,
+    lock: &'a CargoLock,
+    /// Names of directories and their lists.
+    vendored: Vec<(&'a str, EntryId)>,
+}
+
+impl Claim for Whole<'_> {
+    fn prove(&self, files: &mut dyn Files, findings: &mut Findings) {
+        // By name and checksum; a list that says something else than its directory is contradicted by its files.
+        let mut there = BTreeSet::new();
+        for (name, list) in &self.vendored {
+            let Ok(bytes) = files.bytes(*list, LIST_BYTES_MAX) else { return };
+            let said = bytes.and_then(|bytes| package_of(&bytes));
+            there.insert((*name, said));
+        }
+        for package in self.lock.packages() {
+            let checksum = package.checksum.as_ref().map(Checksum::hex);
+            let id = package.id();
+            let names = [package.name.as_str(), id.as_str()];
+            if !names.into_iter().any(|name| there.contains(&(name, checksum.clone()))) {
+                let place = [&self.forest.place(self.root)[..], b"/", package.name.as_bytes()].concat();
+                let expected = format!("{}, which is locked and which `cargo vendor` writes", package.shown());
+                findings.missing(place, expected);
+            }
+        }
+    }
+}
+
+/// What a list of checksums says of its package.
+fn package_of(list: &[u8]) -> Option<String> {
+    serde_json::from_slice(list).ok().and_then(|list: Value| Some(list["package"].as_str()?.to_owned()))
 }
 
 /// A vendored directory, and the archives of the packages that it may be by its name.
@@ -69,8 +111,7 @@ impl Claim for Vendored<'_> {
             return findings.unproven(self.list, "a list of checksums that is too long");
         };
         // What the list says of itself only chooses what it is held against.
-        let said =
-            serde_json::from_slice(&list).ok().and_then(|list: Value| Some(list["package"].as_str()?.to_owned()));
+        let said = package_of(&list);
         let is_said = |package: &Package| said.is_some() && package.checksum.as_ref().map(Checksum::hex) == said;
         let chosen = self.candidates.iter().find(|(package, _)| is_said(package)).or(self.candidates.first());
         let Some((package, archive)) = chosen else { return };
@@ -111,8 +152,13 @@ impl Vendored<'_> {
             let sum: String = hasher.finish().iter().map(Checksum::hex).collect();
             let name = String::from_utf8(path.clone()).map_err(|_| UnpackError::new("a name that is not UTF-8"))?;
             sums.insert(name, sum.into());
-            let mut copy =
-                Member { path: &path, kind: member.kind, size: member.size, content: &mut content.as_slice() };
+            let mut copy = Member {
+                path: &path,
+                kind: member.kind,
+                is_mode_clear: true,
+                size: member.size,
+                content: &mut content.as_slice(),
+            };
             unpacked.member(&path, &mut copy, Some(executable), files);
             Ok(())
         });

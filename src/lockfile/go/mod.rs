@@ -23,6 +23,10 @@ impl Ecosystem for Go {
         matches!(file_name, "go.sum" | "go.work.sum")
     }
 
+    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
+        &["~/go/pkg/mod"]
+    }
+
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {
         Ok(Box::new(GoSum::read(files)?))
     }

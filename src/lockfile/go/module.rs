@@ -124,9 +124,10 @@ impl Contents<'_> {
                 None => findings.mismatch(file.entry, format!("nothing: it is not in {shown}"), "a regular file"),
             }
         }
-        let prefix = self.module.path.len() + self.module.version.len() + 2;
-        for name in missing.into_iter().filter(|name| !name.ends_with(b"/")) {
-            let below = name.get(prefix..).unwrap_or_default();
+        let prefix = format!("{}@{}/", self.module.path, self.module.version);
+        for name in missing {
+            // A file outside the directory of the module could not be unpacked to it.
+            let below = name.strip_prefix(prefix.as_bytes()).unwrap_or(name);
             let place = [&self.forest.place(directory)[..], b"/", below].concat();
             findings.missing(place, format!("a file, of {shown}"));
         }

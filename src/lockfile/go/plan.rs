@@ -69,7 +69,7 @@ fn find(forest: &Forest, path: &str, kind: Kind) -> Vec<EntryId> {
     for (root, tree) in forest.roots() {
         let names: Vec<&str> = tree.components.iter().map(String::as_str).collect();
         let Some(at) = names.windows(2).position(|pair| pair == ["pkg", "mod"]) else { continue };
-        let prefix = names.get(at + 2..).unwrap_or_default().join("/");
+        let prefix = names.into_iter().skip(at + 2).collect::<Vec<_>>().join("/");
         let rest = if prefix.is_empty() { Some(path) } else { path.strip_prefix(&prefix) };
         let entry = match rest {
             Some("") => Some(root),

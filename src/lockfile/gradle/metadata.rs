@@ -146,7 +146,9 @@ impl Reader<'_, '_> {
                 Open::Artifact
             }
             (Some(Open::Artifact), word) if HashAlgorithm::from_word(word).is_some() => {
-                let algorithm = HashAlgorithm::from_word(word).unwrap_or(HashAlgorithm::Sha1);
+                let Some(algorithm) = HashAlgorithm::from_word(word) else {
+                    return Err(self.file.malformed(line, "expected a digest, found another element"));
+                };
                 let value = attribute("value")?;
                 self.digest(line, algorithm, value)?;
                 Open::Digest(algorithm)

@@ -21,6 +21,10 @@ impl Ecosystem for Gradle {
         file_name == "verification-metadata.xml"
     }
 
+    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
+        &["~/.gradle/caches/modules-2/files-2.1"]
+    }
+
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {
         Ok(Box::new(VerificationMetadata::read(files)?))
     }

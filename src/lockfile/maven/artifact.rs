@@ -86,7 +86,7 @@ fn find(forest: &Forest, path: &str) -> Vec<EntryId> {
     for (root, tree) in forest.roots() {
         let names: Vec<&str> = tree.components.iter().map(String::as_str).collect();
         let Some(at) = names.windows(2).position(|pair| pair == [".m2", "repository"]) else { continue };
-        let prefix = names.get(at + 2..).unwrap_or_default().join("/");
+        let prefix = names.into_iter().skip(at + 2).collect::<Vec<_>>().join("/");
         let below = if prefix.is_empty() {
             Some(path)
         } else {

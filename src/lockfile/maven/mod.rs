@@ -20,6 +20,10 @@ impl Ecosystem for Maven {
         checksums::algorithm_of(file_name).is_some()
     }
 
+    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
+        &["~/.m2/repository"]
+    }
+
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {
         Ok(Box::new(TrustedChecksums::read(files)?))
     }

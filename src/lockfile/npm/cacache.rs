@@ -85,7 +85,7 @@ impl Caches {
 
 /// A path as the cache makes it of a digest: `sha512/ab/cd/ef…`.
 fn scattered(first: &str, hex: &str) -> String {
-    let (a, rest) = hex.split_at_checked(2).unwrap_or_default();
-    let (b, rest) = rest.split_at_checked(2).unwrap_or_default();
+    let (a, rest) = hex.split_at(2);
+    let (b, rest) = rest.split_at(2);
     format!("{first}/{a}/{b}/{rest}")
 }

@@ -12,8 +12,9 @@ const DEPTH_MAX: usize = 64;
 /// The longest record that is read.
 const FILE_MAX: u64 = 64 << 20;
 
-/// The field that says where a package comes from.
-const RESOLVED: &str = "resolved";
+/// Fields that npm may leave out: where a package comes from, if it was told to; and which C library a package is for,
+/// before npm 11.
+const LEFT_OUT: [&str; 2] = ["resolved", "libc"];
 
 /// A claim that npm's record says of each package in a `node_modules` what the lockfile says, and of no other.
 #[derive(Debug)]
@@ -57,9 +58,8 @@ impl HiddenLock<'_> {
         for (location, entry) in packages {
             let said = fields_of(entry);
             let mut locked = self.lock.packages.get(location).map(|package| fields_of(&package.json));
-            if !said.contains_key(RESOLVED) {
-                // npm may have been told to leave it out.
-                locked.as_mut().and_then(|locked| locked.remove(RESOLVED));
+            for field in LEFT_OUT.into_iter().filter(|field| !said.contains_key(field)) {
+                locked.as_mut().and_then(|locked| locked.remove(field));
             }
             if locked != Some(said) {
                 return Err("it says of a package what the lockfile does not say".to_owned());

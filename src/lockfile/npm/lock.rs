@@ -73,6 +73,19 @@ impl PackageLock {
     }
 }
 
+impl PackageLock {
+    /// Whether the package at a location comes in the tarball of a package that it lies in. Those that the checkout
+    /// itself bundles are marked as bundled too, and have tarballs of their own.
+    pub(super) fn is_bundled(&self, location: &str) -> bool {
+        let ends = location.match_indices("/node_modules/").map(|(end, _)| end);
+        self.packages.get(location).is_some_and(|package| package.in_bundle && package.integrity.is_empty())
+            && ends.filter_map(|end| location.get(..end)).any(|outer| {
+                let is_installed = outer.split('/').any(|name| name == MODULES);
+                is_installed && self.packages.get(outer).is_some_and(|package| !package.link)
+            })
+    }
+}
+
 fn read_one(file: &LockfileText<'_>) -> Result<PackageLock, LockfileError> {
     let document = Fields::read(file, file.text)?;
     check_version(file, &document)?;

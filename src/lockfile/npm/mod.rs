@@ -8,6 +8,7 @@ mod index;
 mod json;
 mod lock;
 mod modules;
+mod needed;
 mod tarball;
 
 pub use bin::bins_of;

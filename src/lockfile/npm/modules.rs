@@ -6,6 +6,7 @@ use super::bins::{BIN, Commands, shown};
 use super::cacache::Caches;
 use super::hidden::HiddenLock;
 use super::lock::{MODULES, Package, PackageLock};
+use super::needed::needed;
 use super::tarball::{Place, Tarball};
 use crate::base::Escaped;
 use crate::lockfile::{Checksum, EntryId, Forest, Plan};
@@ -78,6 +79,7 @@ impl<'a> Located<'a> {
     fn plan(&self, groups: &mut Groups<'a>, plan: &mut Plan<'a>) {
         let forest = plan.forest;
         let found = self.found(plan);
+        self.missing(&found, plan);
         let mut commands: BTreeMap<EntryId, Commands> = BTreeMap::new();
         if self.location.ends_with(MODULES) {
             commands.insert(self.root, Commands::default());
@@ -92,7 +94,7 @@ impl<'a> Located<'a> {
                 commands.entry(modules).or_default();
             }
         }
-        let mut others = others(forest, &found, commands.keys().copied());
+        let mut others = others(self.lock, forest, &found, commands.keys().copied());
         for (modules, commands) in &commands {
             commands.judge(*modules, plan);
         }
@@ -106,7 +108,7 @@ impl<'a> Located<'a> {
                 judge_link(location, entry, package, plan);
             } else if forest.kind(entry) != Kind::Directory {
                 plan.findings.mismatch(entry, format!("a directory, of {}", package.shown()), shown(forest, entry));
-            } else if !package.in_bundle {
+            } else if !self.lock.is_bundled(location) {
                 let others = others.remove(location).unwrap_or_default();
                 let commands = self.commands(location, package);
                 let key = package.integrity.checksums().collect();
@@ -137,6 +139,22 @@ impl<'a> Located<'a> {
         found
     }
 
+    /// Tells of packages that npm installs here and that are not there. What comes in the tarball of another package is
+    /// told of where that is compared.
+    fn missing(&self, found: &BTreeMap<&'a str, (EntryId, &'a Package)>, plan: &mut Plan<'a>) {
+        if plan.forest.children(self.root).next().is_none() {
+            return;
+        }
+        for location in needed(self.lock, plan.installed, plan.system) {
+            let package = self.lock.packages.get(location).filter(|_| !found.contains_key(location));
+            let (Some(package), Some(path)) = (package, self.path(location)) else { continue };
+            if !self.lock.is_bundled(location) {
+                let place = [&plan.forest.place(self.root)[..], b"/", path.as_bytes()].concat();
+                plan.wanted(place, &package.shown(), "omit");
+            }
+        }
+    }
+
     /// Something that is no directory on the way to a location: Node.js would look for the package behind it.
     fn blocked(&self, forest: &Forest, path: &str) -> Option<EntryId> {
         let ends = path.match_indices('/').map(|(end, _)| end);
@@ -163,7 +181,7 @@ impl<'a> Located<'a> {
         let below = format!("{location}/");
         let all = self.lock.packages.range(below.clone()..);
         for (inner, bundled) in all.take_while(|(inner, _)| inner.starts_with(&below)) {
-            let path = inner.strip_prefix(&below).filter(|_| bundled.in_bundle);
+            let path = inner.strip_prefix(&below).filter(|_| self.lock.is_bundled(inner));
             let targets =
                 path.into_iter().flat_map(|path| bundled.bins.values().map(move |bin| format!("{path}/{bin}")));
             commands.extend(targets);
@@ -179,20 +197,20 @@ impl<'a> Located<'a> {
 
 /// By the location of each package with a tarball: what in its directory is not from that tarball.
 fn others<'a>(
+    lock: &PackageLock,
     forest: &Forest,
     found: &BTreeMap<&'a str, (EntryId, &'a Package)>,
     modules: impl Iterator<Item = EntryId>,
 ) -> BTreeMap<&'a str, Vec<EntryId>> {
-    let by_entry: BTreeMap<EntryId, (&'a str, &'a Package)> =
-        found.iter().map(|(location, (entry, package))| (*entry, (*location, *package))).collect();
-    let own = found.values().filter(|(_, package)| !package.in_bundle).map(|(entry, _)| *entry);
+    let by_entry: BTreeMap<EntryId, &'a str> = found.iter().map(|(location, (entry, _))| (*entry, *location)).collect();
+    let own = found.iter().filter(|(location, _)| !lock.is_bundled(location)).map(|(_, (entry, _))| *entry);
     let links = modules.filter_map(|modules| forest.find(modules, BIN));
     let mut others: BTreeMap<&str, Vec<EntryId>> = BTreeMap::new();
     for entry in own.chain(links) {
         let mut at = entry;
         while let Some(parent) = forest.parent(at) {
             at = parent;
-            if let Some((location, _)) = by_entry.get(&at).filter(|(_, package)| !package.in_bundle) {
+            if let Some(location) = by_entry.get(&at).filter(|location| !lock.is_bundled(location)) {
                 others.entry(location).or_default().push(entry);
                 break;
             }
@@ -213,8 +231,10 @@ fn judge_link(location: &str, entry: EntryId, package: &Package, plan: &mut Plan
 
 /// The `node_modules` of a location, and the directory in it.
 fn split(location: &str) -> (&str, &str) {
-    let at = location.rfind("node_modules/").map_or(0, |at| at + MODULES.len());
-    (location.get(..at).unwrap_or_default(), location.get(at + 1..).unwrap_or_default())
+    match location.rfind("node_modules/").map(|at| location.split_at(at + MODULES.len())) {
+        Some((modules, rest)) => (modules, rest.trim_start_matches('/')),
+        None => ("", location),
+    }
 }
 
 /// The text of a link at a location that leads to a path from the same directory.

@@ -141,7 +141,12 @@ fn command(
     });
     let contents = rewritten.unwrap_or(contents);
     let size = contents.len() as u64;
-    unpacked.member(path, &mut Member { path, kind, size, content: &mut &contents[..] }, None, files);
+    unpacked.member(
+        path,
+        &mut Member { path, kind, is_mode_clear: true, size, content: &mut &contents[..] },
+        None,
+        files,
+    );
     Ok(())
 }
 
@@ -173,7 +178,7 @@ enum Ignore {
 /// npm unpacks `.gitignore` as `.npmignore`, unless that has come before.
 fn ignore_file(path: &[u8], seen: &mut BTreeSet<Vec<u8>>) -> Ignore {
     let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-    let (directory, name) = path.split_at_checked(start).unwrap_or_default();
+    let (directory, name) = path.split_at(start);
     match name {
         b".npmignore" => {
             seen.insert(path.to_vec());

@@ -8,9 +8,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::home::Site;
 use super::lock::Package;
+use super::name::Name;
 use super::record::{self, Row};
 use super::scripts::{EntryPoint, PLACEHOLDER, after_first_line, entry_points};
-use crate::base::EntryPath;
+use crate::base::{EntryPath, Json};
 use crate::lockfile::{EntryId, Files, Finding, Findings, Forest, Member, MemberKind, UnpackError, zip};
 use crate::tree::{Kind, Unread};
 
@@ -22,6 +23,9 @@ const TEXT_BYTES_MAX: u64 = 1 << 20;
 
 /// The longest script of a wheel whose first line is replaced, and the longest `RECORD`.
 const SCRIPT_BYTES_MAX: u64 = 64 << 20;
+
+/// Levels of objects in uv's notes.
+const UV_DEPTH_MAX: usize = 4;
 
 /// The longest first line of a script.
 const FIRST_LINE_MAX: u64 = 4_096;
@@ -60,6 +64,8 @@ struct Comparison<'c> {
     missing: BTreeSet<Vec<u8>>,
     rows: BTreeMap<String, Row>,
     entry_points: Vec<EntryPoint>,
+    /// Files that installers write and that are executable in the wheel.
+    executable: BTreeSet<&'static str>,
 }
 
 impl Install {
@@ -84,6 +90,7 @@ impl Install {
             missing: BTreeSet::new(),
             rows: BTreeMap::new(),
             entry_points: Vec::new(),
+            executable: BTreeSet::new(),
         };
         let result = zip(&wheel.bytes, &mut |mut member| comparison.member(stem, &mut member, files));
         match result {
@@ -103,11 +110,16 @@ impl Install {
 
 impl Comparison<'_> {
     fn member(&mut self, stem: &str, member: &mut Member<'_>, files: &mut dyn Files) -> Result<(), UnpackError> {
-        let MemberKind::File { executable } = member.kind else { return Ok(()) };
+        let MemberKind::File { .. } = member.kind else { return Ok(()) };
+        let executable = member.executable();
         let path = std::str::from_utf8(member.path).ok().filter(|path| EntryPath::new(path.as_bytes()).is_ok());
         let Some(path) = path else { return Ok(()) };
         let below = |end: &str| path.strip_prefix(stem)?.strip_prefix(end);
-        if below(".dist-info/").is_some_and(|rest| WRITTEN.contains(&rest)) {
+        if let Some(name) = below(".dist-info/").and_then(|rest| WRITTEN.iter().find(|name| **name == rest)) {
+            // uv writes these over the files of the wheel, whose bits stay.
+            if executable != Some(false) {
+                self.executable.insert(name);
+            }
             return Ok(());
         }
         if let Some((scheme, rest)) = below(".data/").and_then(|rest| rest.split_once('/')) {
@@ -115,7 +127,7 @@ impl Comparison<'_> {
             if scheme == "scripts" {
                 return self.script(&target, member, files);
             }
-            return self.file(target, Some(executable), member.size, member.content, files);
+            return self.file(target, executable, member.size, member.content, files);
         }
         let is_entry_points = below(".dist-info/") == Some("entry_points.txt") && member.size <= TEXT_BYTES_MAX;
         let target = self.target(self.install.site.packages, path.as_bytes(), path.to_owned());
@@ -123,9 +135,12 @@ impl Comparison<'_> {
             let mut text = Vec::new();
             member.content.read_to_end(&mut text)?;
             self.entry_points = entry_points(&String::from_utf8_lossy(&text));
-            return self.file(target, Some(executable), member.size, &mut Cursor::new(text), files);
+            if Name::new(&self.name).is_some_and(|name| name.as_str() == "pip") {
+                self.scripts_of_pip();
+            }
+            return self.file(target, executable, member.size, &mut Cursor::new(text), files);
         }
-        self.file(target, Some(executable), member.size, member.content, files)
+        self.file(target, executable, member.size, member.content, files)
     }
 
     fn target(&self, directory: EntryId, path: &[u8], record: String) -> Target {
@@ -258,10 +273,23 @@ impl Comparison<'_> {
         None
     }
 
+    /// Installers write pip's command once more for each version of Python: `pip3.12`.
+    fn scripts_of_pip(&mut self) {
+        let Some(pip) = self.entry_points.iter().find(|point| point.name == "pip").cloned() else { return };
+        let version = self.install.site.python.strip_prefix("python").unwrap_or_default();
+        let major = version.split('.').next().unwrap_or_default();
+        for name in [format!("pip{major}"), format!("pip{version}")] {
+            if !self.entry_points.iter().any(|point| point.name == name) {
+                self.rows.insert(format!("../../../bin/{name}"), Row::Perhaps);
+                self.entry_points.push(EntryPoint { name, ..pip.clone() });
+            }
+        }
+    }
+
     /// The scripts that installers make of entry points.
     fn scripts(&mut self, files: &mut dyn Files) {
         for point in std::mem::take(&mut self.entry_points) {
-            self.rows.insert(format!("../../../bin/{}", point.name), Row::Anything);
+            self.rows.entry(format!("../../../bin/{}", point.name)).or_insert(Row::Anything);
             let Some(prefix) = &self.install.site.prefix else { continue };
             let path = format!("bin/{}", point.name);
             let Some(entry) = self.forest.find(prefix.directory, path.as_bytes()) else { continue };
@@ -285,6 +313,7 @@ impl Comparison<'_> {
             let Some(contents) = self.text(entry, SCRIPT_BYTES_MAX, files) else { continue };
             let executable = files.look(entry).is_ok_and(|facts| facts.executable);
             let known = match *name {
+                "uv_cache.json" => is_uv_cache(&contents),
                 "INSTALLER" => is_installer(&contents),
                 "REQUESTED" => contents.is_empty(),
                 "direct_url.json" => is_direct_url(&contents, package, wheel),
@@ -299,7 +328,7 @@ impl Comparison<'_> {
             if *name != "RECORD" {
                 self.rows.insert(format!("{info}/{name}"), Row::of_bytes(&contents));
             }
-            if known && !executable {
+            if known && (!executable || self.executable.contains(name)) {
                 self.seen.insert(entry, Some(Finding::Proven));
             } else {
                 let reason = format!("`{name}`, not as it follows from the wheel");
@@ -331,6 +360,19 @@ impl Comparison<'_> {
             findings.missing(place, format!("a file, of {}", self.shown));
         }
     }
+}
+
+/// What uv notes of a wheel that it took from a directory: when it was written. Nothing of it is run.
+fn is_uv_cache(contents: &[u8]) -> bool {
+    let Ok(Json::Object(fields)) = Json::parse(contents, UV_DEPTH_MAX) else { return false };
+    fields.iter().all(|(name, value)| match (name.as_str(), value) {
+        ("timestamp", Json::Object(parts)) => parts.iter().all(|(name, value)| {
+            matches!(name.as_str(), "secs_since_epoch" | "nanos_since_epoch") && matches!(value, Json::Unsigned(_))
+        }),
+        ("timestamp" | "commit" | "tags", Json::Null) => true,
+        ("env" | "directories", Json::Object(none)) => none.is_empty(),
+        _ => false,
+    })
 }
 
 /// What pip, uv and Poetry write into `INSTALLER`; Poetry writes its version.
@@ -372,10 +414,11 @@ impl BufRead for Hashed<'_> {
         self.inner.fill_buf()
     }
 
+    #[expect(clippy::indexing_slicing, reason = "no more is consumed than was filled; a panic is a refusal")]
     fn consume(&mut self, amount: usize) {
         // What was filled is still there: this reads nothing.
         if let Ok(filled) = self.inner.fill_buf() {
-            self.sha256.update(filled.get(..amount).unwrap_or_default());
+            self.sha256.update(&filled[..amount]);
         }
         self.inner.consume(amount);
     }

@@ -1,15 +1,20 @@
 //! What the lockfiles of Python's tools lock, whichever tool wrote them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::marker::Environment;
 use super::name::{Name, Release, Version, is_file_name};
+use super::needed::{Demand, needed};
 use crate::base::Escaped;
 use crate::lockfile::{Checksum, Expected, HashAlgorithm, LockfileError, LockfileText};
+use crate::policy::Installed;
 
 /// The releases that all lockfiles of a cache lock.
 #[derive(Debug, Default)]
 pub struct PythonLock {
     releases: BTreeMap<Release, Package>,
+    /// What the project, and the releases, ask for.
+    demands: Vec<Demand>,
 }
 
 /// One release.
@@ -41,6 +46,13 @@ pub struct LockedFile {
 pub(super) struct Entry {
     pub(super) line: usize,
     pub(super) package: Package,
+}
+
+/// What one lockfile has.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) entries: Vec<Entry>,
+    pub(super) demands: Vec<Demand>,
 }
 
 impl Package {
@@ -102,7 +114,9 @@ impl Package {
 
 impl PythonLock {
     /// Takes the releases of one lockfile.
-    pub(super) fn add(&mut self, file: &LockfileText<'_>, entries: Vec<Entry>) -> Result<(), LockfileError> {
+    pub(super) fn add(&mut self, file: &LockfileText<'_>, read: Read) -> Result<(), LockfileError> {
+        let Read { entries, demands } = read;
+        self.demands.extend(demands);
         for Entry { line, package } in entries {
             let Some(release) = package.release() else {
                 let shown = Escaped(format!("{} {}", package.name, package.version).as_bytes()).to_string();
@@ -119,6 +133,11 @@ impl PythonLock {
             }
         }
         Ok(())
+    }
+
+    /// The releases that must be installed in an environment.
+    pub(super) fn needed(&self, installed: &Installed, environment: &Environment<'_>) -> BTreeSet<&Release> {
+        needed(&self.demands, &self.releases.keys().collect(), installed, environment)
     }
 
     /// A release and its package.

@@ -4,7 +4,9 @@
 mod home;
 mod installed;
 mod lock;
+mod marker;
 mod name;
+mod needed;
 mod pipfile;
 mod plan;
 mod poetry;
@@ -33,6 +35,10 @@ impl Ecosystem for Python {
         matches!(file_name, "uv.lock" | "poetry.lock" | "Pipfile.lock") || is_requirements(file_name)
     }
 
+    fn reads_path(&self, path: &str) -> bool {
+        is_in_requirements(path)
+    }
+
     fn whole_roots(&self, file_name: &str) -> &'static [&'static str] {
         if file_name == "poetry.lock" { &["~/.cache/pypoetry/artifacts"] } else { &["wheelhouse"] }
     }
@@ -40,6 +46,13 @@ impl Ecosystem for Python {
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {
         Ok(Box::new(PythonLock::read(files)?))
     }
+}
+
+/// `requirements/base.txt`: the layout of split requirements.
+fn is_in_requirements(path: &str) -> bool {
+    let mut names = path.rsplit('/');
+    names.next().is_some_and(|name| name.strip_suffix(".txt").is_some_and(|stem| !stem.is_empty()))
+        && names.next() == Some("requirements")
 }
 
 /// `requirements.txt`, `requirements-dev.txt`, `dev-requirements.txt`, …
@@ -52,20 +65,20 @@ impl PythonLock {
     pub fn read(files: &[LockfileText<'_>]) -> Result<Self, LockfileError> {
         let mut lock = Self::default();
         for file in files {
-            let entries = match file.file.rsplit('/').next().unwrap_or(file.file) {
+            let read = match file.file.rsplit('/').next().unwrap_or(file.file) {
                 "uv.lock" => uv::read(file)?,
                 "poetry.lock" => poetry::read(file)?,
                 "Pipfile.lock" => pipfile::read(file)?,
                 _ => read_requirements(file, files)?,
             };
-            lock.add(file, entries)?;
+            lock.add(file, read)?;
         }
         Ok(lock)
     }
 }
 
 /// Reads a `requirements.txt`; the files that it includes must be lockfiles of the cache too.
-fn read_requirements(file: &LockfileText<'_>, all: &[LockfileText<'_>]) -> Result<Vec<lock::Entry>, LockfileError> {
+fn read_requirements(file: &LockfileText<'_>, all: &[LockfileText<'_>]) -> Result<lock::Read, LockfileError> {
     let found = requirements::read(file)?;
     for (line, include) in found.includes {
         let beside = file.file.rsplit_once('/').map_or("", |(directory, _)| directory);
@@ -76,7 +89,7 @@ fn read_requirements(file: &LockfileText<'_>, all: &[LockfileText<'_>]) -> Resul
             return Err(file.unsupported(line, message));
         }
     }
-    Ok(found.entries)
+    Ok(found.read)
 }
 
 /// A path below a directory, with `.` and `..` resolved; `None` for one that leads out of the checkout.

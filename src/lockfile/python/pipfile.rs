@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::lock::{Entry, LockedFile, Package, read_digest};
+use super::lock::{Entry, LockedFile, Package, Read, read_digest};
 use super::name::file_of_url;
+use super::needed::Demand;
 use crate::base::{Escaped, Json, JsonError};
 use crate::lockfile::{LockfileError, LockfileText};
 
 /// Objects and arrays in each other; Pipenv writes five.
 const DEPTH_MAX: usize = 16;
 
-pub(super) fn read(file: &LockfileText<'_>) -> Result<Vec<Entry>, LockfileError> {
+pub(super) fn read(file: &LockfileText<'_>) -> Result<Read, LockfileError> {
     let json = Json::parse(file.text.as_bytes(), DEPTH_MAX).map_err(|error| {
         let line = error.0.rsplit_once(" at line ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
         let shown = Escaped(error.0.as_bytes()).to_string();
@@ -26,18 +27,26 @@ pub(super) fn read(file: &LockfileText<'_>) -> Result<Vec<Entry>, LockfileError>
         6 => {}
         other => return Err(file.unsupported(line, format!("expected pipfile-spec 6, found {other}"))),
     }
-    let mut entries = Vec::new();
+    let mut read = Read::default();
     for (section, packages) in sections.iter().filter(|(section, _)| section != "_meta") {
         let packages = packages.object(section).map_err(|error| wrong(line_of(file.text, &[section]), error))?;
-        for (name, package) in packages {
+        for (name, json) in packages {
             let line = line_of(file.text, &[section, name]);
-            if let Some(package) = read_package(file, line, name, package).map_err(|error| wrong(line, error))? {
-                entries.push(Entry { line, package });
+            if let Some(package) = read_package(file, line, name, json).map_err(|error| wrong(line, error))? {
+                let marker = marker_of(json);
+                let demand = Demand::of_project(&package.name, &package.version, Some(section), marker);
+                read.demands.push(demand);
+                read.entries.push(Entry { line, package });
             }
         }
     }
     // A package of two sections has one list of digests in each; the lines may be those of either.
-    Ok(entries)
+    Ok(read)
+}
+
+fn marker_of(package: &Json) -> Option<&str> {
+    let Json::Object(fields) = package else { return None };
+    Json::field(fields, "markers")?.string("markers").ok()
 }
 
 fn read_package(

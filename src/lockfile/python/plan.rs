@@ -1,12 +1,13 @@
 //! What is in the roots, by its names alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::Digest as _;
 
 use super::home::{Places, Site};
 use super::installed::Install;
 use super::lock::{Package, PythonLock};
+use super::marker::Environment;
 use super::name::{Name, Release, Version, is_archive, source_releases, wheel_release};
 use super::wheel::{Archive, Distribution, Unzipped};
 use crate::lockfile::{EntryId, Forest, Plan};
@@ -31,6 +32,7 @@ pub(super) fn plan<'a>(lock: &'a PythonLock, plan: &mut Plan<'a>) {
     }
     for site in &places.sites {
         finder.site(site, plan);
+        finder.missing(site, plan);
     }
     for root in places.poetry {
         plan.unproven(root, "what Poetry keeps for itself: no lockfile speaks of it");
@@ -187,18 +189,45 @@ impl<'a> Finder<'a> {
         let directory = self.forest.find(root, format!("archive-v0/{id}").as_bytes())?;
         let (version, _) = version_and_tags.split_once('-')?;
         let (release, package) = self.release(&(Name::new(name)?, Version::new(version)?))?;
-        let file_end = format!("{version_and_tags}.whl");
-        self.distribution(release, package).unzipped.push(Unzipped { pointer, directory, file_end });
+        self.distribution(release, package).unzipped.push(Unzipped { pointer, directory });
         Some(())
+    }
+
+    /// Tells of releases that must be installed, and are not.
+    fn missing(&self, site: &Site, plan: &mut Plan<'a>) {
+        if self.forest.children(site.packages).next().is_none() {
+            return;
+        }
+        let numbers = site.python.strip_prefix("python").and_then(|version| version.split_once('.'));
+        let python = numbers.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        let environment = Environment { system: plan.system, python, extras: plan.installed.extras.as_deref() };
+        let there: BTreeSet<Release> =
+            self.forest.children(site.packages).filter_map(|entry| self.info(entry)).collect();
+        for release in self.lock.needed(plan.installed, &environment) {
+            if there.contains(release) {
+                continue;
+            }
+            if let Some((_, package)) = self.lock.release(release) {
+                let name = format!("/{}-{}.dist-info", package.name, package.version);
+                let place = [&self.forest.place(site.packages)[..], name.as_bytes()].concat();
+                plan.wanted(place, &package.shown(), "groups` or `extras");
+            }
+        }
+    }
+
+    /// The release of a `name-version.dist-info`.
+    fn info(&self, entry: EntryId) -> Option<Release> {
+        let (name, version) = self.text(entry).strip_suffix(".dist-info")?.split_once('-')?;
+        Some((Name::new(name)?, Version::new(version)?))
     }
 
     /// A `site-packages`: one `name-version.dist-info` for each release.
     fn site(&mut self, site: &Site, plan: &mut Plan<'a>) {
         for entry in self.forest.children(site.packages) {
-            let Some(stem) = self.text(entry).strip_suffix(".dist-info") else { continue };
-            let release =
-                stem.split_once('-').and_then(|(name, version)| Some((Name::new(name)?, Version::new(version)?)));
-            match release.and_then(|release| self.release(&release)) {
+            if !self.text(entry).ends_with(".dist-info") {
+                continue;
+            }
+            match self.info(entry).and_then(|release| self.release(&release)) {
                 Some((release, package)) => {
                     let install = Install { site: site.clone(), info: entry };
                     self.distribution(release, package).installs.push(install);

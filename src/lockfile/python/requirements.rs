@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::lock::{Entry, LockedFile, Package};
+use super::lock::{Entry, LockedFile, Package, Read};
 use super::name::{Name, Version, file_of_url, source_releases, wheel_release};
+use super::needed::Demand;
 use crate::base::Escaped;
 use crate::lockfile::{Checksum, HashAlgorithm, LockfileError, LockfileText};
 
@@ -31,12 +32,12 @@ struct Logical {
 
 /// What one file has: its releases, and the files it includes, each with its line.
 pub(super) struct Requirements {
-    pub(super) entries: Vec<Entry>,
+    pub(super) read: Read,
     pub(super) includes: Vec<(usize, String)>,
 }
 
 pub(super) fn read(file: &LockfileText<'_>) -> Result<Requirements, LockfileError> {
-    let mut found = Requirements { entries: Vec::new(), includes: Vec::new() };
+    let mut found = Requirements { read: Read::default(), includes: Vec::new() };
     for logical in logical_lines(file.text) {
         let words: Vec<&str> = logical.text.split_ascii_whitespace().collect();
         let Some(first) = words.first() else { continue };
@@ -46,8 +47,10 @@ pub(super) fn read(file: &LockfileText<'_>) -> Result<Requirements, LockfileErro
                 found.includes.push((logical.line, include));
             }
         } else if !is_local(first) {
-            let package = requirement(&words, file.origin(logical.line)).map_err(wrong)?;
-            found.entries.push(Entry { line: logical.line, package });
+            let (package, marker) = requirement(&words, file.origin(logical.line)).map_err(wrong)?;
+            let demand = Demand::of_project(&package.name, &package.version, None, marker.as_deref());
+            found.read.demands.push(demand);
+            found.read.entries.push(Entry { line: logical.line, package });
         }
     }
     Ok(found)
@@ -109,12 +112,13 @@ fn option(words: &[&str]) -> Result<Option<String>, String> {
     }
 }
 
-/// `name[extra]==1.2 ; marker --hash=sha256:…`, or with `@ URL` for the version, or a URL alone.
-fn requirement(words: &[&str], origin: String) -> Result<Package, String> {
+/// `name[extra]==1.2 ; marker --hash=sha256:…`, or with `@ URL` for the version, or a URL alone. Gives the marker too.
+fn requirement(words: &[&str], origin: String) -> Result<(Package, Option<String>), String> {
     let options = words.iter().position(|word| word.starts_with("--")).unwrap_or(words.len());
     let (told, options) = words.split_at(options);
     let told = told.join(" ");
     let loose = hashes(options)?;
+    let marker = told.split_once(';').map(|(_, marker)| marker.trim().to_owned());
     let shown = Escaped(told.as_bytes()).to_string();
     if loose.is_empty() {
         return Err(format!("expected a `--hash`, found none for `{shown}`"));
@@ -123,7 +127,8 @@ fn requirement(words: &[&str], origin: String) -> Result<Package, String> {
     if told.contains("://") {
         let (name, url) = told.split_once('@').filter(|(name, _)| !name.contains("://")).unwrap_or(("", &told));
         let url = url.trim().split([' ', ';']).next().unwrap_or_default();
-        return direct(name.trim(), url, loose, origin).ok_or_else(expected);
+        let package = direct(name.trim(), url, loose, origin).ok_or_else(expected)?;
+        return Ok((package, marker));
     }
     let pinned = told.split(';').next().unwrap_or_default();
     let (name, version) = pinned.split_once("==").ok_or_else(expected)?;
@@ -132,7 +137,8 @@ fn requirement(words: &[&str], origin: String) -> Result<Package, String> {
     if Name::new(name).is_none() || Version::new(version).is_none() {
         return Err(expected());
     }
-    Ok(Package { name: name.to_owned(), version: version.to_owned(), files: BTreeMap::new(), loose, origin })
+    let (name, version) = (name.to_owned(), version.to_owned());
+    Ok((Package { name, version, files: BTreeMap::new(), loose, origin }, marker))
 }
 
 fn without_extras(name: &str) -> Option<&str> {

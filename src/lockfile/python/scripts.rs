@@ -25,8 +25,8 @@ pub(super) const PLACEHOLDER: &[u8] = b"#!python";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EntryPoint {
     pub(super) name: String,
-    module: String,
-    function: String,
+    pub(super) module: String,
+    pub(super) function: String,
 }
 
 /// The entry points of `entry_points.txt` that become scripts. What is not plain is left out: its script is unproven.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::lock::{Entry, LockedFile, Package, read_digest, read_file_name};
-use super::name::file_of_url;
+use super::lock::{Entry, LockedFile, Package, Read, read_digest, read_file_name};
+use super::name::{Name, Version, file_of_url};
+use super::needed::Demand;
 use crate::base::Escaped;
 use crate::lockfile::{LockfileError, LockfileText};
 
@@ -25,6 +26,21 @@ struct UvPackage {
     sdist: Option<UvFile>,
     #[serde(default)]
     wheels: Vec<UvFile>,
+    #[serde(default)]
+    dependencies: Vec<UvDependency>,
+    #[serde(default, rename = "optional-dependencies")]
+    optional: BTreeMap<String, Vec<UvDependency>>,
+    #[serde(default, rename = "dev-dependencies")]
+    groups: BTreeMap<String, Vec<UvDependency>>,
+}
+
+#[derive(Deserialize)]
+struct UvDependency {
+    name: String,
+    version: Option<String>,
+    marker: Option<String>,
+    #[serde(default)]
+    extra: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -45,18 +61,19 @@ enum Source<'a> {
     Checkout,
 }
 
-pub(super) fn read(file: &LockfileText<'_>) -> Result<Vec<Entry>, LockfileError> {
+pub(super) fn read(file: &LockfileText<'_>) -> Result<Read, LockfileError> {
     let document: Document = toml::from_str(file.text).map_err(|error| toml_error(file, "uv.lock", &error))?;
     if *document.version.get_ref() != 1 {
         let message = format!("expected version 1, found {}", document.version.get_ref());
         return Err(file.unsupported(file.line(document.version.span().start), message));
     }
     let mut lines = file.lines();
-    let mut entries = Vec::new();
+    let mut found = Read::default();
     for package in document.package {
         let line = lines.of(package.span().start);
         let package = package.into_inner();
         let source = source_of(&package.source).map_err(|message| file.unsupported(line, message))?;
+        found.demands.extend(demands(&package, matches!(source, Source::Checkout)));
         if matches!(source, Source::Checkout) {
             continue;
         }
@@ -66,9 +83,36 @@ pub(super) fn read(file: &LockfileText<'_>) -> Result<Vec<Entry>, LockfileError>
         };
         let files = files_of(&package, &source).map_err(|message| file.malformed(line, message))?;
         let (name, origin) = (package.name, file.origin(line));
-        entries.push(Entry { line, package: Package { name, version, files, loose: Vec::new(), origin } });
+        found.entries.push(Entry { line, package: Package { name, version, files, loose: Vec::new(), origin } });
     }
-    Ok(entries)
+    Ok(found)
+}
+
+/// What a package asks for. What a package of the checkout asks for, the project does.
+fn demands(package: &UvPackage, is_of_checkout: bool) -> Vec<Demand> {
+    let by = match (is_of_checkout, &package.version) {
+        (true, _) => None,
+        (false, Some(version)) => match Name::new(&package.name).zip(Version::new(version)) {
+            Some(release) => Some(release),
+            None => return Vec::new(),
+        },
+        (false, None) => return Vec::new(),
+    };
+    let demand = |dependency: &UvDependency, extra: Option<&String>, group: Option<&String>| Demand {
+        by: by.clone(),
+        extra: extra.cloned(),
+        group: group.cloned(),
+        member: is_of_checkout.then(|| package.name.clone()),
+        marker: dependency.marker.clone(),
+        name: dependency.name.clone(),
+        version: dependency.version.clone(),
+        extras: dependency.extra.clone(),
+    };
+    let plain = package.dependencies.iter().map(|dependency| demand(dependency, None, None));
+    let optional = package.optional.iter().flat_map(|(extra, all)| all.iter().map(move |one| (extra, one)));
+    let groups = package.groups.iter().flat_map(|(group, all)| all.iter().map(move |one| (group, one)));
+    let optional = optional.map(|(extra, one)| demand(one, Some(extra), None));
+    plain.chain(optional).chain(groups.map(|(group, one)| demand(one, None, Some(group)))).collect()
 }
 
 /// A TOML error with its line.

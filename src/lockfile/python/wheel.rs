@@ -6,7 +6,7 @@ use super::installed::{Install, Wheel};
 use super::lock::Package;
 use super::name::is_wheel;
 use crate::lockfile::{
-    Claim, EntryId, Expected, Files, Finding, Findings, Forest, Held, MemberKind, Unpacked, hold, hold_file, zip,
+    Claim, EntryId, Expected, Files, Finding, Findings, Forest, Held, Unpacked, hold, hold_file, zip,
 };
 use crate::tree::Unread;
 
@@ -24,8 +24,6 @@ pub(super) struct Archive {
 pub(super) struct Unzipped {
     pub(super) pointer: EntryId,
     pub(super) directory: EntryId,
-    /// The file name of the wheel behind its name: `1.16.0-py2.py3-none-any.whl`.
-    pub(super) file_end: String,
 }
 
 /// All that the roots have of one release.
@@ -62,7 +60,7 @@ impl Claim for Distribution<'_> {
             }
         }
         for unzipped in &self.unzipped {
-            match wheels.iter().find(|wheel| wheel.name.ends_with(&format!("-{}", unzipped.file_end))) {
+            match self.wheel_by_tags(unzipped.directory, &wheels, files) {
                 Some(wheel) => self.unzipped(unzipped, wheel, files, findings),
                 None => {
                     for entry in self.forest.below(unzipped.directory) {
@@ -128,13 +126,29 @@ impl Distribution<'_> {
             [] => Err("installed from a wheel that is not in the roots as a file"),
             [only] => Ok(only),
             several => {
-                let installed = self.forest.find(install.info, b"WHEEL");
-                let installed = installed.and_then(|entry| files.bytes(entry, WHEEL_BYTES_MAX).ok().flatten());
-                let path = [self.forest.name(install.info), b"/WHEEL"].concat();
-                let same = |wheel: &&Wheel<'_>| installed.is_some() && member_of(&wheel.bytes, &path) == installed;
-                several.iter().find(same).ok_or("installed from none of the wheels in the roots")
+                self.tagged_as(install.info, several, files).ok_or("installed from none of the wheels in the roots")
             }
         }
+    }
+
+    /// The wheel that a directory of uv's was unpacked from: the only one, or the one whose `WHEEL` it has. uv shortens
+    /// the tags in the name of a directory, so that the name does not say it.
+    fn wheel_by_tags<'w>(
+        &self,
+        directory: EntryId,
+        wheels: &'w [Wheel<'w>],
+        files: &mut dyn Files,
+    ) -> Option<&'w Wheel<'w>> {
+        let [_, _, ..] = wheels else { return wheels.first() };
+        let infos = self.forest.children(directory).filter(|entry| self.forest.name(*entry).ends_with(b".dist-info"));
+        infos.into_iter().find_map(|info| self.tagged_as(info, wheels, files))
+    }
+
+    /// The wheel with the `WHEEL` that is in a `*.dist-info`: it names the tags.
+    fn tagged_as<'w>(&self, info: EntryId, wheels: &'w [Wheel<'w>], files: &mut dyn Files) -> Option<&'w Wheel<'w>> {
+        let there = files.bytes(self.forest.find(info, b"WHEEL")?, WHEEL_BYTES_MAX).ok().flatten()?;
+        let path = [self.forest.name(info), b"/WHEEL"].concat();
+        wheels.iter().find(|wheel| member_of(&wheel.bytes, &path).as_ref() == Some(&there))
     }
 
     /// Compares what uv unpacked: the wheel as it is.
@@ -143,8 +157,8 @@ impl Distribution<'_> {
         let mut unpacked = Unpacked::new(self.forest, unzipped.directory, &shown);
         let result = zip(&wheel.bytes, &mut |mut member| {
             let path = member.path.strip_suffix(b"/").unwrap_or(member.path).to_vec();
-            let executable = matches!(member.kind, MemberKind::File { executable: true });
-            unpacked.member(&path, &mut member, Some(executable), files);
+            let executable = member.executable();
+            unpacked.member(&path, &mut member, executable, files);
             Ok(())
         });
         match result {

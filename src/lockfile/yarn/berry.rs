@@ -6,10 +6,10 @@ use sha2::Digest as _;
 
 use crate::base::Escaped;
 use crate::lockfile::{
-    Checksum, Claim, EntryId, Exact, Expected, Files, Findings, HashAlgorithm, LockfileError, LockfileText, Match,
-    Node, Plan,
+    Checksum, Claim, EntryId, Exact, Expected, Files, Finding, Findings, HashAlgorithm, LockfileError, LockfileText,
+    Node, Plan, hold_file,
 };
-use crate::tree::Kind;
+use crate::tree::{Kind, Unread};
 
 /// The field that says which version the lockfile has.
 pub(super) const METADATA: &str = "__metadata";
@@ -34,10 +34,12 @@ pub struct BerryLock {
 pub struct BerryPackage {
     /// What it is: `left-pad@npm:1.3.0`.
     pub resolution: String,
+    /// What the name of its zip begins with.
+    slug: String,
     /// The names that its zip can have: in a cache of the project by the digest, in one of the user by the cache key.
     pub names: BTreeSet<String>,
-    /// The SHA-512 of the zip.
-    pub checksum: Checksum,
+    /// The SHA-512 of the zip; none of a package for some systems only: Yarn locks none of it.
+    pub checksum: Option<Checksum>,
     /// File and line, for people.
     pub origin: String,
 }
@@ -80,7 +82,8 @@ fn metadata<'n>(file: &LockfileText<'_>, document: &'n Node) -> Result<Option<&'
     }
 }
 
-/// A package; `None` for one without a checksum: it is of the checkout, or Yarn cannot tell its contents beforehand.
+/// A package; `None` for one that has neither a checksum nor conditions: it is of the checkout, or Yarn cannot tell its
+/// contents beforehand.
 fn read_package(
     file: &LockfileText<'_>,
     node: &Node,
@@ -89,7 +92,20 @@ fn read_package(
     let wrong = |line, what: &str| file.malformed(line, format!("expected {what}"));
     let resolution = node.get("resolution").and_then(Node::text);
     let resolution = resolution.ok_or_else(|| wrong(node.line, "a `resolution` of each package, found none"))?;
-    let Some(written) = node.get("checksum") else { return Ok(None) };
+    let slug = slug(resolution).ok_or_else(|| {
+        wrong(node.line, &format!("`name@reference` as `resolution`, found `{}`", Escaped(resolution.as_bytes())))
+    });
+    let package = |slug, names, checksum| BerryPackage {
+        resolution: resolution.to_owned(),
+        slug,
+        names,
+        checksum,
+        origin: file.origin(node.line),
+    };
+    let Some(written) = node.get("checksum") else {
+        let has_conditions = node.get("conditions").is_some();
+        return has_conditions.then(|| Ok(package(slug?, BTreeSet::new(), None))).transpose();
+    };
     let text = written.text().unwrap_or_default();
     let (key, hex) = match text.split_once('/') {
         Some((key, hex)) => (Some(key), hex),
@@ -97,13 +113,11 @@ fn read_package(
     };
     let checksum = Checksum::from_hex(HashAlgorithm::Sha512, hex)
         .ok_or_else(|| wrong(written.line, "a SHA-512 in hex as `checksum`, found something else"))?;
-    let slug = slug(resolution).ok_or_else(|| {
-        wrong(node.line, &format!("`name@reference` as `resolution`, found `{}`", Escaped(resolution.as_bytes())))
-    })?;
+    let slug = slug?;
     let hex = checksum.hex();
     let ends = [hex.get(..SHORT), key].into_iter().flatten();
     let names = ends.map(|end| format!("{slug}-{end}.zip")).filter(|name| !name.contains('/')).collect();
-    Ok(Some(BerryPackage { resolution: resolution.to_owned(), names, checksum, origin: file.origin(node.line) }))
+    Ok(Some(package(slug, names, Some(checksum))))
 }
 
 /// What the name of a zip begins with: name, protocol, version if there is one, and a hash of name and reference.
@@ -134,7 +148,7 @@ fn sha512(parts: &[&str]) -> String {
 /// Whether a text is a version by semver.org: three numbers, then perhaps `-` or `+` and more.
 fn is_version(text: &str) -> bool {
     let end = text.find(['-', '+']).unwrap_or(text.len());
-    let (numbers, rest) = text.split_at_checked(end).unwrap_or_default();
+    let (numbers, rest) = text.split_at(end);
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     numbers.split('.').count() == 3
         && numbers.split('.').all(is_number)
@@ -156,10 +170,31 @@ pub(super) fn plan<'a>(locks: &'a [BerryLock], plan: &mut Plan<'a>) {
             plan.claim(Exact { file, contents: IGNORED, what: "the list of what Git leaves alone" });
         }
         for package in locks.iter().flat_map(BerryLock::packages) {
+            let Some(checksum) = &package.checksum else {
+                without_checksum(root, package, plan);
+                continue;
+            };
             let zips = package.names.iter().filter_map(|name| forest.find(root, name.as_bytes()));
             for file in zips.filter(|zip| forest.kind(*zip) == Kind::File) {
-                plan.claim(Zip { file, package });
+                plan.claim(Zip { file, package, checksum });
             }
+        }
+    }
+}
+
+/// Says of the zips of a package for some systems only why they are not proven.
+fn without_checksum(root: EntryId, package: &BerryPackage, plan: &mut Plan<'_>) {
+    let forest = plan.forest;
+    for zip in forest.children(root) {
+        let rest = std::str::from_utf8(forest.name(zip)).ok().and_then(|name| name.strip_prefix(package.slug.as_str()));
+        let end = rest.and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".zip"));
+        if end.is_some_and(|end| !end.contains('-')) {
+            let shown = Escaped(package.resolution.as_bytes());
+            let reason = format!(
+                "{shown} ({}) is for some systems only (`conditions`): Yarn locks no checksum of such a package",
+                package.origin
+            );
+            plan.unproven(zip, reason);
         }
     }
 }
@@ -168,21 +203,21 @@ pub(super) fn plan<'a>(locks: &'a [BerryLock], plan: &mut Plan<'a>) {
 struct Zip<'a> {
     file: EntryId,
     package: &'a BerryPackage,
+    checksum: &'a Checksum,
 }
 
 impl Claim for Zip<'_> {
     fn prove(&self, files: &mut dyn Files, findings: &mut Findings) {
-        let expected = Expected::any_of([self.package.checksum.clone()]);
-        let mut hasher = expected.hasher();
-        let Ok(facts) = files.read(self.file, &mut |piece| hasher.update(piece)) else { return };
-        if let Match::Mismatch { expected, found } = expected.judge(&hasher.finish()) {
-            let BerryPackage { resolution, origin, .. } = self.package;
-            let shown = Escaped(resolution.as_bytes());
-            findings.mismatch(self.file, format!("{expected}, of {shown} ({origin})"), found);
-        } else if facts.executable {
-            findings.unproven(self.file, "an executable zip, which Yarn does not make");
-        } else {
-            findings.proven(self.file);
+        let BerryPackage { resolution, origin, .. } = self.package;
+        let shown = format!("{} ({origin})", Escaped(resolution.as_bytes()));
+        let Ok(facts) = files.look(self.file) else { return };
+        let expected = Expected::any_of([self.checksum.clone()]);
+        match hold_file(files, self.file, &expected, &shown) {
+            Ok(Finding::Proven) if facts.executable => {
+                findings.unproven(self.file, "an executable zip, which Yarn does not make");
+            }
+            Ok(finding) => findings.push(self.file, finding),
+            Err(Unread) => {}
         }
     }
 }

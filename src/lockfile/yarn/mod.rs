@@ -31,6 +31,10 @@ impl Ecosystem for Yarn {
         file_name == "yarn.lock"
     }
 
+    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
+        &[".yarn/cache"]
+    }
+
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {
         let mut locks = Locks::default();
         let mark = format!("{}:", berry::METADATA);

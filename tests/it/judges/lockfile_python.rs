@@ -108,6 +108,8 @@ fn set_roots(locked: &Locked, roots: &[&str]) {
     let policy = fs::read_to_string(&path).unwrap();
     let policy: Vec<_> = policy
         .lines()
+        // Places of `unproven` lie below a root.
+        .filter(|line| !line.starts_with("unproven = "))
         .map(|line| if line.starts_with("roots = ") { format!("roots = {roots:?}") } else { line.to_owned() })
         .collect();
     fs::write(path, policy.join("\n")).unwrap();

@@ -318,3 +318,39 @@ fn old_lockfiles_are_read_and_a_package_without_a_checksum_proves_nothing() {
         locked.refused("", &["unproven-entry"], &format!("{CACHE}/left-1.2.3.crate"));
     }
 }
+
+/// `cargo vendor` leaves out what Git and Cargo itself write, wherever in a package it lies.
+#[test]
+fn what_cargo_vendor_leaves_out_at_any_depth_is_not_missed() {
+    let files: [(&str, &[u8], u32); 3] = [
+        ("left-1.2.3/src/lib.rs", b"pub fn left() {}\n", 0o644),
+        ("left-1.2.3/tests/.gitignore", b"target\n", 0o644),
+        ("left-1.2.3/tests/deep/.gitattributes", b"* text\n", 0o644),
+    ];
+    let archive = tgz(&files);
+    let locked = Locked::new(&["~/.cargo/registry/cache", "vendor"], "Cargo.lock");
+    locked.write("Cargo.lock", lockfile(&[("left", "1.2.3", CRATES_IO, &archive)]));
+    locked.write(&format!("{CACHE}/left-1.2.3.crate"), &archive);
+    locked.write("vendor/left/src/lib.rs", "pub fn left() {}\n");
+    let sum = Digest::sha256(b"pub fn left() {}\n");
+    let list = format!("{{\"files\":{{\"src/lib.rs\":\"{sum}\"}},\"package\":\"{}\"}}", Digest::sha256(&archive));
+    locked.write("vendor/left/.cargo-checksum.json", list);
+    locked.trusted("left out");
+    locked.write("vendor/left/tests/.gitignore", "evil");
+    locked.refused("changed", &["lockfile-mismatch"], "vendor/left/tests/.gitignore");
+}
+
+#[test]
+fn a_package_that_is_not_vendored_is_missed() {
+    let vendored = vendored();
+    let other = tgz(&[("other-1.0.0/src/lib.rs", b"", 0o644)]);
+    let packages: [(&str, &str, &str, &[u8]); 2] =
+        [("left", "1.2.3", CRATES_IO, &left()), ("other", "1.0.0", CRATES_IO, &other)];
+    vendored.write("Cargo.lock", lockfile(&packages));
+    vendored.refused("another package", &["lockfile-mismatch"], "vendor/other");
+    // Nor is one version there for another.
+    let packages: [(&str, &str, &str, &[u8]); 2] =
+        [("left", "1.2.3", CRATES_IO, &left()), ("left", "2.0.0", CRATES_IO, &other)];
+    vendored.write("Cargo.lock", lockfile(&packages));
+    vendored.refused("another version", &["lockfile-mismatch"], "vendor/left");
+}

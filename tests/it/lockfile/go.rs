@@ -279,7 +279,7 @@ fn a_zip_in_another_form_than_go_packs_is_unproven() {
 #[test]
 fn a_zip_with_other_contents_is_a_mismatch() {
     let home = home();
-    fs::remove_dir_all(home.path(DIRECTORY)).unwrap();
+    fs::remove_dir_all(home.path("~/go/pkg/mod/example.com")).unwrap();
     let place = format!("{DOWNLOAD}/v1.0.0-!r!c1.zip");
     home.write(&place, module_zip(&[("go.mod", GO_MOD), ("demo.go", "package evil\n")]));
     home.refused("", &["lockfile-mismatch"], &place);

@@ -11,6 +11,7 @@ mod pnpm;
 mod properties;
 mod python;
 mod python_locks;
+mod python_trees;
 mod seal_form;
 mod yarn;
 pub(crate) mod zips;

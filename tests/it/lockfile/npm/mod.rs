@@ -1,5 +1,6 @@
 //! `node_modules` and npm caches made here, against `package-lock.json`. The real npm is a judge of its own.
 
+mod missing;
 mod reading;
 mod tampering;
 

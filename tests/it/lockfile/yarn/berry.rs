@@ -92,6 +92,40 @@ fn each_tampering_is_refused_where_it_is() {
     }
 }
 
+/// Yarn writes keys of more than 1,024 characters, which monorepos have, on lines of their own.
+#[test]
+fn a_long_key_is_read() {
+    let at = filled();
+    let key = "left-pad@npm:1.3.0";
+    let long = (0..90).map(|minor| format!("left-pad@npm:^1.{minor}.0")).collect::<Vec<_>>().join(", ");
+    let text = lockfile().replace(&format!("\"{key}\":\n  version"), &format!("? \"{long}\"\n: version"));
+    assert_ne!(text, lockfile());
+    at.write(LOCK, text);
+    at.trusted("");
+    at.write(&left(), "evil");
+    at.refused("", &["lockfile-mismatch"], &left());
+}
+
+#[test]
+fn a_package_for_some_systems_only_is_unproven_and_says_why() {
+    let at = filled();
+    let package = "\n\"@esbuild/linux-x64@npm:0.25.0\":\n  version: 0.25.0\n  resolution: \"@esbuild/linux-x64@npm:0.25.0\"\n  \
+                   conditions: os=linux & cpu=x64\n  languageName: node\n  linkType: hard\n";
+    at.write(LOCK, lockfile() + package);
+    at.trusted("where it is not there");
+    let slug = sha512(format!("{}npm:0.25.0", sha512(b"esbuildlinux-x64")).as_bytes());
+    let place = format!("{CACHE}/@esbuild-linux-x64-npm-0.25.0-{}-10c0.zip", &slug[..10]);
+    at.write(&place, "zip");
+    at.refused("", &["unproven-entry"], &place);
+    let verdict = at.verify("lock");
+    let reason = verdict.json["coverage"]["entries"][0]["reason"].as_str().unwrap().to_owned();
+    assert!(
+        reason.ends_with("is for some systems only (`conditions`): Yarn locks no checksum of such a package"),
+        "{reason}"
+    );
+    at.verify("allow").expect(0, &[]);
+}
+
 #[test]
 fn what_yarn_unpacks_is_unproven() {
     for root in ["node_modules", ".yarn/unplugged"] {
