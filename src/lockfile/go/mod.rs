@@ -7,6 +7,7 @@ mod sum;
 mod zips;
 
 pub use sum::{GoSum, Module, Sum};
+pub use zips::list as zip_files;
 
 use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
 

@@ -3,6 +3,8 @@
 //! its contents and a descriptor, then the central directory in the same order, then its end. Whatever is not in that
 //! form could be read in another way by some version of Go.
 
+use std::collections::BTreeMap;
+
 use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 use sha2::{Digest as _, Sha256};
@@ -28,8 +30,8 @@ const FLAGS: [u16; 2] = [0x8, 0x808];
 
 const CUT: &str = "a zip that was cut short";
 
-/// Names and digests of all members; `Err` says what is not as Go packs it.
-pub(super) fn list(bytes: &[u8]) -> Result<Listed, &'static str> {
+/// Names and SHA-256 of all files of a module's zip; `Err` says what is not as Go packs it.
+pub fn list(bytes: &[u8]) -> Result<BTreeMap<Vec<u8>, [u8; 32]>, &'static str> {
     let end = bytes.len().checked_sub(END_LEN).filter(|at| u32_at(bytes, *at) == Some(END)).ok_or("no zip")?;
     let half = |at: usize| u16_at(bytes, end + at).ok_or(CUT);
     let word = |at: usize| u32_at(bytes, end + at).ok_or(CUT);

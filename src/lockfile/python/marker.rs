@@ -18,7 +18,7 @@ impl Environment<'_> {
         let tokens = tokens(marker);
         let mut reader = Reader { tokens: &tokens, at: 0, environment: self, depth: 0 };
         let value = reader.any();
-        value == Some(Some(true)) && reader.at == tokens.len()
+        value == Some(Told::Yes) && reader.at == tokens.len()
     }
 
     /// A variable's value: `None` for one that is not known here.
@@ -105,6 +105,14 @@ impl Environment<'_> {
     }
 }
 
+/// What is known of a marker, or a part of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Yes,
+    No,
+    Unknown,
+}
+
 /// Levels of parentheses.
 const DEPTH_MAX: usize = 32;
 
@@ -143,7 +151,7 @@ fn tokens(marker: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// Goes through a marker. The outer `None` is one that cannot be read, the inner one that is not known.
+/// Goes through a marker. `None` is one that cannot be read.
 struct Reader<'r> {
     tokens: &'r [Token<'r>],
     at: usize,
@@ -164,33 +172,33 @@ impl<'r> Reader<'r> {
         is_next
     }
 
-    fn any(&mut self) -> Option<Option<bool>> {
+    fn any(&mut self) -> Option<Told> {
         let mut value = self.all()?;
         while self.takes("or") {
             let other = self.all()?;
             value = match (value, other) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (Some(false), Some(false)) => Some(false),
-                _ => None,
+                (Told::Yes, _) | (_, Told::Yes) => Told::Yes,
+                (Told::No, Told::No) => Told::No,
+                _ => Told::Unknown,
             };
         }
         Some(value)
     }
 
-    fn all(&mut self) -> Option<Option<bool>> {
+    fn all(&mut self) -> Option<Told> {
         let mut value = self.one()?;
         while self.takes("and") {
             let other = self.one()?;
             value = match (value, other) {
-                (Some(false), _) | (_, Some(false)) => Some(false),
-                (Some(true), Some(true)) => Some(true),
-                _ => None,
+                (Told::No, _) | (_, Told::No) => Told::No,
+                (Told::Yes, Told::Yes) => Told::Yes,
+                _ => Told::Unknown,
             };
         }
         Some(value)
     }
 
-    fn one(&mut self) -> Option<Option<bool>> {
+    fn one(&mut self) -> Option<Told> {
         let left = self.next()?;
         if *left == Token::Sign("(") {
             self.depth += 1;
@@ -216,7 +224,7 @@ impl<'r> Reader<'r> {
             (Token::Text(_), Token::Word(_)) => None,
             _ => return None,
         };
-        Some(value)
+        Some(value.map_or(Told::Unknown, |value| if value { Told::Yes } else { Told::No }))
     }
 }
 
