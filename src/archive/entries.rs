@@ -86,6 +86,10 @@ impl From<Fault> for Obstacle {
 
 /// Bytes of all paths: 250 for each of a million entries.
 const PATHS_BYTES_MAX: u64 = 256 << 20;
+/// Memory of an entry beside its name: what it is, its place in the names of its directory, and an allocation.
+const ENTRY_BYTES: u64 = 160;
+/// Memory of the names of a directory beside themselves: a node has room for eleven.
+const DIRECTORY_BYTES: u64 = 320;
 
 /// The path that a member's name means: one `./` in front is left out, and `.` is the top.
 pub fn canonical(unverified_name: &[u8]) -> Result<EntryPath, Obstacle> {
@@ -100,6 +104,9 @@ pub fn canonical(unverified_name: &[u8]) -> Result<EntryPath, Obstacle> {
         b"." => Ok(EntryPath::root()),
         name => match name.strip_prefix(b"./").unwrap_or(name) {
             b"" => Err(fault("has an empty component")),
+            // bsdtar takes these away, and what they stand for.
+            [b'\\', ..] => Err(fault("begins with a backslash")),
+            [letter, b':', ..] if letter.is_ascii_alphabetic() => Err(fault("begins with a drive letter")),
             path => EntryPath::new(path).map_err(|error| fault(&error.to_string())),
         },
     }
@@ -116,6 +123,18 @@ impl<'l> Entries<'l> {
     /// Makes room for `count` paths, of which something that is trusted says that they will come.
     pub fn expect(&mut self, count: u64) {
         self.seen.reserve(usize::try_from(count.min(self.limits.entries_max)).unwrap_or(0));
+    }
+
+    /// Memory that the paths take, bytes, rather more than less.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let directories = self.directories.len() as u64 * DIRECTORY_BYTES;
+        self.bytes + self.seen.len() as u64 * ENTRY_BYTES + directories
+    }
+
+    /// Counts text that is kept beside the paths.
+    pub fn count(&mut self, text: &[u8]) {
+        self.bytes += text.len() as u64;
     }
 
     /// Adds a member, unless it may not stand there. The second time a path comes, the first stays.

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use super::acl::Acl;
 use super::error::Fault;
-use super::header::OWNER_END;
+use super::keys::{Meaning, check_global, cut, decimal, meaning};
 use crate::base::{Code, Escaped};
 
 /// What is said of the next member.
@@ -15,8 +16,10 @@ pub(super) struct Extension {
     pub(super) link: Option<Vec<u8>>,
     /// Bytes of contents, from PAX.
     pub(super) size: Option<u64>,
-    /// An extended attribute that gives privileges.
+    /// An attribute or list that gives privileges.
     pub(super) privilege: Option<String>,
+    /// Lists that may say no more than the mode does.
+    acls: Vec<Acl>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,50 +35,35 @@ impl Extension {
             return Err(ambiguous("one header of PAX records, and no GNU long name beside it", "a second extension"));
         }
         self.source = Some(Source::Pax);
-        if data.is_empty() {
-            return Err(malformed("PAX records", "none"));
-        }
-        let mut seen: BTreeSet<&[u8]> = BTreeSet::new();
-        let mut rest = data;
-        while !rest.is_empty() {
-            let (record, after) = split_record(rest)?;
-            rest = after;
-            if !seen.insert(record.key) {
-                return Err(ambiguous("each PAX key once", format!("`{}` twice", Escaped(record.key))));
-            }
-            self.add_record(&record)?;
+        for_each_record(data, |record| self.add_record(record))
+    }
+
+    fn add_record(&mut self, record: &Record<'_>) -> Result<(), Fault> {
+        match meaning(record.key, record.value)? {
+            Meaning::Path => self.path = Some(record.value.to_vec()),
+            Meaning::Link => self.link = Some(record.value.to_vec()),
+            Meaning::Size(size) => self.size = Some(size),
+            Meaning::Nothing => {}
+            Meaning::Acl(acl) => self.acls.push(acl),
+            Meaning::Privilege => self.privilege = Some(format!("the attribute `{}`", Escaped(record.key))),
         }
         Ok(())
     }
 
-    fn add_record(&mut self, record: &Record<'_>) -> Result<(), Fault> {
-        let Record { key, value } = *record;
-        if value.is_empty() {
-            return Err(malformed("a value in each PAX record", format!("none for `{}`", Escaped(key))));
+    /// Reads the data of a PAX header for all members that follow: comments, which change nothing.
+    pub(super) fn pass_global(&self, data: &[u8]) -> Result<(), Fault> {
+        for_each_record(data, |record| check_global(record.key, record.value))?;
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(ambiguous("a member after its extension header", "a global PAX header"))
         }
-        match key {
-            b"path" => self.path = Some(name(value)?),
-            b"linkpath" => self.link = Some(name(value)?),
-            b"size" => self.size = Some(size(value)?),
-            b"uid" | b"gid" => {
-                decimal(value).filter(|owner| *owner < OWNER_END).ok_or_else(|| no_number(record))?;
-            }
-            b"mtime" | b"atime" | b"ctime" | b"LIBARCHIVE.creationtime" => {
-                is_time(value).then_some(()).ok_or_else(|| no_number(record))?;
-            }
-            b"hdrcharset" if !matches!(value, b"BINARY" | b"ISO-IR 10646 2000 UTF-8") => {
-                return Err(malformed("names in UTF-8 or as bytes", format!("`{}`", Escaped(value))));
-            }
-            b"uname" | b"gname" | b"comment" | b"hdrcharset" => {}
-            _ if key.starts_with(b"GNU.sparse.") || key == b"SCHILY.realsize" => {
-                return Err(Fault::new(Code::SparseFile, "a file without holes", format!("`{}`", Escaped(key))));
-            }
-            _ if is_privilege(key) => self.privilege = Some(format!("the attribute `{}`", Escaped(key))),
-            // GNU tar's own describe volumes.
-            _ if is_of_vendor(key) && !key.starts_with(b"GNU.") => {}
-            _ => return Err(malformed("PAX keys that POSIX or a vendor defines", format!("`{}`", Escaped(key)))),
-        }
-        Ok(())
+    }
+
+    /// Why a member with the permission bits `mode` may not be there: what gives more rights than they do.
+    pub(super) fn privilege(&mut self, mode: u32, is_directory: bool) -> Option<String> {
+        let is_beyond = self.acls.iter().any(|acl| !acl.says_no_more(mode, is_directory));
+        self.privilege.take().or_else(|| is_beyond.then(|| "an access control list that says more".to_owned()))
     }
 
     /// Adds the data of a GNU long name, for the member or for what it links to.
@@ -114,6 +102,24 @@ struct Record<'a> {
     value: &'a [u8],
 }
 
+/// Gives each record to `take`; each key may come once.
+fn for_each_record(data: &[u8], mut take: impl FnMut(&Record<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
+    if data.is_empty() {
+        return Err(malformed("PAX records", "none"));
+    }
+    let mut seen: BTreeSet<&[u8]> = BTreeSet::new();
+    let mut rest = data;
+    while !rest.is_empty() {
+        let (record, after) = split_record(rest)?;
+        rest = after;
+        if !seen.insert(record.key) {
+            return Err(ambiguous("each PAX key once", format!("`{}` twice", Escaped(record.key))));
+        }
+        take(&record)?;
+    }
+    Ok(())
+}
+
 /// Splits `LENGTH KEY=VALUE\n` off the front. The length counts the whole record, its own digits included.
 fn split_record(data: &[u8]) -> Result<(Record<'_>, &[u8]), Fault> {
     const FORM: &str = "PAX records of the form `LENGTH KEY=VALUE`, each with a line end";
@@ -123,62 +129,12 @@ fn split_record(data: &[u8]) -> Result<(Record<'_>, &[u8]), Fault> {
     let len = len.filter(|len| *len > digits + 1).ok_or_else(|| fault("no length"))?;
     let (record, after) = data.split_at_checked(len).ok_or_else(|| fault("a length beyond the records"))?;
     let record = record.strip_suffix(b"\n").ok_or_else(|| fault("a record without a line end"))?;
-    let record = record.get(digits + 1..).unwrap_or_default();
-    let equals = record.iter().position(|byte| *byte == b'=').ok_or_else(|| fault("a record without `=`"))?;
-    let (key, value) = record.split_at(equals);
+    let record = record.get(digits + 1..).ok_or_else(|| fault("no record behind its length"))?;
+    let (key, value) = cut(record, b'=').ok_or_else(|| fault("a record without `=`"))?;
     if key.is_empty() || key.contains(&0) || key.contains(&b'\n') {
         return Err(fault("an empty key, or one with a NUL or line end"));
     }
-    Ok((Record { key, value: value.get(1..).unwrap_or_default() }, after))
-}
-
-/// Decimal digits without sign or leading zeros.
-fn decimal(text: &[u8]) -> Option<u64> {
-    let is_plain = text.iter().all(u8::is_ascii_digit) && (text == b"0" || text.first() != Some(&b'0'));
-    is_plain.then(|| std::str::from_utf8(text).ok()?.parse().ok())?
-}
-
-/// Seconds since 1970, with a fraction; times before have a sign. GNU tar takes no second beyond 64 bits.
-fn is_time(text: &[u8]) -> bool {
-    let digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-    let seconds = |part: &[u8]| digits(part) && std::str::from_utf8(part).is_ok_and(|text| text.parse::<i64>().is_ok());
-    let text = text.strip_prefix(b"-").unwrap_or(text);
-    match text.iter().position(|byte| *byte == b'.') {
-        None => seconds(text),
-        Some(point) => {
-            let (whole, fraction) = text.split_at(point);
-            seconds(whole) && digits(fraction.get(1..).unwrap_or_default())
-        }
-    }
-}
-
-fn size(value: &[u8]) -> Result<u64, Fault> {
-    decimal(value)
-        .filter(|size| *size < 1 << 62)
-        .ok_or_else(|| malformed("a size below 2^62 in decimal digits", format!("`{}`", Escaped(value))))
-}
-
-fn name(value: &[u8]) -> Result<Vec<u8>, Fault> {
-    if value.contains(&0) { Err(malformed("a name", "a NUL within")) } else { Ok(value.to_vec()) }
-}
-
-fn no_number(record: &Record<'_>) -> Fault {
-    malformed("a number", format!("`{}` for `{}`", Escaped(record.value), Escaped(record.key)))
-}
-
-/// `VENDOR.keyword`, as POSIX has it for what it does not define itself.
-fn is_of_vendor(key: &[u8]) -> bool {
-    let vendor = key.split(|byte| *byte == b'.').next().unwrap_or_default();
-    vendor.len() < key.len()
-        && !vendor.is_empty()
-        && vendor.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'_')
-}
-
-/// File capabilities and what else only root may set.
-fn is_privilege(key: &[u8]) -> bool {
-    let attribute = key.strip_prefix(b"SCHILY.xattr.").or_else(|| key.strip_prefix(b"LIBARCHIVE.xattr."));
-    let is_label = |name: &[u8]| name == b"security.selinux";
-    attribute.is_some_and(|name| (name.starts_with(b"security.") || name.starts_with(b"trusted.")) && !is_label(name))
+    Ok((Record { key, value }, after))
 }
 
 #[cfg(test)]
@@ -236,10 +192,9 @@ mod tests {
             "mtime=9223372036854775808",
             "uid=4294967296",
             "uid=x",
-            "charset=x",
             "hdrcharset=UTF-16",
             "realtime.x=1",
-            "GNU.volume.label=x",
+            "X.y=1",
             "pa\nth=x",
         ] {
             assert_eq!(pax(&record(text)), Err(Code::MalformedExtension), "{text}");

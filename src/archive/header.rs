@@ -66,20 +66,21 @@ impl Header {
             return Ok(None);
         }
         check_sum(block)?;
+        let type_flag = block[field::TYPE_FLAG];
+        refuse_type(type_flag)?;
         let form = form(block)?;
         let mode = number(part(block, field::MODE), "a mode")?.ok_or_else(|| malformed("a mode", "no digits"))?;
-        let mode = u32::try_from(mode).ok().filter(|mode| *mode <= 0o7777);
-        let mode = mode.ok_or_else(|| malformed("permission bits up to 7777", "more bits"))?;
+        let mode = permissions(mode, type_flag)?;
         let size = number(part(block, field::SIZE), "a size")?.ok_or_else(|| malformed("a size", "no digits"))?;
         if size >= SIZE_END {
             return Err(malformed("a size below 2^62", size.to_string()));
         }
-        for (range, what, end) in
-            [(field::UID, "a uid", OWNER_END), (field::GID, "a gid", OWNER_END), (field::MTIME, "a time", TIME_END)]
-        {
-            aside(part(block, range), what, end)?;
+        aside(part(block, field::UID), "a uid", OWNER_END)?;
+        aside(part(block, field::GID), "a gid", OWNER_END)?;
+        let time = part(block, field::MTIME);
+        if !is_before_1970(time) {
+            aside(time, "a time", TIME_END)?;
         }
-        let type_flag = part(block, field::TYPE_FLAG..field::TYPE_FLAG + 1).first().copied().unwrap_or(0);
         let name = text(part(block, field::NAME))?;
         let link = text(part(block, field::LINK))?.to_vec();
         let name = joined(form, block, name)?;
@@ -97,8 +98,44 @@ pub(super) fn are_zeros(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |all, byte| all | byte) == 0
 }
 
+/// A field, which lies in the block.
 fn part(block: &[u8; BLOCK], range: std::ops::Range<usize>) -> &[u8] {
-    block.get(range).unwrap_or_default()
+    &block[range]
+}
+
+/// Types whose headers GNU tar fills in ways of its own, so that the code says which option wrote them.
+fn refuse_type(type_flag: u8) -> Result<(), Fault> {
+    let found = match type_flag {
+        b'S' => return Err(Fault::new(Code::SparseFile, "a file without holes", "a sparse file")),
+        b'V' => "a volume label",
+        b'M' => "the rest of a file that began in another volume",
+        b'D' => "the names in a directory, for an incremental backup",
+        _ => return Ok(()),
+    };
+    Err(Fault::new(Code::UnsupportedMember, "a file, directory or link", found))
+}
+
+/// The permission bits of a mode. Some writers repeat the type in front of them.
+fn permissions(mode: u64, type_flag: u8) -> Result<u32, Fault> {
+    let repeated = match type_flag {
+        b'2' => 0o120_000,
+        b'3' => 0o020_000,
+        b'4' => 0o060_000,
+        b'5' => 0o040_000,
+        b'6' => 0o010_000,
+        _ => 0o100_000,
+    };
+    let kind = mode & !0o7777;
+    let bits = u32::try_from(mode & 0o7777).ok().filter(|_| kind == 0 || kind == repeated);
+    bits.ok_or_else(|| {
+        malformed("permission bits up to 7777, behind the type of the member or none", format!("{mode:o}"))
+    })
+}
+
+/// A negative number in base 256 of 64 bits: a time before 1970.
+fn is_before_1970(field: &[u8]) -> bool {
+    let (high, low) = field.split_at(field.len().saturating_sub(8));
+    !high.is_empty() && high.iter().all(|byte| *byte == 0xff) && low.first().is_some_and(|first| first & 0x80 != 0)
 }
 
 fn malformed(expected: &'static str, found: impl Into<String>) -> Fault {

@@ -1,8 +1,9 @@
 //! Where in an archive the roots and the seal lie. `CircleCI` writes them below `home/circleci/…`, `tar -C` below
-//! nothing, `pack` below `home/` and `checkout/`: an archive has one home and one checkout, and whatever they are, all
-//! of its members agree on them. What lies elsewhere is stray.
+//! nothing, `pack` below `home/` and `checkout/`: an archive has one home, one checkout and one root of the file system.
+//! Each is where the first member says that lies in it, and all others agree. What lies elsewhere is stray.
 
 use super::entries::{Obstacle, canonical};
+use super::shape;
 use crate::base::{Code, EntryPath, Escaped};
 use crate::policy::{RootBase, RootPath};
 use crate::seal::SEALS;
@@ -22,10 +23,24 @@ pub mod packed {
 pub struct Layout {
     roots: Vec<Wanted>,
     seal: Vec<Vec<u8>>,
+    /// Names in the archive that the command line maps, the longest first, and their roots.
+    mapped: Vec<(Vec<u8>, usize)>,
     home: Option<Vec<Vec<u8>>>,
     checkout: Option<Vec<Vec<u8>>>,
-    /// Paths of the roots and of the seal, as far as home and checkout are known.
+    filesystem: Option<Vec<Vec<u8>>>,
+    /// Home or checkout lie where nobody expects them.
+    unexpected: Option<Obstacle>,
+    /// Paths of the roots and of the seal, as far as the places that they are below are known.
     known: Vec<(Vec<u8>, Part)>,
+}
+
+/// Where home and checkout are in the archive, as the command line says; else they have one of the usual shapes.
+#[derive(Debug, Clone, Default)]
+pub struct Expected {
+    /// The user's home.
+    pub home: Option<EntryPath>,
+    /// The policy's directory.
+    pub checkout: Option<EntryPath>,
 }
 
 /// What lies at a path that is known.
@@ -40,8 +55,7 @@ enum Part {
 struct Wanted {
     base: RootBase,
     components: Vec<Vec<u8>>,
-    /// The name that the command line says it has in the archive.
-    mapped: Option<Vec<u8>>,
+    is_mapped: bool,
 }
 
 /// Where a member belongs.
@@ -58,18 +72,30 @@ pub enum Place {
 impl Layout {
     /// Looks for the seal of `cache` and for `roots`. `mapped` has names in the archive and the roots that they are.
     #[must_use]
-    pub fn new<'r>(cache: &str, roots: impl IntoIterator<Item = &'r RootPath>, mapped: &[(Vec<u8>, usize)]) -> Self {
+    pub fn new<'r>(
+        cache: &str,
+        roots: impl IntoIterator<Item = &'r RootPath>,
+        mapped: &[(Vec<u8>, usize)],
+        expected: &Expected,
+    ) -> Self {
         let bytes = |components: &[String]| components.iter().map(|name| name.as_bytes().to_vec()).collect();
         let wanted = |(index, root): (usize, &RootPath)| Wanted {
             base: root.base,
             components: bytes(&root.components),
-            mapped: mapped.iter().find(|(_, root)| *root == index).map(|(name, _)| name.clone()),
+            is_mapped: mapped.iter().any(|(_, root)| *root == index),
         };
+        let given = |path: &Option<EntryPath>| path.as_ref().map(|path| owned(&components(path.as_bytes())));
+        let mut mapped = mapped.to_vec();
+        // The dot is all that no other name is.
+        mapped.sort_by_key(|(name, _)| std::cmp::Reverse(if name == b"." { 0 } else { name.len() }));
         let mut layout = Self {
             roots: roots.into_iter().enumerate().map(wanted).collect(),
             seal: vec![SEALS.as_bytes().to_vec(), cache.as_bytes().to_vec()],
-            home: None,
-            checkout: None,
+            mapped,
+            home: given(&expected.home),
+            checkout: given(&expected.checkout),
+            filesystem: None,
+            unexpected: None,
             known: Vec::new(),
         };
         layout.learn();
@@ -99,11 +125,23 @@ impl Layout {
             let full: Vec<&[u8]> = prefix.iter().chain(rest).map(Vec::as_slice).collect();
             full.len() > path.len() && full.starts_with(&path)
         };
-        let to_root = |root: &Wanted| match &root.mapped {
-            Some(name) => canonical(name).is_ok_and(|name| components(name.as_bytes()).starts_with(&path)),
-            None => leads_to(self.prefix(root.base).as_ref(), &root.components),
+        let is_to_mapped = |(name, _): &(Vec<u8>, usize)| {
+            canonical(name).is_ok_and(|name| components(name.as_bytes()).starts_with(&path))
         };
-        leads_to(self.checkout.as_ref(), &self.seal) || self.roots.iter().any(to_root)
+        let is_to_root = |root: &Wanted| {
+            // What was not met at all would lie at the archive's top.
+            let prefix = self.prefix(root.base).or_else(|| (root.base == RootBase::Filesystem).then(Vec::new));
+            !root.is_mapped && leads_to(prefix.as_ref(), &root.components)
+        };
+        leads_to(self.checkout.as_ref(), &self.seal)
+            || self.roots.iter().any(is_to_root)
+            || self.mapped.iter().any(is_to_mapped)
+    }
+
+    /// Why home or checkout cannot be meant where the archive has them.
+    #[must_use]
+    pub fn unexpected(&mut self) -> Option<Obstacle> {
+        self.unexpected.take()
     }
 
     /// Home and checkout as the archive has them, escaped; `None` for one that no member has told of.
@@ -115,14 +153,13 @@ impl Layout {
 
     /// The root that the command line maps a name to, and the path below it.
     fn mapped(&self, unverified_name: &[u8]) -> Result<Option<(usize, EntryPath)>, Obstacle> {
-        for (index, root) in self.roots.iter().enumerate() {
-            let Some(name) = root.mapped.as_deref() else { continue };
+        for (name, index) in &self.mapped {
             if name == b"." {
-                return canonical(unverified_name).map(|below| Some((index, below)));
+                return canonical(unverified_name).map(|below| Some((*index, below)));
             }
-            match unverified_name.strip_prefix(name) {
-                Some(b"") => return Ok(Some((index, EntryPath::root()))),
-                Some([b'/', below @ ..]) => return canonical(below).map(|below| Some((index, below))),
+            match unverified_name.strip_prefix(name.as_slice()) {
+                Some(b"") => return Ok(Some((*index, EntryPath::root()))),
+                Some([b'/', below @ ..]) => return canonical(below).map(|below| Some((*index, below))),
                 _ => {}
             }
         }
@@ -133,20 +170,14 @@ impl Layout {
         match base {
             RootBase::Home => self.home.clone(),
             RootBase::Policy => self.checkout.clone(),
-            RootBase::Filesystem => Some(self.filesystem()),
+            RootBase::Filesystem => self.filesystem.clone(),
         }
-    }
-
-    /// The root of the file system is the archive's own, but in an archive of `pack`.
-    fn filesystem(&self) -> Vec<Vec<u8>> {
-        let is_packed = self.checkout.as_ref().is_some_and(|names| names.concat() == packed::CHECKOUT.as_bytes());
-        if is_packed { vec![packed::FILESYSTEM.as_bytes().to_vec()] } else { Vec::new() }
     }
 
     /// Notes the paths that follow from what is known.
     fn learn(&mut self) {
         let full = |prefix: Vec<Vec<u8>>, names: &[Vec<u8>]| [&prefix, names].concat().join(&b'/');
-        let unmapped = self.roots.iter().enumerate().filter(|(_, root)| root.mapped.is_none());
+        let unmapped = self.roots.iter().enumerate().filter(|(_, root)| !root.is_mapped);
         let roots =
             unmapped.filter_map(|(at, root)| Some((full(self.prefix(root.base)?, &root.components), Part::Root(at))));
         let seal = self.checkout.clone().map(|checkout| (full(checkout, &self.seal), Part::Seal));
@@ -164,35 +195,86 @@ impl Layout {
         })
     }
 
-    /// A place that tells where home or the checkout is: where a root or the seal is met first on the way down.
+    /// A place that tells where home, checkout or `/` are: where a root or the seal is met first on the way down.
     fn new_place(&mut self, path: &[&[u8]], whole: &EntryPath) -> Result<Place, Obstacle> {
-        let roots = self.roots.iter().filter(|root| root.mapped.is_none() && root.base != RootBase::Filesystem);
-        let wanted = roots.map(|root| (root.base, root.components.as_slice()));
-        let wanted: Vec<_> = wanted.chain([(RootBase::Policy, self.seal.as_slice())]).collect();
+        let roots =
+            self.roots.iter().filter(|root| !root.is_mapped).map(|root| (root.base, root.components.as_slice()));
+        let wanted = roots.chain([(RootBase::Policy, self.seal.as_slice())]);
         // What is in another place than the one that is known cannot be meant: of two readings it is the other.
-        let is_known = |base| if base == RootBase::Home { self.home.is_some() } else { self.checkout.is_some() };
-        let met = wanted.iter().filter_map(|(base, names)| Some((first_run(path, names)?, is_known(*base), *base)));
-        let Some((at, known, base)) = met.clone().min_by_key(|(at, known, _)| (*at, *known)) else {
+        let met = wanted.filter_map(|(base, names)| {
+            let at = if base == RootBase::Filesystem { self.below_top(path, names) } else { first_run(path, names) };
+            Some((at?, self.prefix(base).is_some(), base))
+        });
+        let met: Vec<_> = met.collect();
+        let Some((at, known, base)) = met.iter().copied().min_by_key(|(at, known, _)| (*at, *known)) else {
             return Ok(Place::Elsewhere);
         };
-        if met.clone().any(|other| (other.0, other.1) == (at, known) && other.2 != base) {
-            return Err(ambiguous(
-                "each member in one root",
-                format!("`{}`, which fits two", Escaped(whole.as_bytes())),
-            ));
+        let found = || format!("`{}`", Escaped(whole.as_bytes()));
+        if met.iter().any(|other| (other.0, other.1) == (at, known) && other.2 != base) {
+            return Err(ambiguous("each member in one root", format!("{}, which fits two", found())));
         }
-        let found: Vec<Vec<u8>> = path.get(..at).unwrap_or_default().iter().map(|name| name.to_vec()).collect();
-        let (known, what) = match base {
-            RootBase::Home => (&mut self.home, "one home in the archive"),
-            _ => (&mut self.checkout, "one checkout in the archive"),
-        };
-        if known.is_some() {
-            return Err(ambiguous(what, format!("`{}`, below another", Escaped(whole.as_bytes()))));
+        if known {
+            let what = match base {
+                RootBase::Home => "one home in the archive",
+                RootBase::Policy => "one checkout in the archive",
+                RootBase::Filesystem => "one place in the archive for roots that begin with `/`",
+            };
+            return Err(ambiguous(what, format!("{}, below another", found())));
         }
-        *known = Some(found);
-        self.learn();
+        let place: Vec<&[u8]> = path.iter().take(at).copied().collect();
+        if !shape::is_printable(&place) {
+            let expected = "names without control characters on the way to home and checkout";
+            return Err(Obstacle { code: Code::UnsafePath, expected, found: found() });
+        }
+        self.fix(base, &place);
         Ok(self.known_place(whole).unwrap_or(Place::Elsewhere))
     }
+
+    /// Where a root that begins with `/` is met: at the archive's top, or below `root` if `pack` may have written it.
+    fn below_top(&self, path: &[&[u8]], names: &[Vec<u8>]) -> Option<usize> {
+        let is_packed = self.checkout.as_ref().is_none_or(|names| names.concat() == packed::CHECKOUT.as_bytes());
+        let starts =
+            |path: &[&[u8]]| path.len() >= names.len() && path.iter().zip(names).all(|(one, other)| one == other);
+        match path {
+            [first, rest @ ..] if is_packed && *first == packed::FILESYSTEM.as_bytes() && starts(rest) => Some(1),
+            path => starts(path).then_some(0),
+        }
+    }
+
+    /// Notes where home, checkout or `/` are, for good.
+    fn fix(&mut self, base: RootBase, place: &[&[u8]]) {
+        match base {
+            RootBase::Home => {
+                if !shape::is_home(place) {
+                    self.unexpected = Some(unexpected("a home where homes are", "home", place));
+                }
+                self.home = Some(owned(place));
+            }
+            RootBase::Policy => {
+                if !shape::is_checkout(place) {
+                    self.unexpected = Some(unexpected("a checkout where checkouts are", "checkout", place));
+                }
+                self.checkout = Some(owned(place));
+            }
+            RootBase::Filesystem => {
+                if !place.is_empty() {
+                    self.checkout.get_or_insert_with(|| vec![packed::CHECKOUT.as_bytes().to_vec()]);
+                }
+                self.filesystem = Some(owned(place));
+            }
+        }
+        self.learn();
+    }
+}
+
+fn unexpected(expected: &'static str, what: &str, place: &[&[u8]]) -> Obstacle {
+    let joined = place.join(&b'/');
+    let place = Escaped(&joined);
+    ambiguous(expected, format!("it in `{place}`; if it belongs there, say `--{what} {place}`"))
+}
+
+fn owned(names: &[&[u8]]) -> Vec<Vec<u8>> {
+    names.iter().map(|name| name.to_vec()).collect()
 }
 
 /// A path for a name that may be no safe one: then it stands below a component that no honest archive has.
@@ -205,7 +287,11 @@ fn mapped_path(unverified_name: &[u8], root: usize, below: &EntryPath) -> Result
         path.push(b'/');
         path.extend_from_slice(below.as_bytes());
     }
-    canonical(&path)
+    EntryPath::new(&path).map_err(|error| Obstacle {
+        code: Code::UnsafePath,
+        expected: "a path below the name that is mapped",
+        found: format!("`{}`, which {error}", Escaped(&path)),
+    })
 }
 
 fn ambiguous(expected: &'static str, found: String) -> Obstacle {
@@ -233,7 +319,7 @@ mod tests {
     fn layout(roots: &[&str], mapped: &[(&str, usize)]) -> Layout {
         let roots: Vec<_> = roots.iter().map(|spelling| root(spelling)).collect();
         let mapped: Vec<_> = mapped.iter().map(|(name, root)| (name.as_bytes().to_vec(), *root)).collect();
-        Layout::new("deps", &roots, &mapped)
+        Layout::new("deps", &roots, &mapped, &Expected::default())
     }
 
     fn place(layout: &mut Layout, name: &str) -> String {
@@ -293,6 +379,64 @@ mod tests {
             ("else/a/b", "ambiguous-layout"),
         ] {
             assert_eq!(place(&mut packed, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_root_of_the_file_system_stays_where_it_was_met_first() {
+        for (first, then) in [("opt/tools/a", "root/opt/tools/b"), ("root/opt/tools/a", "opt/tools/b")] {
+            let mut layout = layout(&["/opt/tools"], &[]);
+            for (name, expected) in [
+                (first, "0:a"),
+                ("checkout/.cacheseal/deps/seal.json", "seal:seal.json"),
+                (then, "ambiguous-layout"),
+                (first, "0:a"),
+            ] {
+                assert_eq!(place(&mut layout, name), expected, "{name} after {first}");
+            }
+        }
+        // Only `pack` writes `/` as `root`; in any other archive it is somebody's home.
+        let mut other = layout(&["/opt/tools"], &[]);
+        assert_eq!(place(&mut other, "home/ci/project/.cacheseal/deps/seal.json"), "seal:seal.json");
+        assert_eq!(place(&mut other, "root/opt/tools/a"), "elsewhere");
+        let mut packed = layout(&["/opt/tools"], &[]);
+        assert_eq!(place(&mut packed, "root/opt/tools/a"), "0:a");
+        assert_eq!(place(&mut packed, "home/ci/project/.cacheseal/deps/seal.json"), "ambiguous-layout");
+    }
+
+    #[test]
+    fn home_and_checkout_are_where_they_are_expected() {
+        for (name, code) in [
+            ("home/ci/project/vendor/a", None),
+            ("usr/lib/vendor/a", Some(Code::AmbiguousLayout)),
+            ("home/ci/.npm/a", None),
+            ("usr/.npm/a", Some(Code::AmbiguousLayout)),
+        ] {
+            let mut layout = layout(&["vendor", "~/.npm"], &[]);
+            assert!(place(&mut layout, name).ends_with(":a"), "{name}");
+            assert_eq!(layout.unexpected().map(|obstacle| obstacle.code), code, "{name}");
+        }
+        let given = |path: &str| Some(canonical(path.as_bytes()).unwrap());
+        let expected = Expected { home: given("opt/me"), checkout: given("usr/lib") };
+        let mut layout = Layout::new("deps", &[root("vendor"), root("~/.npm")], &[], &expected);
+        for (name, expected) in [
+            ("usr/lib/vendor/a", "0:a"),
+            ("opt/me/.npm/a", "1:a"),
+            ("vendor/a", "ambiguous-layout"),
+            (".npm/a", "ambiguous-layout"),
+        ] {
+            assert_eq!(place(&mut layout, name), expected, "{name}");
+        }
+        assert_eq!(layout.unexpected(), None);
+    }
+
+    #[test]
+    fn the_longest_name_is_mapped_first() {
+        for roots in [["~/store", "deps"], ["deps", "~/store"]] {
+            let store = roots.iter().position(|root| *root == "~/store").unwrap();
+            let mut layout = layout(&roots, &[("/home/runner", 1 - store), ("/home/runner/store", store)]);
+            assert_eq!(place(&mut layout, "/home/runner/store/a"), format!("{store}:a"));
+            assert_eq!(place(&mut layout, "/home/runner/a"), format!("{}:a", 1 - store));
         }
     }
 

@@ -6,6 +6,7 @@
 //! refused. Sources: POSIX.1-1988 (ustar), POSIX.1-2001 (pax), the manual of GNU tar, RFC 1952 (gzip), RFC 8878
 //! (Zstandard).
 
+mod acl;
 mod codec;
 mod encode;
 mod ends;
@@ -15,10 +16,13 @@ mod extension;
 mod framed;
 mod frames;
 mod header;
+mod keys;
 mod layout;
 mod pool;
 mod reader;
 mod route;
+mod shape;
+mod signature;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -28,7 +32,7 @@ mod write;
 pub use encode::{Compression, Encoder};
 pub use entries::{Admitted, Contents, Entries, Kind, Obstacle, canonical};
 pub use error::ArchiveError;
-pub use layout::{Layout, Place, packed};
+pub use layout::{Expected, Layout, Place, packed};
 pub use reader::{Member, MemberKind, Reader};
 pub use route::Route;
 pub use stream::{CodecOptions, Stream, unwrapped};

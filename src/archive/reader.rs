@@ -3,6 +3,7 @@
 use super::error::{ArchiveError, Fault};
 use super::extension::{Extension, Source};
 use super::header::{BLOCK, Form, Header, OCTAL_SIZE_END, are_zeros};
+use super::signature::check_first;
 use super::stream::Stream;
 use crate::base::{Code, Escaped};
 
@@ -74,10 +75,11 @@ impl<'s, 'l> Reader<'s, 'l> {
         }
         self.contents(|_| Ok(()))?;
         let mut extension = Extension::default();
+        let mut after_extension = false;
         loop {
             let offset = self.offset();
             let Some(header) = self.header(offset)? else {
-                if !extension.is_empty() {
+                if after_extension {
                     let fault = malformed("a member after an extension header", "the end of the archive");
                     return Err(fault.at(offset));
                 }
@@ -85,6 +87,7 @@ impl<'s, 'l> Reader<'s, 'l> {
                 return Ok(None);
             };
             let is_extension = self.extend(&header, &mut extension).map_err(|error| error.at(offset))?;
+            after_extension = is_extension;
             if !is_extension {
                 let member = member(header, extension, offset).map_err(|fault| fault.at(offset))?;
                 self.check_lengths(&member).map_err(|fault| fault.at(offset))?;
@@ -186,17 +189,23 @@ impl<'s, 'l> Reader<'s, 'l> {
             }
             Err(error) => return Err(error),
         };
-        match Header::parse(&block) {
-            Err(_) if offset == 0 && !Header::is_likely(&block) => Err(no_archive("something else")),
-            parsed => parsed.map_err(|fault| fault.at(offset)),
+        let parsed = match Header::parse(&block) {
+            Err(_) if offset == 0 && !Header::is_likely(&block) => return Err(no_archive("something else")),
+            parsed => parsed.map_err(|fault| fault.at(offset))?,
+        };
+        if let Some(header) = parsed.as_ref().filter(|_| offset == 0) {
+            check_first(&block, header).map_err(|fault| fault.at(offset))?;
         }
+        Ok(parsed)
     }
 
     /// Reads what an extension header holds. `false` if `header` is that of a member.
     fn extend(&mut self, header: &Header, extension: &mut Extension) -> Result<bool, ExtendError> {
         match header.type_flag {
-            b'g' => {
-                Err(Fault::new(Code::GlobalHeader, "records for one member at a time", "a global PAX header").into())
+            b'g' if header.form == Form::Ustar => {
+                let data = self.extension_data(header)?;
+                extension.pass_global(&data)?;
+                Ok(true)
             }
             b'x' if header.form == Form::Ustar => {
                 let data = self.extension_data(header)?;
@@ -208,7 +217,7 @@ impl<'s, 'l> Reader<'s, 'l> {
                 extension.add_gnu(&data, flag == b'K')?;
                 Ok(true)
             }
-            b'x' | b'L' | b'K' => {
+            b'g' | b'x' | b'L' | b'K' => {
                 Err(malformed("PAX records under ustar, long names under GNU", "the other way round").into())
             }
             _ => Ok(false),
@@ -311,7 +320,7 @@ fn ambiguous(expected: &'static str, found: impl Into<String>) -> Fault {
 }
 
 /// Brings a header and what preceded it together.
-fn member(header: Header, extension: Extension, offset: u64) -> Result<Member, Fault> {
+fn member(header: Header, mut extension: Extension, offset: u64) -> Result<Member, Fault> {
     let source_fits = match extension.source {
         None => true,
         Some(Source::Pax) => header.form == Form::Ustar,
@@ -324,6 +333,7 @@ fn member(header: Header, extension: Extension, offset: u64) -> Result<Member, F
     if extension.source == Some(Source::Gnu) && extension.link.is_some() && header.link.is_empty() {
         return Err(ambiguous("the beginning of a long target in the header", "none"));
     }
+    let privilege = extension.privilege(header.mode, header.type_flag == b'5');
     let size = size(&header, extension.size)?;
     let has_link = !header.link.is_empty() || extension.link.is_some();
     let name = extension.path.unwrap_or(header.name);
@@ -339,7 +349,7 @@ fn member(header: Header, extension: Extension, offset: u64) -> Result<Member, F
             return Err(ambiguous("a slash at the end of directories only", format!("`{}`", Escaped(&name))));
         }
     };
-    Ok(Member { unverified_name, kind, mode: header.mode, privilege: extension.privilege, offset })
+    Ok(Member { unverified_name, kind, mode: header.mode, privilege, offset })
 }
 
 /// The size on which header and PAX records agree: records are for what octal digits cannot tell.
@@ -364,7 +374,6 @@ fn kind(type_flag: u8, size: u64, link: Vec<u8>) -> Result<MemberKind, Fault> {
         b'4' => MemberKind::Special("a block device"),
         b'5' => MemberKind::Directory,
         b'6' => MemberKind::Special("a fifo"),
-        b'S' => return Err(Fault::new(Code::SparseFile, "a file without holes", "a sparse file")),
         other => {
             let found = format!("one of type `{}`", Escaped(&[other]));
             return Err(Fault::new(Code::UnsupportedMember, "a file, directory or link", found));

@@ -104,7 +104,10 @@ impl UnverifiedArchive {
                 }
             },
             MemberKind::Directory => UnverifiedKind::Directory,
-            MemberKind::Link(text) => UnverifiedKind::Link(text.clone()),
+            MemberKind::Link(text) => {
+                entries.count(text);
+                UnverifiedKind::Link(text.clone())
+            }
             MemberKind::Special(noun) => {
                 self.obstacle(member, Code::SpecialFile, "a file, directory or symlink", (*noun).to_owned());
                 return Ok(());

@@ -37,6 +37,8 @@ pub struct Limits {
     pub extension_bytes_max: u64,
     /// A manifest that comes before any trusted `seal.json`, bytes: room for some 400,000 entries.
     pub unverified_manifest_bytes_max: u64,
+    /// Memory for what an archive holds before a trusted seal, bytes: room for some 500,000 entries with usual names.
+    pub waiting_bytes_max: u64,
     /// Refusals kept for each code; all are counted.
     pub refusals_max: usize,
 }
@@ -61,6 +63,7 @@ impl Limits {
         archive_padding_bytes_max: 1 << 20,
         extension_bytes_max: 1 << 20,
         unverified_manifest_bytes_max: 64 << 20,
+        waiting_bytes_max: 176 << 20,
         refusals_max: 1_000,
     };
 }

@@ -6,7 +6,7 @@ use super::archive_input::ArchiveInput;
 use super::context::{Context, shown};
 use super::failure::Failure;
 use super::sealed::UnverifiedSeal;
-use crate::archive::{CodecOptions, Layout, Place, UnverifiedArchive, UnverifiedKind, unwrapped};
+use crate::archive::{CodecOptions, Expected, Layout, Place, UnverifiedArchive, UnverifiedKind, unwrapped};
 use crate::base::{Algorithm, Code, EntryPath, Escaped, Limits};
 use crate::policy::RootPath;
 use crate::seal::manifest::{Builder, Manifest, NewEntry};
@@ -79,7 +79,7 @@ impl Archived {
             RootPath::parse(path).map_err(|error| Failure::new(Code::MalformedStatement, error.to_string()))
         };
         let roots = predicate.roots.iter().map(|root| parse(&root.path)).collect::<Result<Vec<_>, _>>()?;
-        let mut layout = Layout::new(&predicate.cache, &roots, &[]);
+        let mut layout = Layout::new(&predicate.cache, &roots, &[], &Expected::default());
         let mut builders: Vec<Option<Builder>> = roots.iter().map(|_| None).collect();
         let mut outside = Vec::new();
         for member in &self.archive.members {

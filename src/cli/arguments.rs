@@ -8,7 +8,8 @@ pub(super) use super::common_arguments::{PolicyArgument, WalkArguments};
 pub(super) use super::guard_arguments::{GuardCheckArguments, GuardCommand, GuardStartArguments, GuardWaitArguments};
 
 use super::common_arguments::parse_elsewhere;
-use crate::base::Digest;
+use crate::archive::Expected;
+use crate::base::{Digest, EntryPath};
 use crate::seal::statement::Platform;
 use crate::tree::Disposal;
 
@@ -284,7 +285,37 @@ pub(super) struct ArchiveArguments {
     #[arg(long, value_name = "OS/ARCH", requires = "archive", value_parser = parse_platform)]
     pub(super) platform: Option<Platform>,
     #[command(flatten)]
+    pub(super) places: PlacesArguments,
+    #[command(flatten)]
     pub(super) window: WindowArgument,
+}
+
+/// Where the archive has what the policy places in home and beside itself.
+#[derive(Debug, Args)]
+pub(super) struct PlacesArguments {
+    /// Where home is in the archive, `.` for its top [default: where homes are, like home/circleci]
+    #[arg(long, value_name = "PREFIX", requires = "archive", value_parser = parse_prefix)]
+    pub(super) home: Option<EntryPath>,
+    /// Where the policy's directory is in the archive, `.` for its top [default: where checkouts are, like
+    /// home/circleci/project]
+    #[arg(long, value_name = "PREFIX", requires = "archive", value_parser = parse_prefix)]
+    pub(super) checkout: Option<EntryPath>,
+}
+
+impl PlacesArguments {
+    pub(super) fn expected(&self) -> Expected {
+        Expected { home: self.home.clone(), checkout: self.checkout.clone() }
+    }
+}
+
+/// A directory in an archive; a path of this machine is taken as what archives make of it.
+fn parse_prefix(text: &str) -> Result<EntryPath, String> {
+    let path = text.strip_prefix("./").or_else(|| text.strip_prefix('/')).unwrap_or(text);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if text.is_empty() {
+        return Err("expected a directory in the archive, `.` for its top".to_owned());
+    }
+    EntryPath::new(if path == "." { b"" } else { path.as_bytes() }).map_err(|error| format!("a path that {error}"))
 }
 
 #[derive(Debug, Args)]
@@ -381,6 +412,8 @@ pub(super) struct UnpackArguments {
     /// Show every rule, what it compared and the line of the policy that it came from
     #[arg(long)]
     pub(super) explain: bool,
+    #[command(flatten)]
+    pub(super) places: PlacesArguments,
     #[command(flatten)]
     pub(super) window: WindowArgument,
     #[command(flatten)]

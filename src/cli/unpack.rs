@@ -31,6 +31,7 @@ pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outc
             name: &input.name,
             seal: None,
             mapped: &[],
+            expected: arguments.places.expected(),
             now: context.now,
             platform: Context::platform(),
             window_log_max: arguments.window.window_log_max,

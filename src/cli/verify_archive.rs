@@ -38,6 +38,7 @@ pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context
         name: &input.name,
         seal: seal.as_ref(),
         mapped: &mapped,
+        expected: options.places.expected(),
         now: context.now,
         platform: options.platform.clone().unwrap_or_else(Context::platform),
         window_log_max: options.window.window_log_max,

@@ -29,7 +29,7 @@ impl Report<'_> {
             let _ = writeln!(out, "warning: {warning}");
         }
         out.push_str(&rules_text(self.rules.unwrap_or_default()));
-        out.push_str(&refusals_text(self.refusals));
+        out.push_str(&refusals_with(self.refusals, self.archive.is_some()));
         out.push_str(&self.candidates.map_or_else(String::new, candidates_text));
         if let Some(archive) = self.archive {
             out.push_str(&archive_text(archive));
@@ -142,13 +142,21 @@ fn rules_text(rules: &[Rule]) -> String {
 /// The refusals, worst first, then how many there are of each code, then where to read on.
 #[must_use]
 pub fn refusals_text(refusals: &Refusals) -> String {
+    refusals_with(refusals, false)
+}
+
+fn refusals_with(refusals: &Refusals, of_archive: bool) -> String {
     let mut out = listed(refusals.iter(), refusals.total(), kind);
     if refusals.total() > 1 {
         let counts: Vec<_> = refusals.counts().map(|(code, count)| format!("{count} {code}")).collect();
         let _ = writeln!(out, "total: {}", counts.join(", "));
     }
     if let Some(worst) = refusals.iter().next() {
-        let _ = writeln!(out, "hint: {}; see docs/VERIFY.md#{}", advice(worst.code), worst.code);
+        let advice = match worst.code {
+            Code::UnprovenEntry if of_archive => "unpack the archive and run `verify` on the directories",
+            code => advice(code),
+        };
+        let _ = writeln!(out, "hint: {advice}; see docs/VERIFY.md#{}", worst.code);
     }
     out
 }
@@ -211,6 +219,18 @@ fn advice(code: Code) -> &'static str {
         }
         Code::SealNotFirst => {
             "verify it with `verify --archive`, or have `cacheseal pack` make one whose seal comes first"
+        }
+        Code::SparseFile => {
+            "if the archive is yours, make it without holes: GNU tar without `-S`, bsdtar with `--no-read-sparse`"
+        }
+        Code::UnsupportedMember => {
+            "if the archive is yours, make it without the options `-V`, `-g` and `-M` of GNU tar"
+        }
+        Code::MalformedHeader | Code::MalformedExtension | Code::AmbiguousHeader | Code::GlobalHeader => {
+            "do not unpack the archive with any program; if it is yours, make it with GNU tar or bsdtar in their default formats"
+        }
+        Code::AmbiguousLayout => {
+            "if the archive is yours, say where it has things with `--home`, `--checkout` or `--root`; else do not unpack it"
         }
         Code::LockfileMismatch => "do not use these files: somebody has changed them since they were downloaded",
         Code::UnprovenEntry | Code::LowCoverage => {

@@ -108,7 +108,12 @@ impl Held {
         };
         let differs = |code, expected: String, found: &str| Refusal::new(code, at(), expected, found);
         match found {
-            Located::Root if matches!(met.kind, MetKind::Directory) => forbidden(met, &at, refusals),
+            Located::Root if matches!(met.kind, MetKind::Directory) => {
+                if std::mem::replace(&mut root.is_named, true) {
+                    refusals.push(differs(Code::DuplicateEntry, "each entry once".to_owned(), "it again"));
+                }
+                forbidden(met.mode, false, &at, refusals);
+            }
             Located::Root => {
                 refusals.push(differs(met.kind.mismatch(), "a directory".to_owned(), met.kind.noun()));
                 root.is_refused = true;
@@ -125,6 +130,9 @@ impl Held {
                     let at = place(&root.spelling, path.get(..len).unwrap_or_default());
                     refusals.push(Refusal::new(Code::TypeMismatch, at, node.describe(), "a directory"));
                 }
+            }
+            Located::Entry { mark: Mark::Met, .. } => {
+                refusals.push(differs(Code::DuplicateEntry, "each entry once".to_owned(), "it again"));
             }
             Located::Entry { node, link, mark } => {
                 if met.kind.fits(node) {
@@ -177,7 +185,7 @@ fn same_type(
 ) -> (bool, Option<Digest>) {
     match (node, met.kind) {
         (Node::File { size: sealed, executable, digest }, MetKind::File { size }) => {
-            forbidden(met, at, refusals);
+            forbidden(met.mode, true, at, refusals);
             executability(executable, met, at, refusals);
             if size == sealed {
                 return (false, Some(digest));
@@ -197,7 +205,7 @@ fn same_type(
             }
             return (leaves, None);
         }
-        _ => forbidden(met, at, refusals),
+        _ => forbidden(met.mode, false, at, refusals),
     }
     (false, None)
 }
@@ -211,6 +219,8 @@ struct HeldRoot {
     marks: Vec<Box<[Mark]>>,
     /// Whether anything of it was met, the root itself included.
     is_met: bool,
+    /// Whether the root itself was met.
+    is_named: bool,
     /// Whether it was refused as a whole.
     is_refused: bool,
     /// The directory of the last member.
@@ -229,6 +239,8 @@ struct Reached {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Unmet,
+    /// A directory that others lie in.
+    Entered,
     Met,
     /// Refused for what it is: nothing is said of what was sealed below it.
     Alone,
@@ -242,7 +254,7 @@ impl HeldRoot {
             SealedTree::Absent | SealedTree::Unknown => Vec::new(),
         };
         let route = Route::new(Reached { listing: 0, records: 0 });
-        Self { spelling, sealed, marks, is_met: false, is_refused: false, route }
+        Self { spelling, sealed, marks, is_met: false, is_named: false, is_refused: false, route }
     }
 
     fn refuse_missing_below(&self, manifest: &Manifest, refusals: &mut Refusals) {
@@ -336,7 +348,7 @@ fn descend<'m>(
         match entry(manifest, marks, route.here(), name).ok_or(Located::Nothing)? {
             (Node::Directory(listing), mark) => {
                 if *mark == Mark::Unmet {
-                    *mark = Mark::Met;
+                    *mark = Mark::Entered;
                 }
                 route.step(end, Reached { listing, records: 0 });
             }
@@ -349,9 +361,9 @@ fn descend<'m>(
     Ok(())
 }
 
-fn forbidden(met: &Met<'_>, at: &dyn Fn() -> Vec<u8>, refusals: &mut Refusals) {
-    let is_file = matches!(met.kind, MetKind::File { .. });
-    if let Some(found) = forbidden_bits(met.mode, is_file) {
+/// Refuses bits that give rights to others.
+pub(super) fn forbidden(mode: u32, is_file: bool, at: &dyn Fn() -> Vec<u8>, refusals: &mut Refusals) {
+    if let Some(found) = forbidden_bits(mode, is_file) {
         let expected = if is_file {
             "no setuid, setgid or sticky bit, and not writable by others"
         } else {

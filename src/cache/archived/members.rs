@@ -1,6 +1,6 @@
 //! What is done with a member, once it is known where it belongs.
 
-use super::held::{Met, MetKind};
+use super::held::{Met, MetKind, forbidden};
 use super::request::Sink;
 use super::run::{Observed, ObservedKind, Phase, Run, Stop};
 use super::seal::{Acceptance, Opened};
@@ -18,8 +18,8 @@ impl Run<'_, '_> {
         let Place::Root(root, path) = at else { return };
         match &mut self.phase {
             Phase::Open(open) => open.held.touch(*root, path.as_bytes()),
-            Phase::Waiting(observed) => {
-                observed.push(Observed { root: *root, path: path.clone(), mode: 0, kind: ObservedKind::Refused });
+            Phase::Waiting(_) => {
+                self.wait(Observed { root: *root, path: path.clone(), mode: 0, kind: ObservedKind::Refused });
             }
             Phase::Refused => {}
         }
@@ -48,6 +48,7 @@ impl Run<'_, '_> {
         member: &Member,
     ) -> Result<(), Stop> {
         if member.kind == MemberKind::Directory {
+            self.refuse_privilege(&member.unverified_name, member);
             self.passages.push((path, member.mode));
             return Ok(());
         }
@@ -70,6 +71,7 @@ impl Run<'_, '_> {
             self.refuse(Code::AmbiguousLayout, &member.unverified_name, expected, MetKind::of(member).noun());
             return self.skip(reader, member);
         }
+        self.judge_rights(&member.unverified_name, member);
         let MemberKind::File { size } = member.kind else {
             // The directory itself.
             if below.as_bytes().is_empty() && member.kind == MemberKind::Directory {
@@ -102,6 +104,21 @@ impl Run<'_, '_> {
         self.opened(opened)
     }
 
+    /// Refuses modes, attributes and lists of a file or directory of the seal by which others could change it.
+    fn judge_rights(&mut self, at: &[u8], member: &Member) {
+        self.refuse_privilege(at, member);
+        let is_file = matches!(member.kind, MemberKind::File { .. });
+        if is_file || member.kind == MemberKind::Directory {
+            forbidden(member.mode, is_file, &|| at.to_vec(), &mut self.refusals);
+        }
+    }
+
+    fn refuse_privilege(&mut self, at: &[u8], member: &Member) {
+        if let Some(privilege) = &member.privilege {
+            self.refuse(Code::ForbiddenMode, at, "no attribute that gives privileges", privilege);
+        }
+    }
+
     pub(super) fn root_member(
         &mut self,
         reader: &mut Reader<'_, '_>,
@@ -115,10 +132,7 @@ impl Run<'_, '_> {
             self.refuse(Code::SealNotFirst, &member.unverified_name, expected, "a member of a root");
             return Err(Stop);
         }
-        if let Some(privilege) = &member.privilege {
-            let at = place(self.spelling(root), below.as_bytes());
-            self.refuse(Code::ForbiddenMode, &at, "no attribute that gives privileges", privilege);
-        }
+        self.refuse_privilege(&place(self.spelling(root), below.as_bytes()), member);
         match &member.kind {
             MemberKind::File { size } => self.file(reader, root, below, admitted, member, *size),
             MemberKind::HardLink(target) => self.hard_link(root, below, admitted, member, target),
@@ -140,14 +154,14 @@ impl Run<'_, '_> {
             Phase::Open(open) => {
                 open.held.meet(root, below.as_bytes(), met, &mut self.refusals);
             }
-            Phase::Waiting(observed) => {
+            Phase::Waiting(_) => {
                 let kind = match met.kind {
                     MetKind::Directory => ObservedKind::Directory,
                     MetKind::Link(text) => ObservedKind::Link(text.to_vec()),
                     MetKind::Special(noun) => ObservedKind::Special(noun),
                     MetKind::File { .. } => ObservedKind::Refused,
                 };
-                observed.push(Observed { root, path: below.clone(), mode: met.mode, kind });
+                self.wait(Observed { root, path: below.clone(), mode: met.mode, kind });
             }
             Phase::Refused => {}
         }
@@ -207,10 +221,7 @@ impl Run<'_, '_> {
             self.hold_digest(root, below.as_bytes(), size, expected, digest);
             return self.sink(|sink| sink.file_end());
         }
-        if let Phase::Waiting(observed) = &mut self.phase {
-            let kind = ObservedKind::File { size, digest };
-            observed.push(Observed { root, path: below, mode: member.mode, kind });
-        }
+        self.wait(Observed { root, path: below, mode: member.mode, kind: ObservedKind::File { size, digest } });
         Ok(())
     }
 
@@ -275,8 +286,8 @@ impl Run<'_, '_> {
         self.entries.set_contents(admitted, Contents { root, ..contents });
         let kind = ObservedKind::File { size: contents.size, digest: contents.digest };
         let observed = Observed { root, path: below, mode: member.mode, kind };
-        match &mut self.phase {
-            Phase::Waiting(all) => all.push(observed),
+        match &self.phase {
+            Phase::Waiting(_) => self.wait(observed),
             Phase::Refused => {}
             Phase::Open(_) => {
                 self.hold_observed(&observed);

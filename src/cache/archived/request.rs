@@ -1,5 +1,6 @@
 //! What is asked of an archive, what comes of it, and who takes what it holds.
 
+use crate::archive::Expected;
 use crate::base::{Limits, Refusal};
 use crate::cache::place::Workspace;
 use crate::cache::verifying::Verification;
@@ -21,6 +22,8 @@ pub struct ArchiveRequest<'a> {
     pub seal: Option<&'a SealDirectory>,
     /// Names in the archive and the index of the root that each of them is.
     pub mapped: &'a [(Vec<u8>, usize)],
+    /// Where home and checkout are in the archive, where they have none of the usual shapes.
+    pub expected: Expected,
     /// Now.
     pub now: jiff::Timestamp,
     /// The system that the cache is for.

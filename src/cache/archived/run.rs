@@ -56,6 +56,10 @@ fn read(
     sink: Option<&mut dyn Sink>,
 ) -> ArchiveVerification {
     let mut run = Run::new(request, looked, sink);
+    // Without a signature there is nothing that an archive could be held against.
+    if !request.edge.gate.require.signature {
+        return run.finish(false);
+    }
     let options =
         CodecOptions { window_log_max: request.window_log_max, processors: request.processors, limits: request.limits };
     let read_whole = match run.open_beside() {
@@ -67,6 +71,8 @@ fn read(
 
 /// Members beyond those that were sealed before the reading ends: each costs memory.
 const EXTRA_MEMBERS_MAX: u64 = 10_000;
+/// What an allocation takes beside what is in it, on average.
+const ALLOCATION_BYTES: usize = 24;
 /// What a member takes beside its contents and its names: headers, filling, and an extension with some attributes.
 const MEMBER_BYTES: u64 = 8 << 10;
 
@@ -88,6 +94,8 @@ pub(super) struct Run<'a, 's> {
     pub(super) contents: u64,
     /// Members so far.
     members: u64,
+    /// Memory that what waits for the seal takes, bytes, as far as the paths do not take it.
+    waiting_bytes: u64,
 }
 
 /// How far the seal is known.
@@ -116,6 +124,14 @@ pub(super) struct Observed {
     pub(super) kind: ObservedKind,
 }
 
+impl Observed {
+    /// Memory that it takes, bytes.
+    fn memory(&self) -> u64 {
+        let text = if let ObservedKind::Link(text) = &self.kind { text.len() } else { 0 };
+        (size_of::<Self>() + ALLOCATION_BYTES + self.path.as_bytes().len() + text) as u64
+    }
+}
+
 pub(super) enum ObservedKind {
     File {
         size: u64,
@@ -135,7 +151,12 @@ impl<'a, 's> Run<'a, 's> {
         Self {
             request,
             sink,
-            layout: Layout::new(&request.edge.cache.name, request.roots.iter().map(|root| &root.root), request.mapped),
+            layout: Layout::new(
+                &request.edge.cache.name,
+                request.roots.iter().map(|root| &root.root),
+                request.mapped,
+                &request.expected,
+            ),
             entries: Entries::new(limits),
             seal: ArchivedSeal::new(request.edge, checkout, limits),
             phase: Phase::Waiting(Vec::new()),
@@ -144,6 +165,7 @@ impl<'a, 's> Run<'a, 's> {
             rules: Vec::new(),
             contents: 0,
             members: 0,
+            waiting_bytes: 0,
         }
     }
 
@@ -232,6 +254,7 @@ impl<'a, 's> Run<'a, 's> {
             self.refuse(Code::TooManyEntries, self.request.name.as_bytes(), expected, "far more");
             return Err(Stop);
         }
+        self.check_waiting()?;
         let (path, place) = match self.layout.place(&member.unverified_name) {
             Ok(placed) => placed,
             Err(obstacle) => {
@@ -260,6 +283,26 @@ impl<'a, 's> Run<'a, 's> {
         }
     }
 
+    /// Adds a member to what waits for the seal.
+    pub(super) fn wait(&mut self, member: Observed) {
+        if let Phase::Waiting(observed) = &mut self.phase {
+            self.waiting_bytes += member.memory();
+            observed.push(member);
+        }
+    }
+
+    /// Before a seal is trusted, memory is bounded by nothing that the archive says.
+    fn check_waiting(&mut self) -> Result<(), Stop> {
+        let memory = self.entries.memory() + self.waiting_bytes + self.seal.waiting_bytes();
+        if matches!(self.phase, Phase::Open(_)) || memory <= self.request.limits.waiting_bytes_max {
+            return Ok(());
+        }
+        let expected = "a trusted seal before so many members: it in front of them, or `--seal`";
+        let found = format!("{} members without", self.members);
+        self.refuse(Code::TooManyEntries, self.request.name.as_bytes(), expected, found);
+        Err(Stop)
+    }
+
     /// A member as refusals name it.
     fn spelled(&self, at: &Place, member: &Member) -> Vec<u8> {
         match at {
@@ -274,9 +317,11 @@ impl<'a, 's> Run<'a, 's> {
 
     /// What there is to say when no member is left, or none is read any more.
     pub(super) fn finish(mut self, read_whole: bool) -> ArchiveVerification {
+        if let Some(obstacle) = self.layout.unexpected() {
+            self.refuse_obstacle(self.request.name.as_bytes(), obstacle);
+        }
         if self.request.edge.gate.require.lockfile {
-            let found = "an archive: lockfiles are held against directories only, so unpack it and verify those";
-            self.refuse(Code::UnprovenEntry, self.request.name.as_bytes(), "roots that the lockfiles prove", found);
+            self.refuse_proof();
         }
         if read_whole {
             self.judge_passages();
@@ -297,6 +342,13 @@ impl<'a, 's> Run<'a, 's> {
         };
         let verification = Verification { refusals: self.refusals, facts, coverage: None, rules: self.rules };
         ArchiveVerification { verification, home, checkout, read_whole }
+    }
+
+    /// Lockfiles prove directories only.
+    fn refuse_proof(&mut self) {
+        let expected = "directories, which lockfiles can prove";
+        let found = "an archive: unpack it with another program, where nothing is run yet, and verify the directories";
+        self.refuse(Code::UnprovenEntry, self.request.name.as_bytes(), expected, found);
     }
 
     /// Directories outside the roots are fine on the way to them, and stray elsewhere.

@@ -93,6 +93,11 @@ impl<'a> ArchivedSeal<'a> {
         self.is_met
     }
 
+    /// Memory that manifests take which came before a trusted envelope, bytes.
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.unverified_bytes
+    }
+
     /// Notes that its directory is there.
     pub(super) fn meet_directory(&mut self) {
         self.is_met = true;

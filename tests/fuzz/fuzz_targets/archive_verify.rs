@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use cacheseal::archive::packed;
+use cacheseal::archive::{Expected, packed};
 use cacheseal::base::{Algorithm, Digest, Limits};
 use cacheseal::cache::{ArchiveRequest, Workspace, verify_archive};
 use cacheseal::identity::SecretKey;
@@ -103,6 +103,7 @@ fn is_trusted(archive: &[u8]) -> bool {
         name: "fuzz",
         seal: None,
         mapped: &[],
+        expected: Expected::default(),
         now: Timestamp::UNIX_EPOCH,
         platform: platform(),
         window_log_max: 20,

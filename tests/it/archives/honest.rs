@@ -5,7 +5,7 @@ use std::process::Stdio;
 use super::codec::{Frame, Gzip, gzip, header_crc, packed_zstd, skippable, window, zstd, zstd_with};
 use super::sample::{Draft, Form, Layout};
 use super::stage::{Stage, fill, policy, text};
-use super::tar::{BLOCK, FLAG, GID, Item, MAJOR, MINOR, MTIME, NAME, SIZE, UID, dir, gnu_long, pax};
+use super::tar::{BLOCK, FLAG, GID, Item, MAJOR, MINOR, MTIME, NAME, SIZE, UID, dir, global, gnu_long, pax};
 use crate::harness::{Project, Run};
 
 fn trusted(stage: &Stage, row: &str, archive: &[u8]) {
@@ -46,6 +46,26 @@ pub(super) const VARIANTS: &[Variant] = &[
         d.edit("deps/empty", |item| item.mode(0o2775));
     }),
     variant("another owner", |d| d.edit("deps/tool", |item| item.number(UID, 0).number(GID, 0))),
+    variant("a comment for all members", |d| d.begin([global(&[("comment", b"0123456789abcdef")])])),
+    variant("modes that repeat the type", |d| {
+        d.edit("deps/pkg/index.js", |item| item.mode(0o100_644));
+        d.edit("deps/tool", |item| item.mode(0o100_755));
+        d.edit("deps/empty", |item| item.mode(0o040_755));
+        d.edit("deps/link", |item| item.mode(0o120_777));
+        d.relink("deps/pkg/twin.js", "deps/pkg/index.js");
+        d.edit("deps/pkg/twin.js", |item| item.mode(0o100_644));
+        d.before("deps/tool", [pax(&[("mtime", b"1")]).mode(0o100_644)]);
+    }),
+    variant("times before 1970", |d| {
+        d.edit("deps/tool", |item| item.gnu().with(MTIME, b"\xff\xff\xff\xff\xff\xff\xff\xff\xed\x30\x09\x80"));
+        d.edit("deps/big", |item| item.with(MTIME, b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"));
+    }),
+    variant("lists that say what the mode says", |d| {
+        d.before("deps/tool", [pax(&[("SCHILY.acl.access", b"user::rwx,group::r-x,other::r-x")])]);
+        let named = b"user::rw-\nuser:daemon:r--\ngroup::r--\nmask::r--\nother::r--\n";
+        d.before("deps/big", [pax(&[("SCHILY.acl.access", named)])]);
+        d.before("deps/empty", [pax(&[("SCHILY.acl.default", b"user::rwx,group::r-x,other::r-x")])]);
+    }),
     variant("an owner beyond octal digits", |d| d.edit("deps/tool", |item| item.gnu().base256(UID, 3_000_000_000))),
     variant("a time beyond octal digits", |d| {
         d.edit("deps/tool", |item| item.gnu().base256(MTIME, 1 << 40));
@@ -57,7 +77,7 @@ pub(super) const VARIANTS: &[Variant] = &[
     }),
     variant("old type of a file", |d| d.edit("deps/tool", |item| item.with(FLAG, b"\0"))),
     variant("records of no concern", |d| {
-        let records: [(&str, &[u8]); 8] = [
+        let records: [(&str, &[u8]); 19] = [
             ("mtime", b"1700000000.987654321"),
             ("atime", b"-1.5"),
             ("ctime", b"1700000000"),
@@ -66,10 +86,31 @@ pub(super) const VARIANTS: &[Variant] = &[
             ("uname", "ü".as_bytes()),
             ("gname", b"g=h"),
             ("LIBARCHIVE.creationtime", b"1.5"),
+            ("LIBARCHIVE.symlinktype", b"file"),
+            ("comment", b"x"),
+            ("charset", b"ISO-IR 10646 2000 UTF-8"),
+            ("hdrcharset", b"BINARY"),
+            ("SCHILY.dev", b"64513"),
+            ("SCHILY.ino", b"18446744073709551615"),
+            ("SCHILY.nlink", b"2"),
+            ("SCHILY.devmajor", b"0"),
+            ("SCHILY.devminor", b"0"),
+            ("SCHILY.fflags", b"nodump"),
+            ("RHT.security.selinux", b"unconfined_u:object_r:user_home_t:s0"),
         ];
         d.before("deps/tool", [pax(&records)]);
     }),
-    variant("attributes of the user", |d| d.before("deps/tool", [pax(&[("SCHILY.xattr.user.comment", b"a\0b\n")])])),
+    variant("attributes of the user", |d| {
+        let records: [(&str, &[u8]); 6] = [
+            ("SCHILY.xattr.user.comment", b"a\0b\n"),
+            ("SCHILY.xattr.user.empty", b""),
+            ("SCHILY.xattr.security.selinux", b"unconfined_u:object_r:user_home_t:s0\0"),
+            ("SCHILY.xattr.com.apple.provenance", b"\x01\0\0"),
+            ("LIBARCHIVE.xattr.com.apple.provenance", b"AQAA"),
+            ("LIBARCHIVE.xattr.user.a%3Db", b"AQAA"),
+        ];
+        d.before("deps/tool", [pax(&records)]);
+    }),
     variant("path in PAX as in the header", |d| d.before("deps/tool", [pax(&[("path", b"deps/tool")])])),
     variant("link in PAX as in the header", |d| d.before("deps/link", [pax(&[("linkpath", b"pkg/index.js")])])),
     variant("GNU long name that is short", |d| {

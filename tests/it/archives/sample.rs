@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::tar::{Item, LINK, NAME, PREFIX, SIZE, Tar, dir, file, gnu_long, pax, symlink};
+use super::tar::{Item, LINK, MAGIC, NAME, PREFIX, SIZE, Tar, VERSION, dir, file, gnu_long, pax, symlink};
 use crate::harness::Project;
 
 /// Where an archive puts what lies in the checkout and what lies in home.
@@ -136,7 +136,13 @@ impl Sample {
             let name = format!("{}{}{slash}", layout.prefix(member.in_home), member.name);
             form.write(&Member { name, ..member.clone() })
         });
-        Draft { tar: Tar::new(items.collect()) }
+        let mut items: Vec<_> = items.collect();
+        // By its checksum alone, no program should take a file for a tar.
+        if let (Form::V7, Some(first)) = (form, items.first_mut()) {
+            first.set(MAGIC, b"ustar\0");
+            first.set(VERSION, b"00");
+        }
+        Draft { tar: Tar::new(items) }
     }
 }
 

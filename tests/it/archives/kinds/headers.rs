@@ -3,12 +3,14 @@
 use crate::archives::kit::{Kind, members};
 use crate::archives::sample::Draft;
 use crate::archives::tar::{
-    CHECKSUM, FLAG, Item, LINK, MAGIC, MAJOR, MODE, MTIME, NAME, PAD, PREFIX, SIZE, UID, VERSION, evil_tar, file,
+    CHECKSUM, FLAG, Item, LINK, MAGIC, MAJOR, MODE, MTIME, NAME, PAD, PREFIX, SIZE, UID, VERSION, dir, evil_tar, file,
+    pax,
 };
 
 const SUM: &[&str] = &["checksum-mismatch"];
 const MALFORMED: &[&str] = &["malformed-header"];
 const CUT: &[&str] = &["truncated-archive"];
+const NONE: &[&str] = &["not-an-archive"];
 const AMBIGUOUS: &[&str] = &["ambiguous-header"];
 
 /// Edits the header of a sealed file.
@@ -93,6 +95,27 @@ pub(crate) const KINDS: &[Kind] = &[
             item.followed_by(data)
         });
     }),
+    members("old-header-first", 12, MALFORMED, |d| d.tar.items[0] = d.tar.items[0].clone().v7()),
+    // What other programs take for something else than a tar.
+    members("first-name-of-a-uuencoded-file", 12, NONE, |d| {
+        d.begin([dir("begin 644 x\n#<`IN<&UR8P``\n`\nend\n/")]);
+    }),
+    members("first-name-of-a-uuencoded-file-in-a-second-line", 12, NONE, |d| {
+        d.begin([dir("x\nbegin 644 x\n#<`IN<&UR8P``\n`\nend\n/")]);
+    }),
+    members("first-name-that-only-begins-so", 12, NONE, |d| d.begin([dir("begin 644 x/")])),
+    members("first-name-of-an-extension-that-begins-so", 12, NONE, |d| {
+        d.begin([pax(&[("mtime", b"1")]).with(NAME, "begin-base64 644 x\n"), dir("deps/")]);
+    }),
+    members("first-name-of-an-ar-archive", 12, NONE, |d| d.begin([dir("!<arch>\n/")])),
+    members("first-name-of-an-old-ar-archive", 12, MALFORMED, |d| d.begin([file("!<arch>\n", "").v7()])),
+    members("first-name-of-an-mtree", 12, NONE, |d| d.begin([dir("#mtree/")])),
+    members("first-name-of-a-zip", 12, NONE, |d| d.begin([dir("PK\x03\x04/")])),
+    members("first-name-of-a-compressed-file", 12, NONE, |d| d.begin([dir(b"\x1f\x9d\x90/")])),
+    members("first-name-of-an-xz", 12, NONE, |d| d.begin([dir(b"\xfd7zXZ")])),
+    members("first-name-of-an-lrzip", 12, NONE, |d| d.begin([dir("LRZI")])),
+    members("first-name-of-a-cpio", 12, NONE, |d| d.begin([dir("070701/")])),
+    members("first-name-of-an-lha", 12, NONE, |d| d.begin([dir("xx-lh0-/")])),
     // Read in different ways.
     members("file-with-a-slash", 12, AMBIGUOUS, |d| edit(d, |item| item.with(NAME, "deps/pkg/index.js/"))),
     members("empty-file-with-a-slash", 12, AMBIGUOUS, |d| d.add([file("deps/evil/", "")])),

@@ -42,6 +42,18 @@ pub(crate) const KINDS: &[Kind] = &[
     members("name-empty-directory", 12, UNSAFE, |d| d.add([dir("")])),
     members("name-slash-alone", 12, UNSAFE, |d| d.add([dir("/")])),
     members("name-dot-alone-file", 12, &["entry-below-link"], |d| d.add([file(".", "x")])),
+    // bsdtar takes away what stands in front.
+    members("name-unc", 12, UNSAFE, |d| d.add([file("\\\\server\\share\\evil", "x")])),
+    members("name-backslash-first", 12, UNSAFE, |d| d.add([file("\\evil", "x")])),
+    members("name-drive", 12, UNSAFE, |d| d.add([file("C:\\evil", "x")])),
+    members("name-drive-before-dotdot", 12, UNSAFE, |d| d.add([file("C:../evil", "x")])),
+    members("name-drive-before-a-sealed-one", 12, LOST, |d| {
+        d.edit("deps/pkg/index.js", |item| item.with(NAME, "c:deps/pkg/index.js"));
+    }),
+    members("name-drive-behind-dot-slash", 12, UNSAFE, |d| d.add([file("./C:evil", "x")])),
+    members("name-hardlink-to-a-drive", 12, &["unsafe-hardlink"], |d| {
+        d.relink("deps/pkg/twin.js", "C:deps/pkg/index.js");
+    }),
     members("name-link-absolute", 12, UNSAFE, |d| d.add([symlink(ELSEWHERE, "deps")])),
     members("name-link-dotdot", 12, UNSAFE, |d| d.add([symlink("../evil", "deps")])),
     members("name-hardlink-dotdot", 12, UNSAFE, |d| d.add([hardlink("../evil", "deps/tool")])),

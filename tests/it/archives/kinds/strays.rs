@@ -30,8 +30,6 @@ pub(crate) const KINDS: &[Kind] = &[
     members("stray-in-a-longer-name", 15, STRAY, |d| d.add([file("deps-evil/x", "x")])),
     members("stray-in-another-case", 15, STRAY, |d| d.add([file("Deps/x", "x")])),
     members("stray-backslash-dotdot", 15, STRAY, |d| d.add([file("..\\evil", "x")])),
-    members("stray-unc", 15, STRAY, |d| d.add([file("\\\\server\\share\\evil", "x")])),
-    members("stray-drive", 15, STRAY, |d| d.add([file("C:\\evil", "x")])),
     members("stray-workflow-command", 15, STRAY, |d| d.add([file("x\n::set-env name=PATH::/tmp", "x")])),
     members("stray-other-cache-seal", 15, STRAY, |d| d.add([file(".cacheseal/other/seal.json", "{}")])),
     members("stray-beside-the-seal", 15, STRAY, |d| d.add([file(".cacheseal/evil", "x")])),
