@@ -3,6 +3,7 @@
 mod mutations;
 mod opened;
 mod realtrees;
+mod unpacked;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
