@@ -217,7 +217,7 @@ impl<'l> Entries<'l> {
         while let Some(name) = self.route.next_name() {
             let end = name.end;
             let (above, new) = (*self.route.here(), self.new_directory(false));
-            let (Added::New(at) | Added::Before(at)) = self.add(above, path.get(name).unwrap_or_default(), new, end);
+            let (Added::New(at) | Added::Before(at)) = self.add(above, &path[name], new, end);
             let noun = match self.seen.get(at) {
                 Some(Seen::Directory { names, .. }) => {
                     self.route.step(end, *names);
@@ -226,7 +226,7 @@ impl<'l> Entries<'l> {
                 Some(Seen::Other(noun)) => noun,
                 Some(Seen::File(_)) | None => "a regular file",
             };
-            return Err(below(path.get(..end).unwrap_or_default(), noun));
+            return Err(below(&path[..end], noun));
         }
         Ok(*self.route.here())
     }

@@ -123,7 +123,7 @@ impl<'s, 'l> Reader<'s, 'l> {
             if len == 0 {
                 return Err(truncated("the contents of a member").at(self.offset()));
             }
-            take(piece.get(..len).unwrap_or_default())?;
+            take(&piece[..len])?;
             self.stream.consume(len);
             self.left -= len as u64;
         }
@@ -139,7 +139,7 @@ impl<'s, 'l> Reader<'s, 'l> {
         while self.padding > 0 {
             let piece = self.stream.fill()?;
             let len = usize::try_from(self.padding).unwrap_or(usize::MAX).min(piece.len());
-            let piece = piece.get(..len).unwrap_or_default();
+            let piece = &piece[..len];
             if len == 0 {
                 return Err(truncated("the last block of a member").at(self.offset()));
             }

@@ -9,11 +9,10 @@ pub(super) fn is_home(place: &[&[u8]]) -> bool {
 /// Whether a checkout is expected there: at the archive's top or in a directory at it, below a home, or where CI systems
 /// put it; but below nothing that belongs to the system or is hidden.
 pub(super) fn is_checkout(place: &[&[u8]]) -> bool {
-    let is_below = match place {
-        [] | [_] => true,
-        [b"home" | b"root", ..] | [b"Users" | b"builds" | b"__w", _, _, ..] | [b"github", b"home", _, ..] => true,
-        _ => false,
-    };
+    let is_below = matches!(
+        place,
+        [] | [_] | [b"home" | b"root", ..] | [b"Users" | b"builds" | b"__w", _, _, ..] | [b"github", b"home", _, ..]
+    );
     is_below && !place.iter().any(|name| is_of_system(name))
 }
 

@@ -38,7 +38,7 @@ const SIGNATURES: &[&[u8]] = &[
     b"PK00PK",
     b"\x7fELF",
 ];
-/// The same for LHa, behind two bytes of any kind.
+/// The same for `LHa`, behind two bytes of any kind.
 const AT_TWO: [&[u8]; 3] = [b"-lh", b"-lz", b"-pm"];
 
 /// Refuses a first header by which a program may take the archive for another kind of file: one without a magic, whose

@@ -198,7 +198,7 @@ impl<'a> Stream<'a> {
         if exhausted && !self.ended {
             self.receive()?;
         }
-        Ok(self.chunk.as_ref().and_then(|chunk| chunk.buffer.slice().get(self.start..chunk.len)).unwrap_or_default())
+        Ok(self.chunk.as_ref().map_or(&[], |chunk| &chunk.buffer.slice()[self.start..chunk.len]))
     }
 
     fn receive(&mut self) -> Result<(), ArchiveError> {

@@ -253,6 +253,11 @@ impl Writing<'_> {
         write(writer).map_err(|error| unwritable(spelling, path, &error))
     }
 
+    /// The file under way; there is one between its beginning and its end.
+    fn under_way(&mut self) -> Result<(usize, Vec<u8>), Refusal> {
+        self.file.take().ok_or_else(|| Refusal::new(Code::Internal, "", "contents of a file", "some of none"))
+    }
+
     fn spelling(&self, tree: usize) -> &str {
         self.trees.get(tree).map_or("", |(spelling, _)| spelling)
     }
@@ -292,14 +297,14 @@ impl Sink for Writing<'_> {
     }
 
     fn piece(&mut self, piece: &[u8]) -> Result<(), Refusal> {
-        let (root, path) = self.file.take().unwrap_or_default();
+        let (root, path) = self.under_way()?;
         self.at(root, &path, |tree| tree.content(piece))?;
         self.file = Some((root, path));
         Ok(())
     }
 
     fn file_end(&mut self) -> Result<(), Refusal> {
-        let (root, path) = self.file.take().unwrap_or_default();
+        let (root, path) = self.under_way()?;
         self.at(root, &path, |tree| {
             tree.file_end();
             Ok(())

@@ -280,7 +280,8 @@ impl Visit for CompareVisit<'_> {
             0 => 0,
             start => sealed_before(listing, names, start),
         };
-        let mut sealed = records.get(start..).unwrap_or_default().iter().peekable();
+        // A start beyond them would leave entries out: then the index panics, which is a refusal.
+        let mut sealed = records[start..].iter().peekable();
         while let Some((name, file_type)) = portion.next(worker) {
             let same = loop {
                 match sealed.peek().map(|record| listing.name(record).cmp(name)) {

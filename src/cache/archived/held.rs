@@ -127,7 +127,7 @@ impl Held {
             }
             Located::Below { len, node, is_new } => {
                 if is_new {
-                    let at = place(&root.spelling, path.get(..len).unwrap_or_default());
+                    let at = place(&root.spelling, &path[..len]);
                     refusals.push(Refusal::new(Code::TypeMismatch, at, node.describe(), "a directory"));
                 }
             }
@@ -261,8 +261,10 @@ impl HeldRoot {
         let mut waiting = vec![(self.spelling.as_bytes().to_vec(), 0, false)];
         while let Some((path, index, is_missing)) = waiting.pop() {
             let Some(listing) = manifest.listing(index) else { continue };
-            let marks = self.marks.get(index as usize).map(|marks| &**marks).unwrap_or_default();
-            for (record, mark) in listing.records().iter().zip(marks) {
+            // A mark that is not there must not make its entry one that was met.
+            let marks = &self.marks[index as usize];
+            for (at, record) in listing.records().iter().enumerate() {
+                let mark = &marks[at];
                 let is_missing = is_missing || *mark == Mark::Unmet;
                 if *mark == Mark::Alone {
                     continue;
@@ -344,7 +346,7 @@ fn descend<'m>(
     route.turn_to(directory);
     while let Some(name) = route.next_name() {
         let end = name.end;
-        let name = directory.get(name).unwrap_or_default();
+        let name = &directory[name];
         match entry(manifest, marks, route.here(), name).ok_or(Located::Nothing)? {
             (Node::Directory(listing), mark) => {
                 if *mark == Mark::Unmet {
@@ -379,5 +381,37 @@ fn executability(sealed: bool, met: &Met<'_>, at: &dyn Fn() -> Vec<u8>, refusals
             if sealed { ("executable", "not executable") } else { ("not executable", "executable") };
         let text = |what: &str| format!("{what} by its owner");
         refusals.push(Refusal::new(Code::ModeMismatch, at(), text(expected), text(found)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Algorithm;
+
+    #[test]
+    fn a_record_is_met_once() {
+        let mut below = Listing::default();
+        let digest = Algorithm::Blake3.digest(b"x");
+        below.push(b"f", Node::File { size: 1, executable: false, digest }).unwrap();
+        below.finish();
+        let mut top = Listing::default();
+        top.push(b"d", Node::Directory(1)).unwrap();
+        top.finish();
+        let manifest = Manifest::new(Algorithm::Blake3, vec![top, below]);
+        let mut held = Held::new(vec![("deps".to_owned(), SealedTree::Known(manifest))], false);
+        let mut refusals = Refusals::new(10);
+        let mut meet = |path: &[u8], kind, count| {
+            held.meet(0, path, &Met { kind, mode: 0o755 }, &mut refusals);
+            let found = refusals.counts().find(|(code, _)| *code == Code::DuplicateEntry).map_or(0, |(_, count)| count);
+            assert_eq!(found, count, "{}", String::from_utf8_lossy(path));
+        };
+        // A directory may come after what is in it.
+        meet(b"d/f", MetKind::File { size: 1 }, 0);
+        meet(b"d", MetKind::Directory, 0);
+        meet(b"", MetKind::Directory, 0);
+        meet(b"d/f", MetKind::File { size: 1 }, 1);
+        meet(b"d", MetKind::Directory, 2);
+        meet(b"", MetKind::Directory, 3);
     }
 }

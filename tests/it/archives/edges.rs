@@ -129,6 +129,74 @@ fn an_absolute_root_is_found_without_its_slash() {
 }
 
 #[test]
+fn an_absolute_root_is_in_one_place() {
+    let project = Project::empty("");
+    let root = project.outside("absolute");
+    let written = text(&root).to_owned();
+    fs::write(project.path("cacheseal.toml"), policy().replace("\"~/never\"", &format!("\"{written}\""))).unwrap();
+    fill(&project);
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("one"), "1\n").unwrap();
+    fs::write(root.join("two"), "2\n").unwrap();
+    project.seal();
+    let sample = Sample::read(&project);
+    let stage = Stage::of(project);
+    let name = written.trim_start_matches('/');
+    for (other, expected) in [("", &[][..]), ("root/", &["ambiguous-layout", "missing-entry"])] {
+        let mut draft = sample.draft(Layout::Packed, Form::Ustar, false);
+        draft.begin([file(format!("{name}/one"), "1\n")]);
+        draft.add([file(format!("{other}{name}/two"), "2\n")]);
+        let exit = if expected.is_empty() { 0 } else { 12 };
+        stage.verify(&draft.tar.bytes(), &[]).expect_of(other, exit, expected);
+    }
+}
+
+#[test]
+fn places_of_their_own_are_told() {
+    let stage = Stage::new();
+    let mut draft = stage.sample.draft(Layout::Plain, Form::Ustar, true);
+    rename(&mut draft, "store", "var/lib/ci/store");
+    rename(&mut draft, "deps", "opt/app/deps");
+    rename(&mut draft, ".cacheseal/deps", "opt/app/.cacheseal/deps");
+    let tar = draft.tar.bytes();
+    let told = ["--home", "/var/lib/ci", "--checkout", "opt/app/"];
+    stage.verify(&tar, &[]).expect(12, &["ambiguous-layout"]);
+    stage.verify(&tar, &told[..2]).expect(12, &["ambiguous-layout"]);
+    stage.verify(&tar, &told).expect(0, &[]);
+    stage.unpack(&tar, &[]).expect(12, &["ambiguous-layout"]);
+    stage.assert_restored("places");
+    stage.unpack(&tar, &told).expect(0, &[]);
+    stage.project.verify("any").expect(0, &[]);
+}
+
+#[test]
+fn where_lockfiles_decide_an_archive_is_to_be_unpacked_first() {
+    let stage = Stage::new();
+    let tar = stage.sample.draft(Layout::Plain, Form::Ustar, true).tar.bytes();
+    let gate = "\n[gate.locked]\nrequire = [\"lockfile\"]\n";
+    stage.project.write("cacheseal.toml", policy() + gate);
+    let verdict = stage.verify(&tar, &["--gate", "locked"]);
+    verdict.expect(14, &["unproven-entry"]);
+    stage.unpack(&tar, &["--gate", "locked"]).expect(14, &["unproven-entry"]);
+    let archive = stage.file(&tar);
+    let run = stage.project.run(&["verify", "--archive", text(&archive), "--gate", "locked"]);
+    assert!(run.stdout.contains("hint: unpack the archive and run `verify` on the directories"), "{}", run.stdout);
+    assert!(!run.stdout.contains("signature by"), "{}", run.stdout);
+}
+
+#[test]
+fn hints_name_the_option_that_made_the_archive() {
+    let stage = Stage::new();
+    for (flag, option) in [(b'S', "`--no-read-sparse`"), (b'V', "`-V`"), (b'D', "`-g`"), (b'M', "`-M`")] {
+        let mut draft = stage.sample.draft(Layout::Plain, Form::Gnu, true);
+        draft.begin([super::tar::typed("x", flag)]);
+        let archive = stage.file(&draft.tar.bytes());
+        let run = stage.project.run(&["verify", "--archive", text(&archive), "--gate", "any"]);
+        assert!(run.code == Some(12) && run.stdout.contains(option), "{}", run.stdout);
+    }
+}
+
+#[test]
 fn the_only_cache_and_gate_need_no_names() {
     let stage = Stage::new();
     let tar = stage.sample.draft(Layout::Plain, Form::Ustar, true).tar.bytes();

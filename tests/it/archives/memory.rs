@@ -1,11 +1,15 @@
 //! Memory that an archive can make the program use: 64 MiB beside what it uses for any, and its window.
 
+use std::io::Write as _;
 use std::process::Command;
+
+use cacheseal::base::Digest;
 
 use super::codec::{Frame, window, zstd_with};
 use super::kinds::TABLES;
 use super::sample::{Form, Layout};
 use super::stage::{Stage, text};
+use super::tar::{Tar, pax, symlink};
 use crate::harness::Run;
 
 /// What an archive may cost, MiB.
@@ -74,4 +78,25 @@ fn the_largest_window_costs_itself() {
     // Eight gibibytes behind the end, through the whole window.
     let bomb = Frame::headed(&tar, &[&[0, window(27)]]).zeros(1 << 16).bytes();
     verify_within(&stage, allowed, &bomb, &[]).verdict().expect(13, &["expansion-limit"]);
+}
+
+/// What an archive may cost until a seal is trusted, MiB.
+const WAITING: u64 = 256;
+
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "other systems do not limit the address space")]
+fn what_waits_for_a_seal_costs_no_more_than_it_may() {
+    let stage = Stage::new();
+    let links = (0..60_000_u32).flat_map(|at| {
+        // Texts that compress as honest ones do.
+        let text = format!("{}{}", Digest::sha256(&at.to_le_bytes()), "x".repeat(4_000));
+        let records = pax(&[("linkpath", text.as_bytes())]);
+        [records, symlink(format!("deps/{at}"), "x")].map(|item| Tar { items: vec![item], end: Vec::new() }.bytes())
+    });
+    let mut archive = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    links.for_each(|item| archive.write_all(&item).unwrap());
+    let archive = archive.finish().unwrap();
+    let run = verify_within(&stage, baseline(&stage) + WAITING, &archive, &[]);
+    assert!(run.code == Some(13), "{:?} {}", run.code, run.stderr);
+    run.verdict().expect(13, &["too-many-entries"]);
 }

@@ -56,7 +56,7 @@ pub(crate) const KINDS: &[Kind] = &[
     members("type-eight", 12, UNSUPPORTED, |d| retype(d, b'8')),
     members("sparse-old-gnu", 12, SPARSE, |d| d.edit("deps/pkg/zero", |item| item.gnu().with(FLAG, b"S"))),
     members("sparse-old-gnu-with-its-map", 12, SPARSE, |d| {
-        d.edit("deps/pkg/zero", |item| gnu_times(item).with(FLAG, b"S").with(PAD, b"\00000000100"));
+        d.edit("deps/pkg/zero", |item| gnu_times(item).with(FLAG, b"S").with(PAD, b"\x000000000100"));
     }),
     members("sparse-solaris", 12, SPARSE, |d| d.before("deps/pkg/zero", [pax(&[("SUN.holesdata", b" 0 8")])])),
     members("sparse-for-all", 12, SPARSE, |d| d.begin([global(&[("GNU.sparse.major", b"1")])])),
