@@ -299,6 +299,8 @@ codes! {
     UnpinnedPolicy = "unpinned-policy", Setup;
     /// A guard is to start, and one is there already.
     GuardRunning = "guard-running", Setup;
+    /// What is to be the environment of later steps is not the output of `env -0`.
+    MalformedEnvironment = "malformed-environment", Setup;
     /// HOME is not set or not absolute, and a root begins with `~/`.
     NoHome = "no-home", Setup;
     /// A lockfile that the cache names is not in the checkout.

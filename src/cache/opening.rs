@@ -6,7 +6,7 @@ use crate::policy::Edge;
 use crate::seal::manifest::{Manifest, Totals};
 use crate::seal::statement::{SealedRoot, Subject};
 use crate::seal::{ENVELOPE, SEALS};
-use crate::tree::ReadError;
+use crate::tree::{ReadError, SealDirectory};
 use crate::verify::{Checkout, Lockfiles, Rule, Trail, TrustedSeal, judge_envelope};
 
 /// Judges the bytes of a `seal.json`: the seal if the gate accepts it, every rule, and every refusal.
@@ -21,6 +21,14 @@ pub(super) fn judge_seal(
     let trusted = judge_envelope(bytes, edge, checkout, limits, &mut trail);
     let (rules, refusals) = trail.into_parts();
     (trusted, rules, refusals)
+}
+
+/// A seal that others may replace is none, whatever it says.
+pub(super) fn forbidden_modes(seal: &SealDirectory) -> impl Iterator<Item = Refusal> {
+    let expected = "not writable by others, and no setuid, setgid or sticky bit on a file";
+    seal.forbidden()
+        .iter()
+        .map(move |(place, found)| Refusal::new(Code::ForbiddenMode, place.as_slice(), expected, found.as_str()))
 }
 
 /// A manifest, from the very bytes whose digest was signed: `found` is their SHA-256. `place` is the manifest as

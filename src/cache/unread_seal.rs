@@ -1,7 +1,7 @@
 //! The directory of a seal that no gate asks for. Nothing in it is believed, but it lies in the checkout, where test
 //! runners and other tools look for files: it may hold what a seal holds, in its form, and nothing else.
 
-use super::opening::code_of;
+use super::opening::{code_of, forbidden_modes};
 use super::place::Workspace;
 use crate::base::{Algorithm, Code, Escaped, Limits, Refusal, Refusals};
 use crate::policy::Cache;
@@ -18,6 +18,7 @@ pub(super) fn judge_form(workspace: &Workspace, cache: &Cache, limits: &Limits) 
     let is_there = match SealDirectory::open(workspace.policy_directory(), &cache.name) {
         Ok(Found::Absent) => false,
         Ok(Found::There(directory)) => {
+            forbidden_modes(&directory).for_each(|refusal| form.refusals.push(refusal));
             form.judge(&directory, cache.roots.len());
             true
         }

@@ -1,7 +1,7 @@
 //! Verifying a restored cache.
 
 use super::lockfiles::{Question, judge};
-use super::opening::{check_manifest, code_of, judge_seal, read_lockfiles};
+use super::opening::{check_manifest, code_of, forbidden_modes, judge_seal, read_lockfiles};
 use super::place::{RootState, Workspace};
 use super::proving::ProvenRoot;
 use super::unread_seal::judge_form;
@@ -149,6 +149,7 @@ impl<'a> Run<'a> {
         let cache = &self.request.edge.cache.name;
         match SealDirectory::open(self.request.workspace.policy_directory(), cache) {
             Ok(Found::There(directory)) => {
+                forbidden_modes(&directory).for_each(|refusal| self.refusals.push(refusal));
                 let bytes = self.read_envelope(&directory)?;
                 let trusted = self.judge(&bytes)?;
                 self.check_names(&directory, trusted.statement());

@@ -74,6 +74,7 @@ impl Command {
             Self::Guard(GuardCommand::Wait(_)) => "guard wait",
             Self::Guard(GuardCommand::Check(_)) => "guard check",
             Self::Guard(GuardCommand::Stop(_)) => "guard stop",
+            Self::Guard(GuardCommand::Witness) => "guard witness",
             Self::Pack(_) => "pack",
             Self::Unpack(_) => "unpack",
             Self::Inspect(_) => "inspect",

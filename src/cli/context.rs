@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::failure::Failure;
 use crate::base::{Code, Escaped, Limits};
 use crate::seal::statement::{Platform, Source};
+use crate::tree::Ways;
 
 /// Environment, clock and working directory.
 pub(super) struct Context {
@@ -32,6 +33,15 @@ impl Context {
     pub(super) fn home_directory(&self) -> Option<PathBuf> {
         let home = PathBuf::from(self.home.as_ref().filter(|home| !home.is_empty())?);
         Some(std::fs::canonicalize(&home).ok().filter(|_| home.is_absolute()).unwrap_or(home))
+    }
+
+    /// Whose links are followed on the way to a file that is to be written, with the policy at `policy`.
+    pub(super) fn ways(&self, policy: &Path) -> io::Result<Ways> {
+        let working_directory = std::env::current_dir()?;
+        let beside = working_directory.join(policy.parent().unwrap_or(Path::new("")));
+        let home = self.home.as_ref().map(PathBuf::from).filter(|home| home.is_absolute());
+        let own = home.into_iter().chain([beside]).collect();
+        Ok(Ways { working_directory, own, user: rustix::process::geteuid().as_raw() })
     }
 
     /// An environment variable as text, if it is set and not empty.

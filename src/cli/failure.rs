@@ -9,7 +9,7 @@ use crate::lockfile::LockfileError;
 use crate::policy::PolicyError;
 
 /// What went wrong, its stable code, and what to do.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) code: Code,
     pub(super) message: String,

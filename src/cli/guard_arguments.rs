@@ -17,6 +17,9 @@ pub(super) enum GuardCommand {
     Check(GuardCheckArguments),
     /// End the guard
     Stop(PolicyArgument),
+    /// The process that makes the guard's socket listen
+    #[command(hide = true)]
+    Witness,
 }
 
 #[derive(Debug, Args)]
@@ -42,8 +45,14 @@ pub(super) struct GuardStartArguments {
     /// Let stray writes decide nothing, and list them
     #[arg(long)]
     pub(super) report_only: bool,
+    /// Watch what the variables in FILE name too: the output of `env -0`, in the environment that later steps will have
+    #[arg(long, value_name = "FILE")]
+    pub(super) environment_of: Option<PathBuf>,
     #[command(flatten)]
     pub(super) process: GuardProcess,
+    /// If the guard cannot start, say why in FILE, a new one, for `guard wait`
+    #[arg(long, value_name = "FILE", requires = "foreground")]
+    pub(super) failure_file: Option<PathBuf>,
     /// End by itself after this time: a whole number and `h` or `m`, at most a day
     #[arg(long, value_name = "TIME", default_value = "6h", value_parser = parse_lifetime)]
     pub(super) max_lifetime: MaxAge,
@@ -78,6 +87,9 @@ pub(super) struct GuardWaitArguments {
     /// How long to wait, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=600))]
     pub(super) timeout: u16,
+    /// Where a guard that cannot start says why: then wait no longer, and end as it did
+    #[arg(long, value_name = "FILE")]
+    pub(super) failure_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
 }

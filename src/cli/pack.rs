@@ -1,6 +1,5 @@
 //! `pack`.
 
-use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -19,7 +18,7 @@ use crate::archive::Compression;
 use crate::base::{Code, Exit, Refusals, plural};
 use crate::cache::{PackError, PackRequest, Packed, pack};
 use crate::report::{bytes_text, counts_json, refusals_json, refusals_text, verdict};
-use crate::tree::{Directory, NewFile, Options};
+use crate::tree::{NewFile, Options};
 
 pub(super) fn run(arguments: &PackArguments, context: &Context) -> Result<Outcome, Failure> {
     let compression = compression(arguments)?;
@@ -33,7 +32,7 @@ pub(super) fn run(arguments: &PackArguments, context: &Context) -> Result<Outcom
         return packing.write(io::stdout().lock(), &AtomicBool::new(false), |mut out| out.flush());
     }
     let interrupt = Interrupt::listen()?;
-    packing.write(begin(arguments)?, &interrupt.flag, NewFile::publish)
+    packing.write(begin(arguments, context)?, &interrupt.flag, NewFile::publish)
 }
 
 /// How the name of the archive wants it compressed.
@@ -58,13 +57,14 @@ fn compression(arguments: &PackArguments) -> Result<Compression, Failure> {
 }
 
 /// Begins the file of the archive.
-fn begin(arguments: &PackArguments) -> Result<NewFile, Failure> {
+fn begin(arguments: &PackArguments, context: &Context) -> Result<NewFile, Failure> {
     let path = &arguments.out;
-    let Some(name) = path.file_name().map(OsStr::as_bytes) else {
+    if path.file_name().is_none() {
         return Err(Failure::new(Code::Usage, format!("expected the path of a file, found {}", shown(path))));
-    };
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let begun = Directory::open(directory).and_then(|directory| NewFile::begin(directory, name));
+    }
+    let ways = context.ways(&arguments.policy.policy);
+    let begun =
+        ways.and_then(|ways| ways.to(path)).and_then(|(directory, name)| NewFile::begin(directory, name.as_bytes()));
     begun.map_err(|error| not_written(arguments, &error))
 }
 

@@ -12,11 +12,17 @@ use super::outcome::Outcome;
 use crate::base::{Code, Exit};
 use crate::guard::Rendered;
 use crate::report::{error_json, error_junit};
-use crate::tree::Directory;
+use crate::tree::Ways;
+
+/// The files that `verify` is to write, and the ways to them.
+pub(super) struct Reports<'a> {
+    pub(super) files: &'a [(Format, PathBuf)],
+    pub(super) ways: std::io::Result<Ways>,
+}
 
 /// Writes the files and gives what is left to show. The verdict is what it is: a report that could not be written is
 /// told, and takes the place of a success only.
-pub(super) fn finish(mut rendered: Rendered, format: Format, reports: &[(Format, PathBuf)]) -> Outcome {
+pub(super) fn finish(mut rendered: Rendered, format: Format, reports: &Reports<'_>) -> Outcome {
     let unwritten = write_all(reports, |form| in_form(&rendered, form));
     if !unwritten.is_empty() && rendered.exit == Exit::Ok {
         rendered.exit = Exit::Io;
@@ -31,7 +37,7 @@ pub(super) fn finish(mut rendered: Rendered, format: Format, reports: &[(Format,
 }
 
 /// Writes the files for an error that ended `verify` before any verdict.
-pub(super) fn fail(failure: Failure, cache: &str, gate: &str, reports: &[(Format, PathBuf)]) -> Failure {
+pub(super) fn fail(failure: Failure, cache: &str, gate: &str, reports: &Reports<'_>) -> Failure {
     let unwritten = write_all(reports, |form| match form {
         Format::Text => failure.text().into_bytes(),
         Format::Json => {
@@ -44,18 +50,18 @@ pub(super) fn fail(failure: Failure, cache: &str, gate: &str, reports: &[(Format
 }
 
 /// Gives back what could not be written, in words.
-fn write_all(reports: &[(Format, PathBuf)], bytes: impl Fn(Format) -> Vec<u8>) -> Vec<String> {
+fn write_all(reports: &Reports<'_>, bytes: impl Fn(Format) -> Vec<u8>) -> Vec<String> {
     let failed = |(format, path): &(Format, PathBuf)| {
-        let error = write(path, &bytes(*format)).err()?;
-        Some(format!("could not write the report {}: {error}", shown(path)))
+        let ways = reports.ways.as_ref().map_err(ToString::to_string);
+        let written = ways.and_then(|ways| write(path, ways, &bytes(*format)).map_err(|error| error.to_string()));
+        Some(format!("could not write the report {}: {}", shown(path), written.err()?))
     };
-    reports.iter().filter_map(failed).collect()
+    reports.files.iter().filter_map(failed).collect()
 }
 
 /// Puts a file in place in one step: whoever reads it reads all of it.
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let name = path.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| std::io::Error::other("expected the name of a file"))?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Directory::open(parent)?.replace_file(name, bytes)
+fn write(path: &Path, ways: &Ways, bytes: &[u8]) -> std::io::Result<()> {
+    let (directory, name) = ways.to(path)?;
+    let name = name.to_str().ok_or_else(|| std::io::Error::other("expected a name that is text"))?;
+    directory.replace_file(name, bytes)
 }

@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::guard::ask_to_verify;
 use super::judging::{dispose, judge, refused, rendered};
 use super::outcome::Outcome;
-use super::reports;
+use super::reports::{self, Reports};
 use super::setup::{Setup, SetupError, named_revocations};
 use crate::base::{Code, Refusal};
 use crate::guard::{Demand, Rendered};
@@ -14,8 +14,9 @@ use crate::report::error_junit;
 use crate::verify::Rule;
 
 pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: Format) -> Result<Outcome, Failure> {
+    let reports = Reports { files: &arguments.report, ways: context.ways(&arguments.policy.policy) };
     match verified(arguments, context) {
-        Ok(rendered) => Ok(reports::finish(rendered, format, &arguments.report)),
+        Ok(rendered) => Ok(reports::finish(rendered, format, &reports)),
         Err(failure) => {
             // What of an archive is left to the policy to say, it may not have come to.
             let cache = arguments.cache.as_ref().or(arguments.archive.archive_cache.as_ref());
@@ -23,7 +24,7 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: Format
             if format == Format::Junit {
                 to_stdout(error_junit(cache, gate, failure.code, &failure.message).as_bytes());
             }
-            Err(reports::fail(failure, cache, gate, &arguments.report))
+            Err(reports::fail(failure, cache, gate, &reports))
         }
     }
 }

@@ -25,6 +25,6 @@ pub use decide::{Decision, Disposed};
 pub use guarded::{Ground, Sealing, Settled};
 pub use protocol::{Answer, Demand, Hello, Question, Rendered, ToldRefusal, of_wire, to_wire, told_refusals};
 pub use server::{Ended, Pace, serve};
-pub use socket::{ListenError, Listener, SocketName};
+pub use socket::{ListenError, Listener, SocketName, bear_witness};
 pub use territory::{Surroundings, Territory};
 pub use watch::{Begin, BeginError, Elsewhere, Guard, Strays};

@@ -186,8 +186,7 @@ fn variable<'s>(surroundings: &'s Surroundings, name: &str) -> Option<&'s OsStr>
 
 fn temporary(surroundings: &Surroundings, places: &mut Places<'_>, meanings: &mut Meanings) -> BTreeSet<PathBuf> {
     // The later steps may have another one.
-    let named = variable(surroundings, "TMPDIR").map(|value| paths_in(value, &surroundings.working_directory));
-    let named = named.into_iter().flatten();
+    let named = surroundings.named_by("TMPDIR").map(|value| surroundings.working_directory.join(value));
     let mut ends = BTreeSet::new();
     for path in TEMPORARY.iter().map(PathBuf::from).chain(named) {
         let end = places.tree(&path, &Rule::Temporary);
@@ -199,7 +198,7 @@ fn temporary(surroundings: &Surroundings, places: &mut Places<'_>, meanings: &mu
 
 /// The temporary directory of a GitHub runner. One that holds what must not change is none.
 fn runner(surroundings: &Surroundings, ground: &Ground) -> Option<PathBuf> {
-    let path = resolve(Path::new(variable(surroundings, "RUNNER_TEMP")?));
+    let path = resolve(&surroundings.named_by("RUNNER_TEMP").next()?);
     (!ground.is_shallow(&path) && !ground.holds_vital(&path)).then_some(path)
 }
 
@@ -237,15 +236,13 @@ fn watch_above(above: &Path, places: &mut Places<'_>) {
 
 /// Git's configuration outside of the git directory.
 fn git_configuration(surroundings: &Surroundings) -> Vec<PathBuf> {
-    let variable = |name: &str| variable(surroundings, name).map(PathBuf::from);
     let home = surroundings.home.as_deref();
-    let user = variable("XDG_CONFIG_HOME").or_else(|| home.map(|home| home.join(".config")));
-    let files = [
-        Some(PathBuf::from("/etc/gitconfig")),
-        user.map(|user| user.join("git/config")),
-        home.map(|home| home.join(".gitconfig")),
-        variable("GIT_CONFIG_GLOBAL"),
-        variable("GIT_CONFIG_SYSTEM"),
-    ];
-    files.into_iter().flatten().filter(|file| file.is_absolute()).collect()
+    let mut user: Vec<_> = surroundings.named_by("XDG_CONFIG_HOME").collect();
+    if user.is_empty() {
+        user.extend(home.map(|home| home.join(".config")));
+    }
+    let files = [Some(PathBuf::from("/etc/gitconfig")), home.map(|home| home.join(".gitconfig"))];
+    let files = files.into_iter().flatten().chain(user.iter().map(|user| user.join("git/config")));
+    let named = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"].into_iter().flat_map(|name| surroundings.named_by(name));
+    files.chain(named).filter(|file| file.is_absolute()).collect()
 }

@@ -58,19 +58,22 @@ pub fn serve(
             let Some(left) = pace.lifetime.checked_sub(elapsed()).filter(|left| !left.is_zero()) else {
                 return Ok(Ended::LifetimeOver);
             };
-            let mut waiting =
-                [PollFd::from_borrowed_fd(listener.fd(), PollFlags::IN), PollFd::new(&woken, PollFlags::IN)];
+            let watched = [Some(listener.fd()), Some(woken.as_fd()), listener.witness()].into_iter().flatten();
+            let mut waiting: Vec<_> = watched.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
             let timeout = Timespec::try_from(left).ok();
             match poll(&mut waiting, timeout.as_ref()) {
                 Ok(0) | Err(Errno::INTR) => continue,
                 Ok(_) => {}
                 Err(errno) => return Err(errno.into()),
             }
-            let [at_listener, at_waker] = waiting;
-            if !at_waker.revents().is_empty() {
+            let calls = |at: usize| waiting.get(at).is_some_and(|fd: &PollFd<'_>| !fd.revents().is_empty());
+            if calls(1) {
                 return Ok(Ended::Stopped);
             }
-            if at_listener.revents().is_empty() {
+            if calls(2) {
+                return Err(io::Error::other("its witness was ended"));
+            }
+            if !calls(0) {
                 continue;
             }
             if let Some(connection) = listener.accept()? {

@@ -2,6 +2,10 @@
 //!
 //! On Linux its name is in the abstract namespace: the kernel holds it as long as the process lives that took it, and
 //! tells each side who the other is. Elsewhere it is a file in a directory that only its owner can enter.
+//!
+//! Who asks looks at the program file of the process that made the socket listen. The guard's own cannot be looked at:
+//! that would take the right to read its memory, which nobody has. So another process of this program, the witness,
+//! makes the socket listen in the guard's place. It holds nothing, not even the socket, and lives as long as the guard.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,11 +13,15 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 
 use crate::base::Digest;
+
+/// Most that wait to be accepted.
+const BACKLOG: i32 = 16;
 
 /// Where the guard of one policy, for one user and one job, can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +35,8 @@ pub struct SocketName {
 pub struct Listener {
     fd: OwnedFd,
     user: u32,
+    /// The reading end of a pipe that the witness holds open.
+    witness: Option<OwnedFd>,
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     path: std::path::PathBuf,
 }
@@ -56,7 +66,20 @@ impl SocketName {
     /// Takes the name.
     pub fn listen(&self) -> Result<Listener, ListenError> {
         let listener = self.bind()?;
-        rustix::net::listen(&listener.fd, 16).map_err(io::Error::from)?;
+        rustix::net::listen(&listener.fd, BACKLOG).map_err(io::Error::from)?;
+        Ok(listener)
+    }
+
+    /// Takes the name, and has a witness make it listen: another process of this program, which is given the socket and
+    /// calls [`bear_witness`]. What `send` gives back is the reading end of the pipe that it writes to.
+    pub fn listen_by(&self, send: impl FnOnce(OwnedFd) -> io::Result<OwnedFd>) -> Result<Listener, ListenError> {
+        let mut listener = self.bind()?;
+        let witness = send(listener.fd.try_clone()?)?;
+        let mut ready = [0];
+        if retry_on_intr(|| rustix::io::read(&witness, &mut ready)).map_err(io::Error::from)? != 1 {
+            return Err(io::Error::other("its witness ended before it was ready").into());
+        }
+        listener.witness = Some(witness);
         Ok(listener)
     }
 
@@ -82,6 +105,26 @@ impl Listener {
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+
+    /// Readable when the witness has ended: nobody would believe this guard any more.
+    pub(super) fn witness(&self) -> Option<BorrowedFd<'_>> {
+        self.witness.as_ref().map(|witness| witness.as_fd())
+    }
+}
+
+/// What the witness does: it makes the guard's socket listen, gives it up by `release`, says so through `pipe`, and
+/// waits until nobody reads from that any more.
+pub fn bear_witness(
+    socket: BorrowedFd<'_>,
+    release: impl FnOnce() -> io::Result<()>,
+    pipe: BorrowedFd<'_>,
+) -> io::Result<()> {
+    rustix::net::listen(socket, BACKLOG)?;
+    release()?;
+    retry_on_intr(|| rustix::io::write(pipe, b"."))?;
+    // An error is what a pipe without a reader has; nothing else is waited for.
+    retry_on_intr(|| poll(&mut [PollFd::from_borrowed_fd(pipe, PollFlags::empty())], None))?;
+    Ok(())
 }
 
 pub(super) fn set_patience(fd: BorrowedFd<'_>, patience: Duration) -> io::Result<()> {
@@ -115,7 +158,7 @@ mod platform {
         pub(super) fn bind(&self) -> Result<Listener, ListenError> {
             let fd = new_socket()?;
             match rustix::net::bind(&fd, &self.address().map_err(io::Error::from)?) {
-                Ok(()) => Ok(Listener { fd, user: self.user }),
+                Ok(()) => Ok(Listener { fd, user: self.user, witness: None }),
                 Err(Errno::ADDRINUSE) => Err(ListenError::Taken),
                 Err(errno) => Err(io::Error::from(errno).into()),
             }
@@ -207,7 +250,7 @@ mod platform {
                 bound => bound,
             };
             match bound {
-                Ok(()) => Ok(Listener { fd, user: self.user, path }),
+                Ok(()) => Ok(Listener { fd, user: self.user, witness: None, path }),
                 Err(Errno::ADDRINUSE) => Err(ListenError::Taken),
                 Err(errno) => Err(io::Error::from(errno).into()),
             }

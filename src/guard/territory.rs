@@ -1,7 +1,7 @@
 //! What a guard is told when it begins: where it runs, and what it is about.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::tree::Pattern;
@@ -19,8 +19,16 @@ pub struct Surroundings {
     pub working_directory: PathBuf,
     /// The program file of this process: the verifier itself.
     pub program: Option<PathBuf>,
-    /// All variables.
+    /// All variables. Where later steps have another value than this process, both with a colon between.
     pub variables: BTreeMap<OsString, OsString>,
+}
+
+impl Surroundings {
+    /// What a variable names that holds one path: that of this process first, then that of later steps.
+    pub(super) fn named_by(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+        let value = self.variables.get(OsStr::new(name)).filter(|value| !value.is_empty());
+        value.into_iter().flat_map(std::env::split_paths)
+    }
 }
 
 /// What the guard is about.

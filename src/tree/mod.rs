@@ -4,6 +4,7 @@
 
 mod compare;
 mod confine;
+mod destination;
 mod differences;
 mod dispose;
 mod entry;
@@ -30,6 +31,7 @@ mod walk;
 
 pub use compare::{Comparison, Expectation, all_missing, compare};
 pub use confine::{Confinement, confine};
+pub use destination::Ways;
 pub use differences::{Change, Difference};
 pub use dispose::{Disposal, DisposalError, Quarantine};
 pub use exceptions::{Exceptions, Pattern};

@@ -8,11 +8,12 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::dispose::remove_tree;
-use super::handle::{Directory, Found, Kind, MODE_DIRECTORY, MODE_FILE};
+use super::handle::{Directory, Found, Kind, MODE_DIRECTORY, MODE_FILE, mode_of};
 use super::names::Names;
 use super::read::ReadError;
 use crate::base::{Bytes, Digest};
 use crate::seal::SEALS;
+use crate::seal::manifest::forbidden_bits;
 
 /// A seal could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -40,13 +41,19 @@ fn doing<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> StoreErro
 pub struct SealDirectory {
     directory: Directory,
     names: Vec<(Vec<u8>, Kind)>,
+    /// Below the policy's directory, with what is wrong.
+    forbidden: Vec<(Vec<u8>, String)>,
 }
 
 impl SealDirectory {
     /// Opens the seal of `cache` below the policy's directory.
     pub fn open(policy_directory: &Directory, cache: &str) -> io::Result<Found<Self>> {
         Ok(match policy_directory.descend([SEALS, cache])? {
-            Found::There(directory) => Found::There(Self::read(directory)?),
+            Found::There(directory) => {
+                let mut seal = Self::read(directory)?;
+                seal.judge_modes(policy_directory, cache)?;
+                Found::There(seal)
+            }
             Found::Absent => Found::Absent,
             Found::Unsafe { depth, kind } => Found::Unsafe { depth, kind },
         })
@@ -65,7 +72,30 @@ impl SealDirectory {
             };
             names.push((name.to_vec(), kind));
         }
-        Ok(Self { directory, names })
+        Ok(Self { directory, names, forbidden: Vec::new() })
+    }
+
+    /// Notes modes by which others could have another seal found here: of `.cacheseal`, of this directory, and of what
+    /// is in it.
+    fn judge_modes(&mut self, policy_directory: &Directory, cache: &str) -> io::Result<()> {
+        let own = format!("{SEALS}/{cache}");
+        let inside = self.names.iter().filter(|(_, kind)| matches!(kind, Kind::File | Kind::Directory));
+        let inside = inside.map(|(name, kind)| ([own.as_bytes(), b"/", name].concat(), *kind == Kind::File));
+        let above = [(SEALS.as_bytes().to_vec(), false), (own.as_bytes().to_vec(), false)];
+        let mut forbidden = Vec::new();
+        for (place, is_file) in above.into_iter().chain(inside) {
+            let stat = rustix::fs::statat(policy_directory.fd(), &*place, AtFlags::SYMLINK_NOFOLLOW)?;
+            forbidden.extend(forbidden_bits(mode_of(&stat), is_file).map(|found| (place, found)));
+        }
+        self.forbidden = forbidden;
+        Ok(())
+    }
+
+    /// What others may write, of the seal and the directories above it, or has a bit that no sealed file has: places
+    /// below the policy's directory, and what was found. Empty where only the directory itself was opened.
+    #[must_use]
+    pub fn forbidden(&self) -> &[(Vec<u8>, String)] {
+        &self.forbidden
     }
 
     /// Everything in it, by name.

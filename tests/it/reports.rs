@@ -162,3 +162,75 @@ fn an_archive_has_reports_too() {
     assert!(fs::read_to_string(&file).unwrap().contains("<error type=\"unknown-gate\""));
     project.json(&["verify", "--archive", archive, "--gate", "any", "--guard"]).expect_error(2, "usage");
 }
+
+/// A restore can bring a link where reports go: nothing is written through it, whatever the verdict.
+#[test]
+fn no_report_is_written_through_a_link_that_a_restore_brought() {
+    let project = sealed();
+    let keys = project.home().join(".ssh");
+    fs::create_dir(&keys).unwrap();
+    std::os::unix::fs::symlink(&keys, project.path("reports")).unwrap();
+    fs::create_dir_all(project.path("build/reports")).unwrap();
+    std::os::unix::fs::symlink("../../../home/.ssh", project.path("build/reports/deps")).unwrap();
+    let absolute = project.path("reports/authorized_keys").into_os_string().into_string().unwrap();
+    let pin = project.run(&["policy", "digest"]).stdout;
+    for file in ["reports/authorized_keys", "./build/reports/deps/authorized_keys", &absolute] {
+        let report = format!("--report=junit={file}");
+        for trust in [&["--trust-checkout"][..], &["--policy-sha256", pin.trim_end()]] {
+            let verified = project.json(&[&["verify", "deps", "--gate", "any", &report], trust].concat());
+            verified.expect(4, &[]);
+            let unwritten = verified.json["unwritten"][0].as_str().unwrap();
+            assert!(
+                unwritten.contains("is a symlink to `") && unwritten.contains("name the place itself"),
+                "{unwritten}"
+            );
+        }
+    }
+    for archive in ["reports/x.tar", "build/reports/deps/x.tar.zst"] {
+        project.json(&["pack", "deps", "--out", archive]).expect_error(4, "unwritable");
+    }
+    assert_eq!(fs::read_dir(&keys).unwrap().count(), 0);
+    // The name itself may be a link: it is replaced, and what it led to stays.
+    fs::create_dir(project.path("honest")).unwrap();
+    fs::write(keys.join("config"), "mine").unwrap();
+    std::os::unix::fs::symlink(keys.join("config"), project.path("honest/x.json")).unwrap();
+    project
+        .json(&["verify", "deps", "--gate", "any", "--trust-checkout", "--report=json=honest/x.json"])
+        .expect(0, &[]);
+    assert_eq!(fs::read(keys.join("config")).unwrap(), b"mine");
+    assert!(fs::symlink_metadata(project.path("honest/x.json")).unwrap().is_file());
+}
+
+/// Under a guard the verdict is that of the link, and nothing is written either.
+#[test]
+fn no_report_under_a_guard_is_written_through_a_planted_link() {
+    let guarded = super::guard::Guarded::new();
+    guarded.start(&[]);
+    guarded.restore();
+    let keys = guarded.home().join(".ssh");
+    std::os::unix::fs::symlink(&keys, guarded.path("reports")).unwrap();
+    fs::create_dir(&keys).unwrap();
+    let verified = guarded.verify_guarded(&["--report=junit=reports/authorized_keys"]);
+    verified.expect(15, &["stray-write"]);
+    assert_eq!(verified.json["unwritten"].as_array().unwrap().len(), 1);
+    assert_eq!(fs::read_dir(&keys).unwrap().count(), 0);
+}
+
+/// A home that is reached by a link, a system's link above, a directory of root's: reports are written there.
+#[test]
+fn reports_go_where_people_have_them() {
+    let project = sealed();
+    fs::create_dir_all(project.home().join("reports")).unwrap();
+    fs::create_dir_all(project.path("reports/sub")).unwrap();
+    let linked = project.outside("linked-home");
+    std::os::unix::fs::symlink(project.home(), &linked).unwrap();
+    let at_home = linked.join("reports/x.json");
+    for file in ["reports/x.json", "reports/sub/../x.json", "./x.json", at_home.to_str().unwrap()] {
+        let mut command = project.command();
+        command.env("HOME", &linked).args(["verify", "deps", "--gate", "any", "--trust-checkout", "--format", "json"]);
+        Run::of(command.arg(format!("--report=json={file}")).output().unwrap()).verdict().expect(0, &[]);
+        let written = fs::read(project.root().join(file)).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&written).unwrap()["exit"], 0, "{file}");
+        fs::remove_file(project.root().join(file)).unwrap();
+    }
+}

@@ -79,6 +79,31 @@ fn changed_modes_are_refused() {
     ]);
 }
 
+/// Who can replace the seal, or rename the directory it lies in, decides what is found there.
+#[test]
+fn a_seal_that_others_may_write_is_refused() {
+    each_is_refused(&[
+        ("`.cacheseal`", |p| p.chmod(".cacheseal", 0o777), &["forbidden-mode"]),
+        ("`.cacheseal`, sticky", |p| p.chmod(".cacheseal", 0o1777), &["forbidden-mode"]),
+        ("the seal's directory", |p| p.chmod(".cacheseal/deps", 0o757), &["forbidden-mode"]),
+        ("the envelope", |p| p.chmod(".cacheseal/deps/seal.json", 0o666), &["forbidden-mode"]),
+        ("the envelope, setuid", |p| p.chmod(".cacheseal/deps/seal.json", 0o4644), &["forbidden-mode"]),
+        ("a manifest", |p| p.chmod(".cacheseal/deps/1.mtree", 0o646), &["forbidden-mode"]),
+        ("a manifest, setgid", |p| p.chmod(".cacheseal/deps/0.mtree", 0o2755), &["forbidden-mode"]),
+    ]);
+    // What a umask or an archive makes of them is not looked at any closer.
+    let project = Project::new();
+    project.seal();
+    for (place, mode) in [(".cacheseal", 0o2775), (".cacheseal/deps", 0o700), (".cacheseal/deps/seal.json", 0o775)] {
+        project.chmod(place, mode);
+        project.verify("exact").expect_of(place, 0, &[]);
+    }
+    project.chmod(".cacheseal", 0o777);
+    let refused = project.verify("exact");
+    refused.expect(11, &["forbidden-mode"]);
+    assert_eq!(refused.json["refusals"][0]["place"], ".cacheseal");
+}
+
 /// Rows 17 and 21: what is never trusted is never sealed.
 #[test]
 fn what_is_never_trusted_is_never_sealed() {

@@ -1,8 +1,21 @@
 #!/bin/bash
-# Runs the guard until the job ends. It keeps PATH and the variables of the job: those are what it watches.
+# Runs the guard until the job ends. It keeps PATH and the variables of the job: those are what it watches, and those
+# that later steps will have. Where it cannot start, the step that waits shows why.
 readonly program=/opt/cacheseal/bin/cacheseal
-# What the step that waits shows if the guard did not start.
-readonly failure=/opt/cacheseal/reports/guard-failure
+
+# Every later step reads the file that BASH_ENV names, as this does now, while nothing has been restored. The file may
+# say what it likes and leave processes behind: what is told is the environment alone.
+later_environment() {
+    local timeout limit=()
+    for timeout in /usr/bin/timeout /bin/timeout; do
+        if [[ -x $timeout ]]; then limit=("$timeout" -s KILL 10); fi
+    done
+    # shellcheck disable=SC2016 # That shell is to expand it, and reads the name of the file as bash does.
+    "${limit[@]}" /bin/bash -p -c '
+        eval "file=\"$BASH_ENV\""
+        if [[ -f $file ]]; then source "$file"; fi </dev/null >/dev/null 2>&1
+        exec /usr/bin/env -0'
+}
 
 # Reports are written between a restore and the next, over whatever a restore has put there.
 arguments=(guard start --foreground --allow /opt/cacheseal/reports)
@@ -21,8 +34,5 @@ for root in "$PARAM_ROOT" "$PARAM_ROOT_2" "$PARAM_ROOT_3" "$PARAM_ROOT_4"; do
 done
 IFS=' ' read -r -a caches < <(printf '%s\n' "$PARAM_CACHES")
 
-status=0
-"$program" "${arguments[@]}" -- "${caches[@]}" 2>"$failure.txt" || status=$?
-/bin/cat "$failure.txt" >&2
-if ((status != 0)); then printf '%s\n' "$status" >"$failure"; fi
-exit "$status"
+"$program" "${arguments[@]}" --environment-of <(later_environment) \
+    --failure-file /opt/cacheseal/reports/guard-failure -- "${caches[@]}"

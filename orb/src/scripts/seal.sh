@@ -4,9 +4,16 @@ readonly program=/opt/cacheseal/bin/cacheseal
 
 if [[ -z ${!PARAM_KEY} && -n $CIRCLE_PR_NUMBER ]]; then
     printf 'This is a build of a fork and has no key in %s: nothing is sealed and nothing is saved.\n' "$PARAM_KEY"
-    # What is left of the job saves what was to be sealed.
-    circleci-agent step halt
-    exit 0
+    # What is left of the job saves what was to be sealed. In a container of CircleCI's the agent is in /bin.
+    for directory in /bin /usr/bin /usr/local/bin /opt/circleci/bin; do
+        if [[ -x $directory/circleci-agent ]]; then
+            "$directory/circleci-agent" step halt
+            exit 0
+        fi
+    done
+    printf 'expected circleci-agent in /bin, /usr/bin, /usr/local/bin or /opt/circleci/bin; found none: %s\n' \
+        'this job fails, so that it saves nothing unsealed' >&2
+    exit 5
 fi
 arguments=(seal --guard --key-env "$PARAM_KEY")
 while IFS= read -r binding; do

@@ -14,6 +14,7 @@ use super::super::judging::refused;
 use super::super::outcome::Outcome;
 use super::super::setup::{Setup, named_revocations};
 use super::duty::{hello_json, hello_text};
+use super::failure_file::{self, understood};
 use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
 use crate::guard::{
     Answer, Demand, Question, Rendered, Sealing, Silence, SocketName, ask, of_wire, to_wire, told_refusals,
@@ -50,18 +51,6 @@ fn ask_once(policy: &Path, question: &Question, patience: Duration) -> Result<An
     let until_end = matches!(question, Question::Stop);
     let answer = ask(&name, user, &to_wire(question), patience, until_end).map_err(Unanswered::Silence)?;
     understood(of_wire(&answer)).map_err(|failure| failure.map_or_else(strange, Unanswered::Failure))
-}
-
-/// The answer, or the failure that it is; `Err(None)` for what no guard says.
-pub(super) fn understood(answer: Option<Answer>) -> Result<Answer, Option<Failure>> {
-    match answer {
-        Some(Answer::Failed { code, message, hints }) => {
-            let failure = Code::of_word(&code).map(|code| Failure::new(code, message));
-            Err(failure.map(|failure| hints.into_iter().fold(failure, Failure::hint)))
-        }
-        Some(answer) => Ok(answer),
-        None => Err(None),
-    }
 }
 
 fn strange() -> Unanswered {
@@ -110,6 +99,10 @@ pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<
     let allowed = Duration::from_secs(arguments.timeout.into());
     let begun = Instant::now();
     let answer = loop {
+        let failed = arguments.failure_file.as_deref().and_then(|path| failure_file::read(path, policy, context));
+        if let Some(failure) = failed {
+            return Err(failure);
+        }
         let left = allowed.saturating_sub(begun.elapsed()).max(PAUSE);
         match ask_once(policy, &Question::Hello, left) {
             Err(Unanswered::Silence(Silence::Nobody | Silence::Gone(_))) if begun.elapsed() + PAUSE < allowed => {

@@ -2,6 +2,9 @@
 
 mod asking;
 mod duty;
+mod environment;
+mod failure_file;
+mod process;
 mod start;
 
 pub(super) use asking::{ask_for_base, ask_to_verify, note_seal};
@@ -18,5 +21,6 @@ pub(super) fn run(command: &GuardCommand, context: &Context, format: Format) -> 
         GuardCommand::Wait(arguments) => asking::wait(arguments, context),
         GuardCommand::Check(arguments) => asking::check(arguments),
         GuardCommand::Stop(arguments) => asking::stop(arguments),
+        GuardCommand::Witness => process::witness(),
     }
 }

@@ -1,5 +1,6 @@
 //! `guard start`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
@@ -16,8 +17,11 @@ use super::super::failure::Failure;
 use super::super::json_line::json_line;
 use super::super::outcome::Outcome;
 use super::super::setup::Setup;
-use super::asking::{name_of, understood};
+use super::asking::name_of;
 use super::duty::{Duty, failed, hello_json, hello_text};
+use super::environment;
+use super::failure_file::{self, understood};
+use super::process::{close_to_others, listen, own_program};
 use crate::base::{Code, Escaped, Exit};
 use crate::guard::{
     Answer, Begin, Elsewhere, Ended, Guard, Hello, ListenError, Listener, Pace, Surroundings, Territory, of_wire,
@@ -46,7 +50,10 @@ pub(super) fn run(arguments: &GuardStartArguments, context: &Context, format: Fo
         });
     }
     let begun = Instant::now();
-    let (listener, duty) = begin(arguments, context)?;
+    let (listener, duty) = begin(arguments, context).map_err(|failure| match &arguments.failure_file {
+        Some(path) => failure_file::write(path, &arguments.policy.policy, context, failure),
+        None => failure,
+    })?;
     let hello = duty.hello();
     to_stdout(&match format {
         Format::Json => json_line(&hello_json(&hello, "guard start", "guarding")),
@@ -120,18 +127,6 @@ fn detach() -> Result<Hello, Failure> {
     }
 }
 
-/// The file that this process runs, whatever has become of its path.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-#[expect(clippy::unnecessary_wraps, reason = "other systems have to look for it")]
-fn own_program() -> std::io::Result<PathBuf> {
-    Ok(PathBuf::from("/proc/self/exe"))
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn own_program() -> std::io::Result<PathBuf> {
-    std::env::current_exe()
-}
-
 /// The arguments as they were given, and after the verb the one that makes the difference.
 fn arguments_of_guard(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<_> = given.collect();
@@ -143,8 +138,10 @@ fn arguments_of_guard(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// Takes the name, loads what decides, and looks at everything.
+/// Closes itself to others, takes the name, loads what decides, and looks at everything.
 fn begin(arguments: &GuardStartArguments, context: &Context) -> Result<(Listener, Duty), Failure> {
+    close_to_others()?;
+    let later = arguments.environment_of.as_deref().map(environment::read).transpose()?.unwrap_or_default();
     let mut setup = Setup::load(&arguments.policy.policy, context)?;
     for (at, cache) in arguments.caches.iter().enumerate() {
         setup.policy.cache(cache)?;
@@ -153,7 +150,7 @@ fn begin(arguments: &GuardStartArguments, context: &Context) -> Result<(Listener
         }
     }
     let (name, user) = name_of(&arguments.policy.policy)?;
-    let listener = name.listen().map_err(|error| taken(&error))?;
+    let listener = listen(&name).map_err(|error| taken(&error))?;
     let lockfiles: Vec<_> = arguments.caches.iter().filter_map(|cache| setup.policy.cache(cache).ok()).collect();
     let lockfiles: Vec<String> = lockfiles.into_iter().flat_map(|cache| cache.lockfiles.clone()).collect();
     for lockfile in lockfiles {
@@ -162,7 +159,7 @@ fn begin(arguments: &GuardStartArguments, context: &Context) -> Result<(Listener
             Failure::new(Code::Unreadable, message)
         })?;
     }
-    let guard = Guard::begin(what_to_watch(arguments, context, &setup, user)?).map_err(|error| {
+    let guard = Guard::begin(what_to_watch(arguments, context, &setup, user, later)?).map_err(|error| {
         let failure = Failure::new(error.code(), error.to_string());
         match error.code() {
             Code::RootNotEmpty => failure
@@ -191,6 +188,7 @@ fn what_to_watch(
     context: &Context,
     setup: &Setup,
     user: u32,
+    later: BTreeMap<OsString, OsString>,
 ) -> Result<Begin, Failure> {
     let directory = &setup.directory;
     let home = context.home_directory().filter(|home| home.is_absolute());
@@ -218,7 +216,7 @@ fn what_to_watch(
             account_home: account_home(user),
             working_directory,
             program: std::env::current_exe().ok(),
-            variables: std::env::vars_os().collect(),
+            variables: environment::joined(std::env::vars_os().collect(), later),
         },
         territory,
         filled_allowed: arguments.allow_filled,

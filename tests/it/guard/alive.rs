@@ -9,7 +9,8 @@ use cacheseal::guard::{Ended, Pace, Silence, SocketName, ask, serve};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{Guarded, alone};
+use super::perimeter::{NOBODY, as_nobody, run_as_nobody};
+use super::{Guarded, alone, alone_json};
 use crate::harness::{POLICY, Project};
 
 fn kill(process: i32, signal: Signal) {
@@ -135,6 +136,103 @@ fn an_impostor_that_takes_the_name_of_the_dead_is_not_believed() {
     refused_everywhere(&guarded, "guard-gone");
 }
 
+/// Of one user nobody reads or writes the guard's memory, which has the policy and what was seen.
+#[test]
+fn the_memory_of_a_guard_is_closed_and_it_leaves_no_core() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    // As root as well as by the user without rights: everything is as it was, for honest jobs.
+    let guarded = Guarded::new();
+    let process = guarded.start(&[]);
+    let limits = std::fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    guarded.restore();
+    guarded.verify_guarded(&[]).expect(0, &[]);
+    guarded.json(&["guard", "stop"]).expect(0, &[]);
+
+    let (guarded, run) = by_an_ordinary_user();
+    let arguments = alone_json();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let started = run(&guarded, &arguments);
+    started.expect(0, &[]);
+    let process = started.json["pid"].as_i64().unwrap();
+    for file in ["mem", "environ", "maps", "auxv", "syscall"] {
+        let path = format!("/proc/{process}/{file}");
+        let opened = shell(&format!("exec 3<{path}"));
+        assert!(!opened, "{path} of the guard is open to its user");
+        // The same of a process of this user that is not a guard, to see that it is the guard's doing.
+        assert!(shell(&format!("exec 3</proc/self/{file}")), "{file}");
+    }
+    run(&guarded, &["guard", "wait", "--format", "json"]).expect(0, &[]);
+    run(&guarded, &["guard", "check", "--format", "json"]).expect(0, &[]);
+    let verified = run(&guarded, &["verify", "deps", "--gate", "any", "--guard", "--format", "json"]);
+    verified.expect(3, &["nothing-restored"]);
+    run(&guarded, &["guard", "stop", "--format", "json"]).expect(0, &[]);
+}
+
+/// The process that made the guard's socket listen, and that says of what program the guard is.
+#[test]
+fn a_witness_holds_nothing_and_without_it_the_guard_ends() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let guarded = Guarded::new();
+    let process = guarded.start(&[]);
+    let witness = child_of(process);
+    let held = std::fs::read_dir(format!("/proc/{witness}/fd")).unwrap();
+    let held: Vec<_> = held.map(|fd| std::fs::read_link(fd.unwrap().path()).unwrap()).collect();
+    let is_socket = |path: &std::path::PathBuf| path.to_string_lossy().starts_with("socket:");
+    assert!(!held.iter().any(is_socket), "{held:?}");
+    guarded.restore();
+    kill(witness, Signal::KILL);
+    refused_everywhere(&guarded, "guard-gone");
+    // The guard ends too, so its name is free.
+    drop(std::iter::repeat_with(|| name_of(&guarded).listen()).find_map(Result::ok).unwrap());
+    // And the other way round.
+    let guarded = Guarded::new();
+    let process = guarded.start(&[]);
+    let witness = child_of(process);
+    kill(process, Signal::KILL);
+    while std::fs::read_link(format!("/proc/{witness}/exe")).is_ok() {
+        std::thread::yield_now();
+    }
+    // By hand it is nothing.
+    guarded.json(&["guard", "witness"]).expect_error(2, "usage");
+}
+
+type RunBy = fn(&Guarded, &[&str]) -> crate::harness::Verdict;
+
+/// Runs as a user without rights where this is root, and else as this one.
+fn by_an_ordinary_user() -> (Guarded, RunBy) {
+    if rustix::process::geteuid().is_root() {
+        (as_nobody(), run_as_nobody)
+    } else {
+        (Guarded::of(Project::empty(POLICY)), |guarded, arguments| guarded.run(arguments).verdict())
+    }
+}
+
+/// Whether a command works for that user.
+fn shell(command: &str) -> bool {
+    use std::os::unix::process::CommandExt as _;
+    let mut bash = std::process::Command::new("bash");
+    bash.args(["-c", command]).stderr(Stdio::null());
+    if rustix::process::geteuid().is_root() {
+        bash.uid(NOBODY).gid(NOBODY);
+    }
+    bash.status().unwrap().success()
+}
+
+fn child_of(process: i32) -> i32 {
+    let is_child = |name: &std::ffi::OsString| {
+        let stat = std::fs::read_to_string(std::path::Path::new("/proc").join(name).join("stat")).unwrap_or_default();
+        stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)) == Some(&process.to_string())
+    };
+    let all = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name());
+    all.filter(is_child).find_map(|name| name.to_str()?.parse().ok()).unwrap()
+}
+
 #[test]
 fn a_guard_with_another_policy_is_not_the_one_to_wait_for() {
     let more = "\n[cache.other]\nroots = [\"other\"]\n";
@@ -175,6 +273,65 @@ fn a_guard_in_the_foreground_says_when_it_is_ready_and_when_it_ends() {
     guarded.json(&["guard", "stop"]).expect(0, &[]);
     assert_eq!(lines.last().unwrap().unwrap(), "ended: the guard was stopped");
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// A step in the background cannot fail a job; the one that waits for it can, and says why.
+#[test]
+fn a_guard_that_does_not_start_tells_the_step_that_waits() {
+    let guarded = Guarded::new();
+    guarded.restore();
+    let file = guarded.outside("guard-failure");
+    let path = file.to_str().unwrap().to_owned();
+    let wait = || guarded.json(&["guard", "wait", "deps", "--timeout", "60", "--failure-file", &path]);
+    let start = || guarded.try_start(&["--foreground", "--failure-file", &path]);
+    let failed = start();
+    failed.expect_error(5, "root-not-empty");
+    let waited = wait();
+    waited.expect_error(5, "root-not-empty");
+    assert_eq!(waited.json["error"], failed.json["error"]);
+    // What is there stays: another guard does not write over it, nor through a link.
+    let before = std::fs::read(&file).unwrap();
+    start().expect_error(5, "root-not-empty");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(guarded.outside("elsewhere"), &file).unwrap();
+    start().expect_error(5, "root-not-empty");
+    assert!(!guarded.outside("elsewhere").exists());
+    wait().expect_error(4, "unreadable");
+    // Without a guard in the foreground there is nobody to tell.
+    guarded.try_start(&["--failure-file", &path]).expect_error(2, "usage");
+}
+
+/// Whatever lies there, it is never a success, and no status but that of an error.
+#[test]
+fn nothing_in_the_place_of_a_failure_is_a_success() {
+    let guarded = Guarded::new();
+    let file = guarded.outside("guard-failure");
+    let wait = || guarded.json(&["guard", "wait", "deps", "--timeout", "60", "--failure-file", file.to_str().unwrap()]);
+    // A guard that is ready does not change that: before it was started, nothing was there.
+    guarded.start(&[]);
+    wait().expect(0, &[]);
+    let told = |code: &str| {
+        let failed = json!({ "code": code, "message": "m", "hints": [] });
+        json!({ "protocol": 2, "body": { "failed": failed } }).to_string()
+    };
+    for (code, exit) in [("no-policy", 5), ("guard-running", 5), ("nothing-restored", 3), ("internal", 1)] {
+        std::fs::write(&file, told(code)).unwrap();
+        wait().expect_error(exit, code);
+    }
+    let hello = json!({ "protocol": 2, "body": { "granted": "" } }).to_string();
+    let raw = ["", "0", "0\n", "5", "5\n", "-1", "256", "{}", "null", "[]", "\u{1b}[2J"];
+    for bytes in raw.into_iter().chain([hello.as_str(), &told("none"), &told(""), &told("ok")]) {
+        std::fs::write(&file, bytes).unwrap();
+        wait().expect_error(4, "unreadable");
+    }
+    std::fs::write(&file, " ".repeat(70_000)).unwrap();
+    wait().expect_error(4, "unreadable");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    wait().expect_error(4, "unreadable");
+    std::fs::remove_dir(&file).unwrap();
+    wait().expect(0, &[]);
 }
 
 #[test]

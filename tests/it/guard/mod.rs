@@ -4,6 +4,7 @@ mod alive;
 mod base;
 mod honest;
 mod job;
+mod later;
 mod model;
 mod perimeter;
 mod places;

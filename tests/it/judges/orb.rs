@@ -3,8 +3,10 @@
 
 mod attacks;
 mod document;
+mod examples;
 mod gates;
 mod installing;
+mod later;
 mod review;
 mod scenes;
 

@@ -26,7 +26,13 @@ fn a_seal_that_no_gate_asks_for_has_the_form_of_one() {
     home.trusted("older than the tree");
     let seal = ".cacheseal/deps";
     let bytes = |home: &Locked, name: &str| fs::read(home.path(&format!("{seal}/{name}"))).unwrap();
-    let touches: [(&str, Touch, &str, &str); 9] = [
+    let touches: [(&str, Touch, &str, &str); 10] = [
+        (
+            "an envelope that others may write",
+            |home| crate::forge::chmod(&home.path(&format!("{SEAL}/seal.json")), 0o666),
+            "forbidden-mode",
+            "seal.json",
+        ),
         ("a test", |home| home.write(&format!("{SEAL}/evil.test.js"), "x"), "extra-entry", "evil.test.js"),
         ("below", |home| home.write(&format!("{SEAL}/deep/evil.test.js"), "x"), "extra-entry", "deep"),
         ("a link", |home| symlink("/etc", home.path(&format!("{SEAL}/etc"))).unwrap(), "extra-entry", "etc"),

@@ -32,7 +32,7 @@ fn commands() -> Vec<String> {
 }
 
 /// An orb whose releases come from a mirror in the image, since there is no network here.
-fn released(site: &mut Site) {
+pub(super) fn released(site: &mut Site) {
     let platform = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
     let name = format!("cacheseal-1.0.0-linux-{platform}");
     for directory in ["programs", "image/mirror/v1.0.0"] {

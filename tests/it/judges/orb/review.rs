@@ -1,6 +1,7 @@
 //! The orb's source by itself, and the compiler of the local `CircleCI`.
 
 use std::fs;
+use std::path::Path;
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -73,14 +74,19 @@ fn compiled(config: &Value, more: &[&str]) -> Result<Value, String> {
     }
 }
 
-#[test]
-fn every_usage_example_compiles() {
+/// A usage example of the orb.
+pub(super) fn example(path: &Path) -> Value {
     let dump =
         "import json,sys;sys.path.insert(0,sys.argv[1]);import config;print(json.dumps(config.load(sys.argv[2])))";
+    let example = must(judge("python3").args(["-B", "-c", dump, text(&file("tests/orb")), text(path)]));
+    serde_json::from_slice(&example).unwrap()
+}
+
+#[test]
+fn every_usage_example_compiles() {
     for entry in fs::read_dir(file("orb/src/examples")).unwrap() {
         let path = entry.unwrap().path();
-        let example = must(judge("python3").args(["-B", "-c", dump, text(&file("tests/orb")), text(&path)]));
-        let example: Value = serde_json::from_slice(&example).unwrap();
+        let example = example(&path);
         let on = |more: &[&str]| {
             compiled(&example["usage"], more).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
         };
