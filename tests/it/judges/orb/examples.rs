@@ -52,8 +52,11 @@ signers = ["deps-main"]
 max_age = "7d"
 "#;
 
-/// Caches that an example takes as given: name, key, root, and what fills it.
-const GIVEN: &[(&str, &[(&str, &str, &str, &str)])] = &[
+/// A cache that an example takes as given: name, key, root, and what fills it.
+type Given = (&'static str, &'static str, &'static str, &'static str);
+
+/// The caches that the examples take as given, by example.
+const GIVEN: &[(&str, &[Given])] = &[
     (
         "go",
         &[(

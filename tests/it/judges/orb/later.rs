@@ -25,7 +25,7 @@ fn run(site: &Site, steps: &[(&str, &str)]) -> Told {
     site.run(&Push { config: Some(&job_after(steps)), ..Push::of("main") })
 }
 
-/// CircleCI's usual way to have a directory on PATH in later steps: here one that nothing else has the guard watch.
+/// `CircleCI`'s usual way to have a directory on PATH in later steps: here one that nothing else has the guard watch.
 const TOOLS: (&str, &str) = (
     "Tools",
     "mkdir -p /dev/shm/tools/bin && echo 'echo tools' >/dev/shm/tools/bin/tool && chmod +x /dev/shm/tools/bin/tool
@@ -53,7 +53,7 @@ fn a_program_in_a_directory_that_bash_env_puts_on_path() {
     assert!(told.job("job").is_owned(), "the attack does not work: {}", told.shown());
 }
 
-/// `BASH_ENV` as CircleCI's documents have it, and as files that people write: nothing is refused.
+/// `BASH_ENV` as `CircleCI`'s documents have it, and as files that people write: nothing is refused.
 #[test]
 fn honest_files_of_bash_env() {
     let site = Site::sealed();
@@ -112,7 +112,7 @@ fn what_an_earlier_job_has_left_neither_ends_nor_replaces_the_wait() {
     }
 }
 
-/// The end of a fork's build is asked of CircleCI's agent, whatever is called so on PATH.
+/// The end of a fork's build is asked of `CircleCI`'s agent, whatever is called so on PATH.
 #[test]
 fn the_agent_is_not_looked_up_on_path() {
     let site = Site::sealed();
