@@ -160,14 +160,17 @@ impl<'g> Places<'g> {
     fn add(&mut self, path: &Path, rule: &Rule, reach: impl Fn(&Ground, &Path) -> Option<Reach>) -> PathBuf {
         let lead = trace(path);
         let end = lead.end;
-        if self.ground.is_guarded(&end) || self.ground.is_guarded(path) {
+        // What lies in a guarded cache is watched with it, but not the links that lead there from outside.
+        let is_guarded = self.ground.is_guarded(&end) || self.ground.is_guarded(path);
+        let reach = reach(self.ground, &end).filter(|_| !is_guarded);
+        if reach.is_none() && !is_guarded {
             return end;
         }
-        let Some(reach) = reach(self.ground, &end) else { return end };
-        for link in lead.links {
+        for link in lead.links.into_iter().filter(|link| !self.ground.is_guarded(link)) {
             self.rules.entry(link.clone()).or_insert_with(|| rule.clone());
             self.sights.insert(Sight { path: link, reach: Reach::Entry });
         }
+        let Some(reach) = reach else { return end };
         self.rules.insert(end.clone(), rule.clone());
         self.sights.insert(Sight { path: path.to_path_buf(), reach: Reach::Lead });
         self.sights.insert(Sight { path: end.clone(), reach });

@@ -1,7 +1,7 @@
 //! One guard over several caches: only the one that is being verified is exempt from the look.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use super::Guarded;
@@ -234,4 +234,21 @@ fn directories_on_the_way_are_closed_to_others() {
     two.verify("other", &[]).expect(0, &[]);
     open(&two, 0o755);
     two.verify("other", &[]).expect(15, &["stray-write"]);
+}
+
+#[test]
+fn a_link_that_leads_into_a_root_is_watched() {
+    let mut guarded = Guarded::new();
+    let elsewhere = guarded.canonical_root().with_file_name("srv").join("deep");
+    fs::create_dir_all(elsewhere.join("evil/bin")).unwrap();
+    symlink(guarded.canonical_root().join("deps"), elsewhere.join("tools")).unwrap();
+    guarded.path = Some(format!("{}:/usr/bin", elsewhere.join("tools/bin").display()));
+    guarded.start(&[]);
+    guarded.restore();
+    guarded.verify_guarded(&[]).expect(0, &[]);
+    fs::remove_file(elsewhere.join("tools")).unwrap();
+    symlink("evil", elsewhere.join("tools")).unwrap();
+    let checked = guarded.check();
+    checked.expect(15, &["stray-write"]);
+    assert!(checked.places().contains(elsewhere.join("tools").to_str().unwrap()), "{:#}", checked.json);
 }
