@@ -4,7 +4,8 @@ use std::fs;
 use std::process::Stdio;
 
 use crate::forge::remove;
-use crate::harness::Project;
+use crate::guard::of_the_machine;
+use crate::harness::{Project, copy_tree};
 
 /// A project without a policy.
 fn bare(lockfiles: &[&str]) -> Project {
@@ -55,6 +56,8 @@ fn commands(text: &str) -> Vec<Vec<&str>> {
 fn the_steps_that_init_prints_work() {
     let project = bare(&["Cargo.lock", "package-lock.json"]);
     let init = project.run(&["init"]);
+    let policy = fs::read_to_string(project.path("cacheseal.toml")).unwrap();
+    project.write("cacheseal.toml", format!("{policy}\n[guard]\nallow = {:?}\n", of_the_machine()));
     let steps = commands(&init.stdout);
     let verbs: Vec<_> = steps.iter().map(|step| step[0]).collect();
     assert_eq!(verbs, ["seal", "seal", "guard", "guard", "verify", "verify"], "{}", init.stdout);
@@ -64,18 +67,20 @@ fn the_steps_that_init_prints_work() {
         assert_eq!(seal[..3], ["seal", cache, "--key-env"]);
         project.json(&["seal", cache, "--key", private]).expect(0, &[]);
     }
-    let (saved, places) = (project.outside("saved"), ["node_modules", "../home/.cargo/registry", ".cacheseal"]);
-    fs::create_dir(&saved).unwrap();
-    let kept = |number: usize| saved.join(number.to_string());
-    for (number, place) in places.iter().enumerate() {
-        fs::rename(project.path(place), kept(number)).unwrap();
+    let saved = |cache: &str| project.outside(&format!("saved-{cache}"));
+    let seal = |cache: &str| project.path(&format!(".cacheseal/{cache}"));
+    let caches = [("cargo", "../home/.cargo/registry"), ("npm", "node_modules")];
+    for (cache, root) in caches {
+        fs::create_dir(saved(cache)).unwrap();
+        fs::rename(project.path(root), saved(cache).join("root")).unwrap();
+        fs::rename(seal(cache), saved(cache).join("seal")).unwrap();
     }
     let mut guard = project.command().args(&steps[2]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     assert_eq!(project.run(&steps[3]).code, Some(0));
-    for (number, place) in places.iter().enumerate() {
-        fs::rename(kept(number), project.path(place)).unwrap();
-    }
-    for verify in &steps[4..] {
+    // As the steps stand: each restore is followed by its verification.
+    for (verify, (cache, root)) in steps[4..].iter().zip(caches) {
+        copy_tree(&saved(cache).join("root"), &project.path(root));
+        copy_tree(&saved(cache).join("seal"), &seal(cache));
         project.json(verify).expect(0, &[]);
     }
     assert_eq!(project.run(&["guard", "stop"]).code, Some(0));

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use jiff::SignedDuration;
@@ -144,5 +145,6 @@ pub(super) fn other_key(bench: &Bench) -> Done {
 
 pub(super) fn add_to_seal(bench: &Bench) -> Done {
     let path = bench.seal_directory().join("1.mtree");
-    io(&path, fs::write(&path, ""))
+    // With no umask it would be refused for its mode as well.
+    io(&path, fs::write(&path, "").and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o644))))
 }

@@ -42,10 +42,9 @@ impl Drop for Guarded {
     }
 }
 
-/// `guard start deps` with nothing of the machine that runs the tests: others may write there. The patterns take out
-/// what other tests make in temporary directories and what the account's home holds, and nothing of this project.
-pub(crate) fn alone() -> Vec<String> {
-    let mut arguments = ["guard", "start", "deps", "--max-lifetime", "10m"].map(str::to_owned).to_vec();
+/// Patterns that take out what the machine that runs the tests holds, and what other tests make beside this project;
+/// nothing of this project.
+pub(crate) fn of_the_machine() -> Vec<String> {
     let user = rustix::process::geteuid().as_raw().to_string();
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let account = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
@@ -55,8 +54,14 @@ pub(crate) fn alone() -> Vec<String> {
     // Of what is above, too: cargo and other tests write there.
     let above = Path::new(env!("CARGO_TARGET_TMPDIR")).ancestors().map(|above| above.to_str().unwrap().to_owned());
     let places: BTreeSet<_> = places.chain(above).map(|path| path.trim_end_matches('/').to_owned()).collect();
-    arguments.extend(["/etc", "/usr/local", "/opt"].map(|path| format!("--allow={path}")));
-    arguments.extend(places.iter().map(|path| format!("--allow={path}/*")));
+    let system = ["/etc", "/usr/local", "/opt"].map(str::to_owned);
+    system.into_iter().chain(places.into_iter().map(|path| format!("{path}/*"))).collect()
+}
+
+/// `guard start deps` with nothing of the machine that runs the tests: others may write there.
+pub(crate) fn alone() -> Vec<String> {
+    let mut arguments = ["guard", "start", "deps", "--max-lifetime", "10m"].map(str::to_owned).to_vec();
+    arguments.extend(of_the_machine().iter().map(|path| format!("--allow={path}")));
     arguments
 }
 
