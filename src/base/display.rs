@@ -29,12 +29,14 @@ impl fmt::Display for Escaped<'_> {
 }
 
 /// Control characters and the Unicode format characters (category Cf, the separators Zl and Zp, and
-/// variation selectors and tags) that change how the text around them is shown.
+/// variation selectors and tags) that change how the text around them is shown, and the letters and the sign that are
+/// shown as nothing: fillers of Hangul and Khmer, and the blank of Braille.
 fn is_hazardous(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}'
             | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
@@ -58,6 +60,7 @@ mod tests {
             (b"back\\slash", "back\\\\slash"),
             ("\u{202e}gpj.exe".as_bytes(), "\\u{202e}gpj.exe"),
             ("zero\u{200b}width".as_bytes(), "zero\\u{200b}width"),
+            ("a\u{3164}\u{2800}b".as_bytes(), "a\\u{3164}\\u{2800}b"),
             ("caf\u{e9}".as_bytes(), "caf\u{e9}"),
         ] {
             assert_eq!(Escaped(raw).to_string(), shown);
