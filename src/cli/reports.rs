@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::arguments::Format;
-use super::context::shown;
+use super::context::{Context, shown};
 use super::failure::Failure;
 use super::json_line::json_line;
 use super::judging::in_form;
@@ -14,10 +14,11 @@ use crate::guard::Rendered;
 use crate::report::{error_json, error_junit};
 use crate::tree::Ways;
 
-/// The files that `verify` is to write, and the ways to them.
+/// The files that `verify` is to write, and what says where links are followed on the way to them.
 pub(super) struct Reports<'a> {
     pub(super) files: &'a [(Format, PathBuf)],
-    pub(super) ways: std::io::Result<Ways>,
+    pub(super) policy: &'a Path,
+    pub(super) context: &'a Context,
 }
 
 /// Writes the files and gives what is left to show. The verdict is what it is: a report that could not be written is
@@ -51,8 +52,12 @@ pub(super) fn fail(failure: Failure, cache: &str, gate: &str, reports: &Reports<
 
 /// Gives back what could not be written, in words.
 fn write_all(reports: &Reports<'_>, bytes: impl Fn(Format) -> Vec<u8>) -> Vec<String> {
+    if reports.files.is_empty() {
+        return Vec::new();
+    }
+    let ways = reports.context.ways(reports.policy);
     let failed = |(format, path): &(Format, PathBuf)| {
-        let ways = reports.ways.as_ref().map_err(ToString::to_string);
+        let ways = ways.as_ref().map_err(ToString::to_string);
         let written = ways.and_then(|ways| write(path, ways, &bytes(*format)).map_err(|error| error.to_string()));
         Some(format!("could not write the report {}: {}", shown(path), written.err()?))
     };

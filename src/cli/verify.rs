@@ -14,7 +14,7 @@ use crate::report::error_junit;
 use crate::verify::Rule;
 
 pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: Format) -> Result<Outcome, Failure> {
-    let reports = Reports { files: &arguments.report, ways: context.ways(&arguments.policy.policy) };
+    let reports = Reports { files: &arguments.report, policy: &arguments.policy.policy, context };
     match verified(arguments, context) {
         Ok(rendered) => Ok(reports::finish(rendered, format, &reports)),
         Err(failure) => {
