@@ -44,7 +44,9 @@ pub(super) fn watch(checkout: &Path, home: Option<&Path>, files: Vec<PathBuf>, p
             } else if name == b"hookspath" {
                 places.part(&path, &Rule::Git);
             } else {
-                for path in paths_in(OsStr::from_bytes(&value), checkout) {
+                // A value that is a command begins so.
+                let command = value.strip_prefix(b"!").unwrap_or(&value);
+                for path in paths_in(OsStr::from_bytes(command), checkout) {
                     places.part(&path, &Rule::Git);
                 }
             }
@@ -89,12 +91,11 @@ struct Setting {
     value: Vec<u8>,
 }
 
-/// The settings of a configuration. Comments after a value and escapes in it are left as they are: they only add paths
-/// to watch.
+/// The settings of a configuration, each with its value as git reads it (git-config(1), "Syntax").
 fn settings(text: &[u8]) -> Vec<Setting> {
     let mut section = Vec::new();
     let mut settings = Vec::new();
-    for line in text.split(|byte| *byte == b'\n') {
+    for line in lines(text) {
         let mut line = line.trim_ascii();
         if let Some(header) = line.strip_prefix(b"[") {
             let end = header.iter().position(|byte| *byte == b']').unwrap_or(header.len());
@@ -103,11 +104,78 @@ fn settings(text: &[u8]) -> Vec<Setting> {
         }
         if let Some(at) = line.iter().position(|byte| *byte == b'=') {
             let (name, value) = line.split_at(at);
-            let value = value.get(1..).unwrap_or_default().trim_ascii();
-            let value = value.strip_prefix(b"\"").map_or(value, |value| value.strip_suffix(b"\"").unwrap_or(value));
             let name = name.trim_ascii().to_ascii_lowercase();
-            settings.push(Setting { section: section.clone(), name, value: value.to_vec() });
+            settings.push(Setting {
+                section: section.clone(),
+                name,
+                value: value_of(value.get(1..).unwrap_or_default()),
+            });
         }
     }
     settings
+}
+
+/// Lines, with those joined that a backslash continues.
+fn lines(text: &[u8]) -> Vec<Vec<u8>> {
+    let mut lines = Vec::new();
+    let mut begun: Vec<u8> = Vec::new();
+    for line in text.split(|byte| *byte == b'\n') {
+        begun.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        let slashes = begun.iter().rev().take_while(|byte| **byte == b'\\').count();
+        if slashes % 2 == 1 {
+            begun.pop();
+        } else {
+            lines.push(std::mem::take(&mut begun));
+        }
+    }
+    lines.push(begun);
+    lines
+}
+
+/// A value without its quotes, escapes and comment, and without the blanks around it.
+fn value_of(text: &[u8]) -> Vec<u8> {
+    let (mut value, mut quoted, mut end) = (Vec::new(), false, 0);
+    let mut bytes = text.trim_ascii_start().iter().copied();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'#' | b';' if !quoted => break,
+            b'\\' => {
+                value.extend(bytes.next());
+                end = value.len();
+            }
+            byte => {
+                value.push(byte);
+                if quoted || !byte.is_ascii_whitespace() {
+                    end = value.len();
+                }
+            }
+        }
+    }
+    value.truncate(end);
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_as_git_reads_them() {
+        for (line, value) in [
+            ("path = /srv/a", "/srv/a"),
+            ("path = /srv/a # shared", "/srv/a"),
+            ("path = /srv/a ; shared", "/srv/a"),
+            ("path = \"/srv/a\" ; shared", "/srv/a"),
+            ("path = /srv/\"a b\"  ", "/srv/a b"),
+            ("path = \"/srv/a # b\"", "/srv/a # b"),
+            ("path = /srv/my\\ tools", "/srv/my tools"),
+            ("path = \\\n  /srv/a", "/srv/a"),
+            ("path = !sh -c \\\"/srv/f\\\"", "!sh -c \"/srv/f\""),
+        ] {
+            let settings = settings(format!("[include]\n\t{line}\n").as_bytes());
+            assert_eq!(settings.len(), 1, "{line}");
+            assert_eq!(String::from_utf8_lossy(&settings[0].value), value, "{line}");
+        }
+    }
 }

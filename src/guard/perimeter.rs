@@ -169,7 +169,9 @@ fn top_of_checkout(policy_directory: &Path) -> PathBuf {
 /// The places that variables name; gives them back. PATH and TMPDIR have rules of their own.
 fn variables(surroundings: &Surroundings, places: &mut Places<'_>, meanings: &mut Meanings) -> BTreeSet<PathBuf> {
     let mut named = BTreeSet::new();
-    for (name, value) in surroundings.variables.iter().filter(|(name, _)| *name != "PATH" && *name != "TMPDIR") {
+    // Where a shell came from names nothing that any program reads.
+    let other = |name: &OsStr| name != "PATH" && name != "TMPDIR" && name != "OLDPWD";
+    for (name, value) in surroundings.variables.iter().filter(|(name, _)| other(name)) {
         let name = name.to_string_lossy();
         for path in paths_in(value, &surroundings.working_directory) {
             let end = places.part(&path, &Rule::Variable(name.clone().into_owned()));
@@ -226,9 +228,12 @@ fn named_by_us(surroundings: &Surroundings, territory: &Territory, places: &mut 
 /// Every entry directly in a directory above the checkout, and what is in those that tools look into from below.
 fn watch_above(above: &Path, places: &mut Places<'_>) {
     let above = places.names(above, &Rule::Above);
-    let within = |name: &OsStr| name.as_bytes().starts_with(b".") || name == "node_modules";
+    let within = |name: &OsStr| name.as_bytes().starts_with(b".") || name == "node_modules" || name == "__pycache__";
     for entry in std::fs::read_dir(&above).into_iter().flatten().flatten() {
-        if within(&entry.file_name()) && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_symlink() {
+            places.linked(&entry.path(), &Rule::Above);
+        } else if kind.is_dir() && within(&entry.file_name()) {
             places.part(&entry.path(), &Rule::Above);
         }
     }

@@ -152,6 +152,14 @@ impl<'g> Places<'g> {
         });
     }
 
+    /// What a link leads to; of what holds home, the checkout or a mount, the entry alone.
+    pub(super) fn linked(&mut self, link: &Path, rule: &Rule) {
+        self.add(link, rule, |ground, end| {
+            let wide = ground.holds_vital(end) || ground.mounts.below(end).next().is_some();
+            ground.part(end).map(|reach| if wide { reach.min(Reach::Entry) } else { reach })
+        });
+    }
+
     /// A directory that no look at what is above goes into.
     fn boundary(&mut self, path: &Path) {
         self.sights.insert(Sight { path: path.to_path_buf(), reach: Reach::Boundary });

@@ -9,15 +9,17 @@ use std::path::{Path, PathBuf};
 const NAME_BYTES_MAX: usize = 255;
 const PATH_BYTES_MAX: usize = 4096;
 
-/// Every absolute path in a value, each once: the value as a whole, its parts between colons, and those between colons,
-/// commas, semicolons, equals signs, quotes, brackets and blanks, after the letters of an option or an `@`. What begins
-/// with `./` or `../` begins at `here`. What follows `scheme://` is on another machine, but for `file://`.
+/// Every absolute path in a value, each once: the value as a whole, its parts between colons and between quotes, and
+/// those between colons, commas, semicolons, equals signs, quotes, brackets and blanks, after the letters of an option or
+/// an `@`. What is `..`, or begins with `./` or `../`, begins at `here`; a star stands for what is in the directory above
+/// it. What follows `scheme://` is on another machine, but for `file://`.
 pub(super) fn paths_in(value: &OsStr, here: &Path) -> BTreeSet<PathBuf> {
     let local = without_addresses(value.as_bytes());
     let whole = std::iter::once(local.as_slice());
     let colons = local.split(|byte| *byte == b':');
     let pieces = local.split(|byte| b":,;='\"`()[]{}<>|".contains(byte) || byte.is_ascii_whitespace());
-    whole.chain(colons).chain(pieces).filter_map(|piece| path_of(piece, here)).collect()
+    let quoted = local.split(|byte| b"'\"`".contains(byte));
+    whole.chain(colons).chain(quoted).chain(pieces).filter_map(|piece| path_of(piece, here)).collect()
 }
 
 fn path_of(piece: &[u8], here: &Path) -> Option<PathBuf> {
@@ -29,7 +31,11 @@ fn path_of(piece: &[u8], here: &Path) -> Option<PathBuf> {
         _ => 0,
     };
     let path = piece.get(start..)?;
-    let is_path = path.starts_with(b"/") || path.starts_with(b"./") || path.starts_with(b"../");
+    let path = match path.iter().position(|byte| *byte == b'*') {
+        Some(star) => path.get(..path.iter().take(star).rposition(|byte| *byte == b'/')?)?,
+        None => path,
+    };
+    let is_path = path.starts_with(b"/") || path.starts_with(b"./") || path.starts_with(b"../") || path == b"..";
     let too_long =
         path.len() > PATH_BYTES_MAX || path.split(|byte| *byte == b'/').any(|name| name.len() > NAME_BYTES_MAX);
     // `join` takes an absolute path as it is.
@@ -68,22 +74,24 @@ mod tests {
             ("-javaagent:/srv/a.jar=x,y", &["/srv/a.jar", "/srv/a.jar=x,y"]),
             ("-r/srv/boot.rb -I/srv/lib", &["/srv/boot.rb", "/srv/boot.rb -I/srv/lib", "/srv/lib"]),
             ("@/srv/arguments", &["/srv/arguments"]),
+            ("/srv/jars/*:/srv/x*/y", &["/srv", "/srv/jars"]),
+            ("--require \"/srv/a b.js\"", &["/srv/a", "/srv/a b.js"]),
             ("{\"a\":\"/srv/x\",'/srv/y'}", &["/srv/x", "/srv/y"]),
             ("/srv/with blank", &["/srv/with", "/srv/with blank"]),
             ("https://host:80/srv/x", &[]),
             ("https://u:p@host/srv/x,/srv/y", &["/srv/y"]),
             ("git+ssh://host/x /srv/y", &["/srv/y"]),
             ("file:///srv/x", &["/srv/x"]),
-            ("../up:./down", &["/work/../up", "/work/../up:./down", "/work/./down"]),
+            ("../up:./down", &["/app/../up", "/app/../up:./down", "/app/./down"]),
             ("en_US.UTF-8", &[]),
             ("a/b", &[]),
             ("|/bin/lesspipe %s", &["/bin/lesspipe"]),
         ] {
-            let found = paths_in(OsStr::new(value), Path::new("/work"));
+            let found = paths_in(OsStr::new(value), Path::new("/app"));
             let paths: BTreeSet<_> = paths.iter().map(PathBuf::from).collect();
             assert_eq!(found, paths, "{value}");
         }
         let long = format!("/srv/{}:/srv/a", "x".repeat(256));
-        assert_eq!(paths_in(OsStr::new(&long), Path::new("/work")), [PathBuf::from("/srv/a")].into());
+        assert_eq!(paths_in(OsStr::new(&long), Path::new("/app")), [PathBuf::from("/srv/a")].into());
     }
 }
