@@ -84,7 +84,7 @@ impl SealDirectory {
         let above = [(SEALS.as_bytes().to_vec(), false), (own.as_bytes().to_vec(), false)];
         let mut forbidden = Vec::new();
         for (place, is_file) in above.into_iter().chain(inside) {
-            let stat = rustix::fs::statat(policy_directory.fd(), &*place, AtFlags::SYMLINK_NOFOLLOW)?;
+            let stat = retry_on_intr(|| rustix::fs::statat(policy_directory.fd(), &*place, AtFlags::SYMLINK_NOFOLLOW))?;
             forbidden.extend(forbidden_bits(mode_of(&stat), is_file).map(|found| (place, found)));
         }
         self.forbidden = forbidden;
