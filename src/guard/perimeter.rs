@@ -121,6 +121,13 @@ impl Perimeter {
             .with_patterns(self.patterns.clone(), self.ground.vital.clone())
     }
 
+    /// Directories that something else is mounted at and that no look goes into, the kernel's own aside.
+    pub(super) fn not_entered(&self) -> impl Iterator<Item = &Path> {
+        let mounts =
+            self.sights.iter().filter(|sight| sight.reach == Reach::Boundary).map(|sight| sight.path.as_path());
+        mounts.filter(|path| path.is_dir() && !self.ground.is_of_system(path))
+    }
+
     /// Whether a file decides about trust.
     pub(super) fn is_of_policy(&self, path: &Path) -> bool {
         self.policy_files.iter().any(|file| file == path)

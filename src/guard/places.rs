@@ -42,6 +42,11 @@ impl Ground {
         self.shallow.contains(path)
     }
 
+    /// Whether a place is the kernel's, or one of the system's own directories.
+    pub(super) fn is_of_system(&self, path: &Path) -> bool {
+        self.is_shallow(path) || matches!(self.mounts.of(path).1, Origin::Kernel)
+    }
+
     /// Whether a home is a place or lies below it.
     pub(super) fn holds_home(&self, path: &Path) -> bool {
         self.homes.iter().any(|home| home.starts_with(path))

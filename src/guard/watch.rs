@@ -214,7 +214,11 @@ impl Guard {
             let found = "too many entries: only what is directly in it is watched".to_owned();
             (place.as_os_str().as_bytes().to_vec(), found)
         });
-        unreadable.chain(large)
+        let mounted = self.perimeter.not_entered().map(|place| {
+            let found = "something else is mounted there: name it with --watch to have it watched".to_owned();
+            (place.as_os_str().as_bytes().to_vec(), found)
+        });
+        unreadable.chain(large).chain(mounted)
     }
 
     /// Looks at the whole perimeter, then at what the links lead to that it met.
