@@ -17,7 +17,7 @@ use super::duty::{hello_json, hello_text};
 use super::failure_file::{self, understood};
 use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
 use crate::guard::{
-    Answer, Demand, Question, Rendered, Sealing, Silence, SocketName, ask, of_wire, to_wire, told_refusals,
+    Answer, Demand, Hello, Question, Rendered, Sealing, Silence, SocketName, ask, of_wire, to_wire, told_refusals,
 };
 use crate::report::{counts_json, refusals_json, refusals_text};
 
@@ -96,22 +96,10 @@ fn refused_outcome(command: &str, refusals: &Refusals) -> Outcome {
 pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<Outcome, Failure> {
     let policy = &arguments.policy.policy;
     let setup = Setup::load(policy, context)?;
-    let allowed = Duration::from_secs(arguments.timeout.into());
-    let begun = Instant::now();
-    let answer = loop {
-        let failed = arguments.failure_file.as_deref().and_then(|path| failure_file::read(path, policy, context));
-        if let Some(failure) = failed {
-            return Err(failure);
-        }
-        let left = allowed.saturating_sub(begun.elapsed()).max(PAUSE);
-        match ask_once(policy, &Question::Hello, left) {
-            Err(Unanswered::Silence(Silence::Nobody | Silence::Gone(_))) if begun.elapsed() + PAUSE < allowed => {
-                std::thread::sleep(PAUSE);
-            }
-            answer => break answer,
-        }
-    };
-    let hello = match answer {
+    for cache in &arguments.caches {
+        setup.policy.cache(cache)?;
+    }
+    let hello = match first_answer(arguments, context)? {
         Ok(Answer::Hello(hello)) => hello,
         Ok(_) => return unanswered("guard wait", policy, strange()),
         Err(Unanswered::Silence(Silence::Nobody)) => {
@@ -126,13 +114,10 @@ pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<
         let found = format!("one with sha256 {}", hello.policy);
         refusals.push(Refusal::new(Code::GuardReplaced, policy.as_os_str().as_encoded_bytes(), expected, found));
     }
-    for cache in &arguments.caches {
-        setup.policy.cache(cache)?;
-        if !hello.caches.contains(cache) {
-            let expected = format!("a guard of cache `{cache}`");
-            let found = format!("one of {}", hello.caches.join(", "));
-            refusals.push(Refusal::new(Code::GuardReplaced, cache.as_str(), expected, found));
-        }
+    if let Some(cache) = unguarded(arguments, &hello) {
+        let expected = format!("a guard of cache `{cache}`");
+        let found = format!("one of {}", hello.caches.join(", "));
+        refusals.push(Refusal::new(Code::GuardReplaced, cache.as_str(), expected, found));
     }
     if !refusals.is_empty() {
         return Ok(refused_outcome("guard wait", &refusals));
@@ -142,6 +127,36 @@ pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<
         output: hello_text(&hello).into_bytes(),
         json: hello_json(&hello, "guard wait", "guarding"),
     })
+}
+
+/// The first of the caches waited for that a guard has not.
+fn unguarded<'a>(arguments: &'a GuardWaitArguments, hello: &Hello) -> Option<&'a String> {
+    arguments.caches.iter().find(|cache| !hello.caches.contains(cache))
+}
+
+/// What the guard answers once there is one, or why the one that was started in the background says it did not start.
+/// That one may still be on its way when an earlier guard of this job, which has other caches, answers in its place.
+fn first_answer(arguments: &GuardWaitArguments, context: &Context) -> Result<Result<Answer, Unanswered>, Failure> {
+    let policy = &arguments.policy.policy;
+    let allowed = Duration::from_secs(arguments.timeout.into());
+    let begun = Instant::now();
+    loop {
+        let failed = arguments.failure_file.as_deref().and_then(|path| failure_file::read(path, policy, context));
+        if let Some(failure) = failed {
+            return Err(failure);
+        }
+        let left = allowed.saturating_sub(begun.elapsed()).max(PAUSE);
+        let answer = ask_once(policy, &Question::Hello, left);
+        let may_change = match &answer {
+            Err(Unanswered::Silence(Silence::Nobody | Silence::Gone(_))) => true,
+            Ok(Answer::Hello(hello)) => arguments.failure_file.is_some() && unguarded(arguments, hello).is_some(),
+            _ => false,
+        };
+        if !may_change || begun.elapsed() + PAUSE >= allowed {
+            return Ok(answer);
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 pub(super) fn check(arguments: &GuardCheckArguments) -> Result<Outcome, Failure> {

@@ -302,6 +302,26 @@ fn a_guard_that_does_not_start_tells_the_step_that_waits() {
     guarded.try_start(&["--failure-file", &path]).expect_error(2, "usage");
 }
 
+/// The guard of the job lives, and a second one is still on its way to find that out: the step that waits for it is told
+/// by the second one what to do.
+#[test]
+fn a_guard_of_other_caches_does_not_answer_for_the_one_that_is_starting() {
+    let guarded = Guarded::of(Project::empty(&format!("{POLICY}\n[cache.other]\nroots = [\"other\"]\n")));
+    guarded.start(&[]);
+    let file = guarded.outside("guard-failure");
+    let path = file.to_str().unwrap();
+    let wait = ["guard", "wait", "other", "--failure-file", path, "--format", "json", "--timeout"];
+    guarded.json(&["guard", "wait", "other", "--failure-file", path, "--timeout", "1"]).expect(15, &["guard-replaced"]);
+    let mut waiting = guarded.command();
+    let waiting = waiting.args(wait).arg("60").stdout(Stdio::piped()).spawn().unwrap();
+    let start = ["guard", "start", "--foreground", "--failure-file", path, "other"];
+    guarded.json(&start).expect_error(5, "guard-running");
+    let waited = waiting.wait_with_output().unwrap();
+    assert_eq!(waited.status.code(), Some(5));
+    let told: Value = serde_json::from_slice(&waited.stdout).unwrap();
+    assert_eq!(told["error"]["code"], "guard-running");
+}
+
 /// Whatever lies there, it is never a success, and no status but that of an error.
 #[test]
 fn nothing_in_the_place_of_a_failure_is_a_success() {
