@@ -168,7 +168,7 @@ impl Field<'_> {
             Ok(stat) => Some(stat),
             Err(Errno::NOENT | Errno::NOTDIR) => None,
             Err(errno) => {
-                look.obstacle(path, errno, true);
+                look.obstacle(path, errno, self.closes(&sight.path));
                 return Vec::new();
             }
         };
@@ -228,6 +228,12 @@ impl Field<'_> {
 
     fn is_shared(self, directory: &Stat) -> bool {
         self.user != 0 && directory.st_uid != self.user && mode_of(directory) & 0o1000 != 0
+    }
+
+    /// Whether it is a directory of this user's own that keeps what has this path from being looked at.
+    fn closes(self, path: &Path) -> bool {
+        let mut above = path.ancestors().skip(1);
+        above.find_map(|above| rustix::fs::stat(above).ok()).is_some_and(|stat| stat.st_uid == self.user)
     }
 
     /// Whether this user could replace or make what has this path. What is above a directory that is not there counts

@@ -148,6 +148,24 @@ fn an_own_directory_that_hides_a_watched_place_ends_the_start() {
     run_as_nobody(&guarded, &["guard", "stop", "--format", "json"]).expect(0, &[]);
 }
 
+/// As where PATH was taken over from root.
+#[test]
+fn what_lies_in_a_closed_directory_of_another_is_no_obstacle() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let guarded = as_nobody();
+    let closed = guarded.outside("of-root");
+    fs::create_dir_all(closed.join(".pyenv/bin")).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let mut command: Command = guarded.command();
+    command.args(alone_json()).env("PATH", closed.join(".pyenv/bin")).env("PYENV_ROOT", closed.join(".pyenv"));
+    command.uid(NOBODY).gid(NOBODY);
+    Run::of(command.output().unwrap()).verdict().expect(0, &[]);
+    run_as_nobody(&guarded, &["guard", "check", "--format", "json"]).expect(0, &[]);
+    run_as_nobody(&guarded, &["guard", "stop", "--format", "json"]).expect(0, &[]);
+}
+
 #[test]
 fn in_a_shared_directory_others_come_and_go() {
     if !rustix::process::geteuid().is_root() {
