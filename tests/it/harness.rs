@@ -100,7 +100,9 @@ impl Project {
 
     /// The same in a directory of the caller's choice.
     pub(crate) fn empty_in(above: &Path, policy: &str) -> Self {
-        let project = Self { temporary: tempfile::tempdir_in(above).unwrap() };
+        // Not a name with a dot first, of which a guard watches everything where it lies above a checkout.
+        let temporary = tempfile::Builder::new().prefix("project-").tempdir_in(above).unwrap();
+        let project = Self { temporary };
         fs::create_dir_all(project.path("keys")).unwrap();
         fs::create_dir_all(project.home()).unwrap();
         fs::write(project.path("cacheseal.toml"), policy).unwrap();

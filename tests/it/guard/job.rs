@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Guarded, alone_json};
+use super::{Guarded, alone_json, apart};
 use crate::harness::{POLICY, Project, Run};
 
 /// A project, a place beside it that only rules reach, and a temporary directory of its own.
@@ -15,13 +15,9 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Where no rule but those under test watches, if the checkout lies in no temporary directory itself.
+    /// Where no rule but those under test watches.
     pub(super) fn new() -> Self {
-        Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")))
-    }
-
-    pub(super) fn below(above: &Path) -> Self {
-        let project = Project::empty_in(above, POLICY);
+        let project = Project::empty_in(apart(), POLICY);
         project.fill();
         let guarded = Guarded::saved(project);
         // The checkout ends here.

@@ -16,7 +16,7 @@ mod verdicts;
 use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::harness::{Project, Run, Verdict, copy_tree};
 
@@ -42,18 +42,36 @@ impl Drop for Guarded {
     }
 }
 
-/// Patterns that take out what the machine that runs the tests holds, and what other tests make beside this project;
-/// nothing of this project.
-pub(crate) fn of_the_machine() -> Vec<String> {
+/// Where every file is watched, whatever else watches it: the temporary directories, and the home of this user.
+fn watched_anyway() -> BTreeSet<PathBuf> {
     let user = rustix::process::geteuid().as_raw().to_string();
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let account = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let account = account.filter(|fields| fields.len() > 5 && fields[2] == user).map(|fields| fields[5].to_owned());
-    let temporary = std::env::temp_dir().to_str().unwrap().to_owned();
-    let places = [temporary, "/tmp".to_owned(), "/var/tmp".to_owned()].into_iter().chain(account);
+    let account = account.filter(|fields| fields.len() > 5 && fields[2] == user).map(|fields| PathBuf::from(fields[5]));
+    [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()].into_iter().chain(account).collect()
+}
+
+/// A directory for projects in which nothing is watched but what a rule under test watches.
+pub(crate) fn apart() -> &'static Path {
+    let watched: Vec<_> = watched_anyway().iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
+    let is_apart = |path: &&Path| {
+        let found = fs::canonicalize(path);
+        found.is_ok_and(|path| !watched.iter().any(|above| above.parent().is_some() && path.starts_with(above)))
+    };
+    let places = [env!("CARGO_TARGET_TMPDIR"), "/dev/shm", "/Users/Shared"].map(Path::new);
+    places
+        .into_iter()
+        .find(is_apart)
+        .expect("set CARGO_TARGET_DIR to a place outside of home and temporary directories")
+}
+
+/// Patterns that take out what the machine that runs the tests holds, and what other tests make beside this project;
+/// nothing of this project.
+pub(crate) fn of_the_machine() -> Vec<String> {
     // Of what is above, too: cargo and other tests write there.
-    let above = Path::new(env!("CARGO_TARGET_TMPDIR")).ancestors().map(|above| above.to_str().unwrap().to_owned());
-    let places: BTreeSet<_> = places.chain(above).map(|path| path.trim_end_matches('/').to_owned()).collect();
+    let above = [Path::new(env!("CARGO_TARGET_TMPDIR")), apart()].into_iter().flat_map(Path::ancestors);
+    let places = watched_anyway().into_iter().chain(above.map(Path::to_path_buf));
+    let places: BTreeSet<_> = places.map(|path| path.to_str().unwrap().trim_end_matches('/').to_owned()).collect();
     let system = ["/etc", "/usr/local", "/opt"].map(str::to_owned);
     system.into_iter().chain(places.into_iter().map(|path| format!("{path}/*"))).collect()
 }
@@ -153,7 +171,8 @@ impl Verdict {
     #[track_caller]
     pub(super) fn expected(&self, place: &Path) -> String {
         let mut all = self.json["refusals"].as_array().unwrap().iter();
-        let one = all.find(|refusal| refusal["place"] == place.to_str().unwrap());
+        let escaped = place.to_str().unwrap().replace(' ', "\\040");
+        let one = all.find(|refusal| refusal["place"] == escaped);
         let one = one.unwrap_or_else(|| panic!("nothing about {}: {:#}", place.display(), self.json));
         one["expected"].as_str().unwrap().to_owned()
     }

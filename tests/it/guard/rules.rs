@@ -331,9 +331,7 @@ fn links_between_a_name_and_what_is_used_are_watched() {
         let verified = job.guarded.verify_guarded(&[]);
         verified.expect_of(kind, 15, &["stray-write"]);
         let expected = verified.expected(&job.at(place));
-        // In a temporary directory everything is watched, and no link has to be followed.
-        let in_temporary = ["/tmp", "/var/tmp"].iter().any(|above| job.place.starts_with(above));
-        assert!(in_temporary || expected.contains(&format!("(watched: {rule}")), "{kind}: {expected}");
+        assert!(expected.contains(&format!("(watched: {rule}")), "{kind}: {expected}");
     }
 }
 
