@@ -29,7 +29,7 @@ impl Report<'_> {
             let _ = writeln!(out, "warning: {warning}");
         }
         out.push_str(&rules_text(self.rules.unwrap_or_default()));
-        out.push_str(&refusals_with(self.refusals, self.archive.is_some()));
+        out.push_str(&refusals_with(self.refusals, self.archive.is_some(), self.exit == Exit::Ok));
         out.push_str(&self.candidates.map_or_else(String::new, candidates_text));
         if let Some(archive) = self.archive {
             out.push_str(&archive_text(archive));
@@ -142,16 +142,17 @@ fn rules_text(rules: &[Rule]) -> String {
 /// The refusals, worst first, then how many there are of each code, then where to read on.
 #[must_use]
 pub fn refusals_text(refusals: &Refusals) -> String {
-    refusals_with(refusals, false)
+    refusals_with(refusals, false, false)
 }
 
-fn refusals_with(refusals: &Refusals, of_archive: bool) -> String {
+/// A miss that is `allowed` needs no advice.
+fn refusals_with(refusals: &Refusals, of_archive: bool, allowed: bool) -> String {
     let mut out = listed(refusals.iter(), refusals.total(), kind);
     if refusals.total() > 1 {
         let counts: Vec<_> = refusals.counts().map(|(code, count)| format!("{count} {code}")).collect();
         let _ = writeln!(out, "total: {}", counts.join(", "));
     }
-    if let Some(worst) = refusals.iter().next() {
+    if let Some(worst) = refusals.iter().next().filter(|_| !allowed) {
         let advice = match worst.code {
             Code::UnprovenEntry if of_archive => "unpack the archive and run `verify` on the directories",
             code => advice(code),

@@ -126,6 +126,10 @@ fn a_miss_is_only_where_there_is_nothing_at_all() {
         let allowed = project.verify_with(&["--allow-miss"]);
         allowed.expect_of(what, if *exit == 3 { 0 } else { *exit }, codes);
         assert_eq!(allowed.json["verdict"] == "miss", *exit == 3, "{what}");
+        // What was allowed needs no advice.
+        let verify = ["verify", "deps", "--gate", "any", "--trust-checkout"];
+        let advises = |more: &[&str]| project.run(&[&verify[..], more].concat()).stdout.contains("hint: ");
+        assert_eq!((advises(&[]), advises(&["--allow-miss"])), (true, *exit != 3), "{what}");
     }
 }
 
