@@ -9,34 +9,71 @@ use std::path::{Path, PathBuf};
 use super::places::Places;
 use super::rule::Rule;
 use super::variables::paths_in;
+use crate::tree::resolve;
 
 /// Longest file of git's that is read, and how many of them: a configuration may include others.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-const FILES_MAX: usize = 100;
+const FILES_MAX: usize = 10_000;
 
 /// Watches the git directory of a checkout as git finds it, and every path that its configuration names. `files` is
 /// configuration that lies elsewhere.
-pub(super) fn watch(checkout: &Path, home: Option<&Path>, files: Vec<PathBuf>, places: &mut Places<'_>) {
-    let mut configuration = files;
-    if let Some(directory) = git_directory(checkout) {
+pub(super) fn watch(checkout: &Path, home: Option<&Path>, mut files: Vec<PathBuf>, places: &mut Places<'_>) {
+    if let Some((directory, common)) = git_directory(&checkout.join(".git")) {
         places.tree(&directory, &Rule::Git);
-        let common =
-            first_line(&directory.join("commondir")).map_or_else(|| directory.clone(), |line| directory.join(line));
         places.tree(&common, &Rule::Git);
-        configuration.extend([common.join("config"), directory.join("config.worktree")]);
+        files.extend(configuration(&directory, &common));
     }
+    read(files, checkout, home, places);
+}
+
+/// The same of a `.git` that was met in what is watched as a whole, such as that of a submodule.
+pub(super) fn watch_met(git: &Path, home: Option<&Path>, is_watched: impl Fn(&Path) -> bool, places: &mut Places<'_>) {
+    let (Some(top), Some((directory, common))) = (git.parent(), git_directory(git)) else { return };
+    for place in [&directory, &common].into_iter().filter(|place| !is_watched(&resolve(place))) {
+        places.tree(place, &Rule::Git);
+    }
+    read(configuration(&directory, &common), top, home, places);
+}
+
+/// The files of configuration in a git directory, those of its worktrees and submodules among them.
+fn configuration(directory: &Path, common: &Path) -> Vec<PathBuf> {
+    let mut files = vec![directory.join("config.worktree")];
+    let mut left = vec![common.to_path_buf()];
+    // A name of a submodule can have slashes, so what has no configuration may hold some that have.
+    for _ in 0..FILES_MAX {
+        let Some(directory) = left.pop() else { break };
+        let file = directory.join("config");
+        if directory == common || file.is_file() {
+            files.extend([file, directory.join("config.worktree")]);
+            files.extend(directories(&directory.join("worktrees")).map(|worktree| worktree.join("config.worktree")));
+            left.extend(directories(&directory.join("modules")));
+        } else {
+            left.extend(directories(&directory));
+        }
+    }
+    files
+}
+
+fn directories(above: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(above).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories.map(|entry| entry.path())
+}
+
+/// Watches files of configuration and every path that they name. Hooks of a relative path begin at `top`.
+fn read(mut configuration: Vec<PathBuf>, top: &Path, home: Option<&Path>, places: &mut Places<'_>) {
     let mut read = BTreeSet::new();
     while let Some(file) = configuration.pop() {
         if read.len() == FILES_MAX || !read.insert(file.clone()) {
             continue;
         }
         places.part(&file, &Rule::Git);
-        let here = file.parent().unwrap_or(checkout);
+        let here = file.parent().unwrap_or(top);
         for Setting { section, name, value } in settings(&contents(&file)) {
             let path = match (value.strip_prefix(b"~/"), home) {
                 (Some(below), Some(home)) => home.join(OsStr::from_bytes(below)),
                 // Hooks are looked for from the top of the checkout, included files from the one that includes them.
-                _ if name == b"hookspath" => checkout.join(OsStr::from_bytes(&value)),
+                _ if name == b"hookspath" => top.join(OsStr::from_bytes(&value)),
                 _ => here.join(OsStr::from_bytes(&value)),
             };
             if section.starts_with(b"include") && name == b"path" {
@@ -44,9 +81,7 @@ pub(super) fn watch(checkout: &Path, home: Option<&Path>, files: Vec<PathBuf>, p
             } else if name == b"hookspath" {
                 places.part(&path, &Rule::Git);
             } else {
-                // A value that is a command begins so.
-                let command = value.strip_prefix(b"!").unwrap_or(&value);
-                for path in paths_in(OsStr::from_bytes(command), checkout) {
+                for path in paths_in(OsStr::from_bytes(&value), top, home) {
                     places.part(&path, &Rule::Git);
                 }
             }
@@ -54,16 +89,18 @@ pub(super) fn watch(checkout: &Path, home: Option<&Path>, files: Vec<PathBuf>, p
     }
 }
 
-/// The directory `.git`, or where a file of this name leads.
-fn git_directory(checkout: &Path) -> Option<PathBuf> {
-    let git = checkout.join(".git");
-    match first_line(&git) {
+/// The directory `.git`, or where a file of this name leads, and the directory that it shares with other worktrees.
+fn git_directory(git: &Path) -> Option<(PathBuf, PathBuf)> {
+    let directory = match first_line(git) {
         Some(line) => {
             let leads = line.as_os_str().as_bytes().strip_prefix(b"gitdir:")?.trim_ascii().to_vec();
-            Some(checkout.join(OsStr::from_bytes(&leads)))
+            git.parent()?.join(OsStr::from_bytes(&leads))
         }
-        None => Some(git),
-    }
+        None => git.to_path_buf(),
+    };
+    let common =
+        first_line(&directory.join("commondir")).map_or_else(|| directory.clone(), |line| directory.join(line));
+    Some((directory, common))
 }
 
 fn first_line(file: &Path) -> Option<PathBuf> {

@@ -51,7 +51,7 @@ impl Mounts {
         std::fs::read("/proc/self/mountinfo").map_or_else(|_| Self::default(), |text| Self::parse(&text))
     }
 
-    fn parse(text: &[u8]) -> Self {
+    pub(super) fn parse(text: &[u8]) -> Self {
         let of_line = |line: &[u8]| {
             let mut fields = line.split(|byte| *byte == b' ');
             let place = PathBuf::from(OsString::from_vec(unescaped(fields.nth(4)?)));

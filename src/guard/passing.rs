@@ -1,7 +1,7 @@
 //! What comes and goes in temporary directories by itself, and runs nothing.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::policy::Glob;
@@ -32,6 +32,8 @@ pub(super) struct Passing {
     pub(super) runner: Option<PathBuf>,
     /// What variables name: later steps read it.
     pub(super) named: BTreeSet<PathBuf>,
+    /// Names without a directory in the values of variables: who reads them knows the directory.
+    pub(super) names: BTreeSet<OsString>,
 }
 
 impl Passing {
@@ -63,7 +65,7 @@ impl Passing {
         matches!(change, Change::Created(Kind::File) | Change::Removed(Kind::File))
             && file.is_some_and(|file| !file.is_executable())
             && path.parent().is_some_and(|above| self.temporary.contains(above))
-            && path.file_name().is_some_and(is_random)
+            && path.file_name().is_some_and(|name| is_random(name) && !self.names.contains(name))
             && !self.named.contains(path)
     }
 

@@ -4,15 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::git;
 use super::meaning::Meanings;
 use super::passing::Passing;
 use super::places::{Ground, Places};
+use super::programs::Programs;
 use super::rule::Rule;
 use super::territory::{Surroundings, Territory};
-use super::variables::paths_in;
-use super::{git, programs};
+use super::variables::{names_in, paths_in};
 use crate::tree::{Difference, Exceptions, Look, Pattern, Reach, Sight, is_there, resolve};
 
 /// The system's own places that a restore as root, or into an image that lets others write, could reach.
@@ -29,6 +31,7 @@ pub(super) struct Perimeter {
     rules: BTreeMap<PathBuf, Rule>,
     allowed: Vec<PathBuf>,
     patterns: Vec<Pattern>,
+    home: Option<PathBuf>,
     policy_files: Vec<PathBuf>,
     verifier: Option<PathBuf>,
     programs: Vec<PathBuf>,
@@ -49,9 +52,12 @@ impl Perimeter {
         let mut places = Places::new(&ground);
         let named = variables(surroundings, &mut places, &mut meanings);
         let temporary = temporary(surroundings, &mut places, &mut meanings);
+        for above in ground.homes.iter().flat_map(|home| home.ancestors().skip(1)) {
+            watch_above(above, &Rule::AboveHome, &mut places);
+        }
         for above in checkout.ancestors().skip(1).chain(here.ancestors().skip(1)) {
             meanings.set_default(above, "is found by tools that look above the checkout");
-            watch_above(above, &mut places);
+            watch_above(above, &Rule::Above, &mut places);
         }
         if let Some(home) = &surroundings.account_home {
             places.tree(home, &Rule::AccountHome);
@@ -63,7 +69,7 @@ impl Perimeter {
         places.tree(&checkout, &Rule::Checkout);
         git::watch(&checkout, home, git_configuration(surroundings), &mut places);
         let path = variable(surroundings, "PATH");
-        let programs = path.map(|path| programs::watch(path, &here, surroundings.user, &ground, &mut places));
+        let programs = path.map(|path| Programs::new(&ground).watch(path, &here, surroundings.user, &mut places));
         named_by_us(surroundings, territory, &mut places, &mut meanings);
         let (sights, rules) = places.finish();
         Self {
@@ -71,18 +77,24 @@ impl Perimeter {
             rules,
             allowed: territory.allowed.iter().map(|path| resolve(path)).collect(),
             patterns: territory.allowed_patterns.clone(),
+            home: home.map(Path::to_path_buf),
             policy_files: territory.policy_files.clone(),
             verifier: surroundings.program.clone(),
             programs: programs.unwrap_or_default(),
-            passing: Passing { temporary, runner: runner(surroundings, &ground), named },
+            passing: Passing {
+                temporary,
+                runner: runner(surroundings, &ground),
+                named,
+                names: surroundings.variables.values().flat_map(|value| names_in(value)).collect(),
+            },
             meanings,
             ground,
         }
     }
 
-    /// Follows the links that a first look met, one level, and notes which places are too large to be looked through.
-    /// Gives back what is to be looked at too.
-    pub(super) fn follow(&mut self, links: &[PathBuf], first: &Look) -> Vec<Sight> {
+    /// Follows the links and git directories that a first look met, one level, and notes which places are too large to
+    /// be looked through. Gives back what is to be looked at too.
+    pub(super) fn follow(&mut self, leads: &[PathBuf], first: &Look) -> Vec<Sight> {
         for sight in self.sights.iter_mut().filter(|sight| first.large().contains(&sight.path)) {
             if matches!(sight.reach, Reach::Part(_)) {
                 sight.reach = Reach::Names;
@@ -92,8 +104,15 @@ impl Perimeter {
         let trees = || self.sights.iter().filter(|sight| sight.reach == Reach::Tree).map(|sight| sight.path.as_path());
         let outer: Vec<_> =
             trees().filter(|tree| !trees().any(|other| other != *tree && tree.starts_with(other))).collect();
-        for link in links {
-            places.target(link, &self.sights, &outer);
+        let mut programs = Programs::new(&self.ground);
+        for lead in leads {
+            if let Some(file) = places.target(lead, &self.sights, &outer) {
+                programs.beside(&file, &Rule::Link(lead.clone()), &mut places);
+            }
+            if lead.file_name().is_some_and(|name| name == ".git") && self.rules.get(lead) != Some(&Rule::Git) {
+                let is_watched = |path: &Path| self.ground.is_within(path, &outer);
+                git::watch_met(lead, self.home.as_deref(), is_watched, &mut places);
+            }
         }
         let (sights, rules) = places.finish();
         let known: BTreeSet<_> = self.sights.iter().cloned().collect();
@@ -105,13 +124,16 @@ impl Perimeter {
         more
     }
 
-    /// A directory of this user's own that cannot be read, with a place below it that is watched.
+    /// A directory of this user's own that cannot be read, with a place below it that is watched: one that has a rule of
+    /// its own, or whatever may be written there without a change of the directory itself.
     pub(super) fn hidden(&self, first: &Look, except: &Exceptions) -> Option<(PathBuf, PathBuf)> {
         first.obstacles().iter().filter(|obstacle| obstacle.own).find_map(|obstacle| {
             let place = Path::new(OsStr::from_bytes(&obstacle.path));
             let below = |sight: &&Sight| sight.path != place && sight.path.starts_with(place);
             let hidden = self.sights.iter().filter(below).find(|sight| !except.cover(&sight.path));
-            Some((place.to_path_buf(), hidden?.path.clone()))
+            let is_open = std::fs::metadata(place).is_ok_and(|entry| entry.is_dir() && entry.mode() & 0o100 != 0);
+            let hidden = hidden.map(|sight| sight.path.clone()).or_else(|| is_open.then(|| place.join("*")));
+            Some((place.to_path_buf(), hidden?))
         })
     }
 
@@ -180,7 +202,7 @@ fn variables(surroundings: &Surroundings, places: &mut Places<'_>, meanings: &mu
     let other = |name: &OsStr| name != "PATH" && name != "TMPDIR" && name != "OLDPWD";
     for (name, value) in surroundings.variables.iter().filter(|(name, _)| other(name)) {
         let name = name.to_string_lossy();
-        for path in paths_in(value, &surroundings.working_directory) {
+        for path in paths_in(value, &surroundings.working_directory, surroundings.home.as_deref()) {
             let end = places.part(&path, &Rule::Variable(name.clone().into_owned()));
             meanings.set_named(&end, &name);
             named.extend([path, end]);
@@ -232,16 +254,16 @@ fn named_by_us(surroundings: &Surroundings, territory: &Territory, places: &mut 
     }
 }
 
-/// Every entry directly in a directory above the checkout, and what is in those that tools look into from below.
-fn watch_above(above: &Path, places: &mut Places<'_>) {
-    let above = places.names(above, &Rule::Above);
+/// Every entry directly in a directory above the checkout or home, and what is in those that tools look into from below.
+fn watch_above(above: &Path, rule: &Rule, places: &mut Places<'_>) {
+    let above = places.names(above, rule);
     let within = |name: &OsStr| name.as_bytes().starts_with(b".") || name == "node_modules" || name == "__pycache__";
     for entry in std::fs::read_dir(&above).into_iter().flatten().flatten() {
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_symlink() {
-            places.linked(&entry.path(), &Rule::Above);
+            places.linked(&entry.path(), rule);
         } else if kind.is_dir() && within(&entry.file_name()) {
-            places.part(&entry.path(), &Rule::Above);
+            places.part(&entry.path(), rule);
         }
     }
 }

@@ -19,7 +19,7 @@ const SHALLOW: [&str; 9] = ["/", "/usr", "/var", "/bin", "/sbin", "/run", "/proc
 pub(super) struct Ground {
     mounts: Mounts,
     shallow: BTreeSet<PathBuf>,
-    homes: Vec<PathBuf>,
+    pub(super) homes: Vec<PathBuf>,
     /// Homes, checkout, working directory, and where the policy is.
     pub(super) vital: Vec<PathBuf>,
     /// Roots and seals of the guarded caches: what lies in them is for the verification to judge.
@@ -59,6 +59,11 @@ impl Ground {
 
     fn is_guarded(&self, path: &Path) -> bool {
         self.guarded.iter().any(|root| path.starts_with(root))
+    }
+
+    /// Whether one of `trees` holds a path, with nothing mounted between.
+    pub(super) fn is_within(&self, path: &Path, trees: &[&Path]) -> bool {
+        trees.iter().any(|tree| path.starts_with(tree)) && !self.is_mounted(path, trees)
     }
 
     /// Whether something is mounted between one of `trees` and a path in it.
@@ -109,7 +114,23 @@ impl<'g> Places<'g> {
 
     /// A place with all below it; of the whole file system, what is directly in it. Gives back where it leads.
     pub(super) fn tree(&mut self, path: &Path, rule: &Rule) -> PathBuf {
-        self.add(path, rule, |_, end| Some(if end.parent().is_none() { Reach::Names } else { Reach::Tree }))
+        let end = self.add(path, rule, |_, end| Some(if end.parent().is_none() { Reach::Names } else { Reach::Tree }));
+        if end.parent().is_some() {
+            self.mounted(&end, rule);
+        }
+        end
+    }
+
+    /// What is mounted below a place that is watched as a whole, such as a volume of a container, is a part of it; not
+    /// what lies in a directory of the system below that place.
+    fn mounted(&mut self, tree: &Path, rule: &Rule) {
+        let ground = self.ground;
+        for mount in ground.mounts.below(tree) {
+            let mut between = mount.ancestors().skip(1).take_while(|above| *above != tree);
+            if !between.any(|above| ground.is_shallow(above)) {
+                self.part(mount, rule);
+            }
+        }
     }
 
     /// A home. One that is the file system itself has everything but the system's own directories.
@@ -122,6 +143,7 @@ impl<'g> Places<'g> {
         for path in self.ground.shallow.iter().filter(|path| path.parent().is_some()) {
             self.boundary(path);
         }
+        self.mounted(path, rule);
     }
 
     /// A place that is only named somewhere.
@@ -134,27 +156,34 @@ impl<'g> Places<'g> {
         self.add(path, rule, |_, _| Some(Reach::Names))
     }
 
+    /// What is directly in a directory that is only named somewhere.
+    pub(super) fn names_of_part(&mut self, path: &Path, rule: &Rule) -> PathBuf {
+        self.add(path, rule, |ground, end| ground.part(end).map(|reach| reach.min(Reach::Names)))
+    }
+
     /// An entry alone.
     pub(super) fn entry(&mut self, path: &Path, rule: &Rule) -> PathBuf {
         self.add(path, rule, |_, _| Some(Reach::Entry))
     }
 
     /// Where a link leads that was met in what is watched: as a part, and as an entry if that holds what is watched
-    /// anyway or a mount. `trees` are watched as a whole: what stays in them is followed there.
-    pub(super) fn target(&mut self, link: &Path, watched: &[Sight], trees: &[&Path]) {
-        let in_tree = |path: &Path| trees.iter().any(|tree| path.starts_with(tree));
-        let target = std::fs::read_link(link).unwrap_or_default();
-        let plain = |path: &Path| in_tree(path) && !self.ground.is_mounted(path, trees);
-        if link.parent().is_some_and(|above| plain(&normal(&above.join(target)))) {
-            return;
+    /// anyway or a mount. `trees` are watched as a whole: what stays in them is followed there. Gives back where a link
+    /// of home or the checkout leads to a file outside of them.
+    pub(super) fn target(&mut self, link: &Path, watched: &[Sight], trees: &[&Path]) -> Option<PathBuf> {
+        let Ok(target) = std::fs::read_link(link) else { return None };
+        if link.parent().is_some_and(|above| self.ground.is_within(&normal(&above.join(target)), trees)) {
+            return None;
         }
         let rule = Rule::Link(link.to_path_buf());
-        self.add(link, &rule, |ground, end| {
+        let end = self.add(link, &rule, |ground, end| {
             let held = watched.iter().any(|sight| sight.reach > Reach::Boundary && sight.path.starts_with(end));
             let wide = held || ground.holds_vital(end) || ground.mounts.below(end).next().is_some();
-            let inside = in_tree(end) && !ground.is_mounted(end, trees);
-            ground.part(end).map(|reach| if wide || inside { reach.min(Reach::Entry) } else { reach })
+            ground
+                .part(end)
+                .map(|reach| if wide || ground.is_within(end, trees) { reach.min(Reach::Entry) } else { reach })
         });
+        let is_vital = self.ground.vital.iter().any(|vital| link.starts_with(vital));
+        (is_vital && !self.ground.is_within(&end, trees) && end.is_file()).then_some(end)
     }
 
     /// What a link leads to; of what holds home, the checkout or a mount, the entry alone.
@@ -221,5 +250,32 @@ impl<'g> Places<'g> {
             sights.push(sight);
         }
         (sights, self.rules)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_mounted_in_a_named_tree_is_a_part_of_it_unless_it_is_remote_or_the_kernels() {
+        let mounts = b"1 0 8:1 / /none/home/volume rw - ext4 a rw\n2 0 8:1 / /none/home/far rw - nfs4 a rw\n\
+            3 0 8:1 / /none/home/proc rw - proc a rw\n4 0 8:1 / /none/named/volume rw - ext4 a rw\n";
+        let ground = Ground { mounts: Mounts::parse(mounts), ..Ground::default() };
+        let mut places = Places::new(&ground);
+        places.tree(Path::new("/none/home"), &Rule::Home);
+        places.part(Path::new("/none/named"), &Rule::Path);
+        let (sights, rules) = places.finish();
+        for (path, reach) in [
+            ("/none/home", Reach::Tree),
+            ("/none/home/volume", Reach::Part(PART_MAX)),
+            ("/none/home/far", Reach::Boundary),
+            ("/none/home/proc", Reach::Boundary),
+            ("/none/named/volume", Reach::Boundary),
+        ] {
+            let found = sights.iter().filter(|sight| sight.path == Path::new(path) && sight.reach != Reach::Lead);
+            assert_eq!(found.map(|sight| sight.reach).collect::<Vec<_>>(), [reach], "{path}");
+        }
+        assert_eq!(rules[Path::new("/none/home/volume")], Rule::Home);
     }
 }

@@ -13,6 +13,7 @@ pub(super) enum Rule {
     Checkout,
     WorkingDirectory,
     Above,
+    AboveHome,
     /// A path in the value of the variable of this name.
     Variable(String),
     Path,
@@ -38,6 +39,7 @@ impl fmt::Display for Rule {
             Self::Checkout => f.write_str("the checkout"),
             Self::WorkingDirectory => f.write_str("the working directory"),
             Self::Above => f.write_str("directories above the checkout"),
+            Self::AboveHome => f.write_str("directories above home"),
             Self::Variable(name) => write!(f, "named by ${}", Escaped(name.as_bytes())),
             Self::Path => f.write_str("directories on PATH"),
             Self::Program(path) => write!(f, "what `{}` on PATH belongs to", escaped(path)),

@@ -15,7 +15,7 @@ use crate::policy::PlacedRoot;
 use crate::seal::manifest::forbidden_bits;
 use crate::tree::{
     Change, Difference, Exceptions, Kind, Look, Obstacle, Options, Reach, Sight, is_there, is_vacant, look,
-    look_with_links, resolve,
+    look_with_leads, resolve,
 };
 
 /// What to watch, and how.
@@ -73,7 +73,7 @@ pub enum BeginError {
         source: std::io::Error,
     },
     /// A directory that this user could make readable is not, and something is to be watched below it.
-    #[error("`{}` is to be watched, and lies below `{}`, which cannot be read", Escaped(.hidden.as_os_str().as_bytes()), Escaped(.place.as_os_str().as_bytes()))]
+    #[error("`{}` is to be watched, and `{}` cannot be read, which this user owns", Escaped(.hidden.as_os_str().as_bytes()), Escaped(.place.as_os_str().as_bytes()))]
     Hidden {
         /// The directory.
         place: PathBuf,
@@ -221,13 +221,13 @@ impl Guard {
         unreadable.chain(large).chain(mounted)
     }
 
-    /// Looks at the whole perimeter, then at what the links lead to that it met.
+    /// Looks at the whole perimeter, then at what the links and git directories lead to that it met.
     fn first_look(&mut self, except: &Exceptions) {
         let limits = self.limits.clone();
         let options = Options { threads: self.threads, processors: self.threads, limits: &limits };
-        let (first, links) = look_with_links(&self.perimeter.sights, except, self.user, &options);
+        let (first, leads) = look_with_leads(&self.perimeter.sights, except, self.user, &options);
         self.before = first;
-        let more = self.perimeter.follow(&links, &self.before);
+        let more = self.perimeter.follow(&leads, &self.before);
         self.before.append(look(&more, except, self.user, &options));
     }
 

@@ -115,9 +115,10 @@ pub fn look(sights: &[Sight], except: &Exceptions, user: u32, options: &Options<
     look_for(sights, except, user, options, false).0
 }
 
-/// The same, and the links that it met in what was looked through as a whole.
+/// The same, and what it met in what was looked through as a whole that may lead elsewhere: links, and whatever is called
+/// `.git`.
 #[must_use]
-pub fn look_with_links(
+pub fn look_with_leads(
     sights: &[Sight],
     except: &Exceptions,
     user: u32,
@@ -131,21 +132,21 @@ fn look_for(
     except: &Exceptions,
     user: u32,
     options: &Options<'_>,
-    with_links: bool,
+    with_leads: bool,
 ) -> (Look, Vec<PathBuf>) {
     let mut look = Look::default();
     let ends = sights.iter().filter(|sight| matches!(sight.reach, Reach::Boundary | Reach::Part(_) | Reach::Tree));
     let ends = Exceptions::new(ends.map(|sight| sight.path.clone()));
-    let field = Field { except, ends: &ends, user, options, entries: &AtomicU64::new(0), with_links };
-    let mut links = Vec::new();
+    let field = Field { except, ends: &ends, user, options, entries: &AtomicU64::new(0), with_leads };
+    let mut leads = Vec::new();
     for sight in sights.iter().filter(|sight| !except.cover(&sight.path)) {
         if sight.reach == Reach::Lead {
             look.leads.insert(key_of(&sight.path), trace(&sight.path).end);
         } else {
-            links.append(&mut field.look_at(sight, &mut look));
+            leads.append(&mut field.look_at(sight, &mut look));
         }
     }
-    (look, links)
+    (look, leads)
 }
 
 /// What is the same for all places of a look.
@@ -157,11 +158,11 @@ struct Field<'a> {
     user: u32,
     options: &'a Options<'a>,
     entries: &'a AtomicU64,
-    with_links: bool,
+    with_leads: bool,
 }
 
 impl Field<'_> {
-    /// Looks at one place, and gives back the links in it.
+    /// Looks at one place, and gives back what in it may lead elsewhere.
     fn look_at(self, sight: &Sight, look: &mut Look) -> Vec<PathBuf> {
         let path = key_of(&sight.path);
         let stat = match rustix::fs::statat(CWD, &sight.path, AtFlags::SYMLINK_NOFOLLOW) {
@@ -254,7 +255,7 @@ impl Look {
         self.listings.extend(part.listings);
         self.closed.extend(part.closed);
         self.obstacles.extend(part.obstacles);
-        part.links
+        part.leads
     }
 
     /// Takes over what another look saw of other places.
@@ -303,7 +304,7 @@ struct Part {
     listings: Vec<(Vec<u8>, Listing)>,
     closed: BTreeSet<Vec<u8>>,
     obstacles: Vec<Obstacle>,
-    links: Vec<PathBuf>,
+    leads: Vec<PathBuf>,
 }
 
 /// Whether a directory is this user's own, which travels with it.
@@ -372,6 +373,10 @@ impl Visit for LookVisit<'_> {
                 }
             };
             let writable = unlocked || field.can_write(&stat);
+            let leads = name == b".git" || (writable && Kind::of_stat(&stat) == Kind::Link);
+            if leads && self.recurse && field.with_leads {
+                worker.found.leads.push(path_of(&join(&path, name)));
+            }
             if writable {
                 listing.push(name, Stamp::of(&stat));
             }
@@ -381,9 +386,6 @@ impl Visit for LookVisit<'_> {
                     if self.recurse && (writable || !shared) && !self.is_closed_to_us(&stat) && !ends.hold(name) =>
                 {
                     worker.enter(name, stat.st_uid == field.user);
-                }
-                Kind::Link if self.recurse && field.with_links && writable => {
-                    worker.found.links.push(path_of(&join(&path, name)));
                 }
                 _ => {}
             }

@@ -39,7 +39,7 @@ pub use export::{ExportError, ExportSink, export};
 pub use handle::{Directory, Found, Kind};
 pub use hardlinks::HardLinks;
 pub use lead::{Lead, is_there, is_vacant, resolve, trace};
-pub use look::{Look, Obstacle, Reach, Sight, look, look_with_links};
+pub use look::{Look, Obstacle, Reach, Sight, look, look_with_leads};
 pub use new_file::NewFile;
 pub use outline::{Outline, Outlined, outline};
 pub use read::{ReadError, read_named_file};

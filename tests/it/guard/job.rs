@@ -37,6 +37,14 @@ impl Job {
         self.variables.push((variable.to_owned(), value.into()));
     }
 
+    /// Writes a file, with the directories on the way to it.
+    pub(super) fn write(&self, path: &str, contents: &str) -> PathBuf {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, contents).unwrap();
+        path
+    }
+
     #[track_caller]
     pub(super) fn start(&self, more: &[&str]) {
         let mut command = self.guarded.command();

@@ -6,6 +6,7 @@ mod honest;
 mod job;
 mod later;
 mod model;
+mod neighbours;
 mod perimeter;
 mod places;
 mod rules;

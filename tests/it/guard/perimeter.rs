@@ -202,13 +202,26 @@ fn a_directory_that_cannot_be_read_is_told_and_watched_from_outside() {
     }
     let guarded = as_nobody();
     let closed = guarded.home().join("closed");
-    fs::create_dir(&closed).unwrap();
-    own(&closed, "0300");
-    let started = run_as_nobody(&guarded, &texts(&alone_json()));
+    fs::create_dir_all(closed.join("below")).unwrap();
+    own(&closed.join("below"), "0755");
+    let start = || run_as_nobody(&guarded, &texts(&alone_json()));
+    // Whoever may go through it writes below it, and nobody can look.
+    for mode in ["0300", "0100"] {
+        own(&closed, mode);
+        let started = start();
+        started.expect_error(4, "unreadable");
+        let message = started.json["error"]["message"].as_str().unwrap();
+        assert!(message.contains("/home/closed"), "{message}");
+    }
+    // Else its mode has to be changed first, and that is seen.
+    own(&closed, "0200");
+    let started = start();
     started.expect(0, &[]);
     assert_eq!(started.json["unreadable"], 1);
     run_as_nobody(&guarded, &["guard", "check", "--format", "json"]).expect(0, &[]);
-    fs::write(closed.join("planted"), "").unwrap();
+    own(&closed, "0700");
+    fs::write(closed.join("below/planted"), "").unwrap();
+    own(&closed, "0200");
     let checked = run_as_nobody(&guarded, &["guard", "check", "--format", "json"]);
     checked.expect(15, &["stray-write"]);
     run_as_nobody(&guarded, &["guard", "stop", "--format", "json"]).expect(0, &[]);

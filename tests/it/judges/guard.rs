@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::{judge, must};
-use crate::guard::{Guarded, alone, alone_json};
-use crate::harness::{Project, Run};
+use crate::guard::{Guarded, alone, alone_json, apart};
+use crate::harness::{POLICY, Project, Run};
 
 #[test]
 fn a_guard_writes_nothing_and_reads_only_what_it_must() {
@@ -49,6 +49,37 @@ fn a_guard_writes_nothing_and_reads_only_what_it_must() {
         let reads_home = name.starts_with("open") && call.contains("bashrc");
         assert!(!leads_out && !writes && !changes && !reads_home, "{line}");
     }
+}
+
+/// Volumes in home and in the checkout, as containers have them, and one that only a variable's place holds.
+const WITH_VOLUMES: &str = r#"
+volume() { mkdir -p "$1" && mount -t tmpfs none "$1"; }
+volume "$HOME/.npm-global" && volume node_modules/.cache && volume "$SDK/volume" || exit 90
+"$@" >&2 || exit 91
+for at in "$HOME/.npm-global" node_modules/.cache "$SDK" "$SDK/volume"; do
+    echo planted >"$at/f"
+    "$1" guard check >&2
+    printf '%s ' $?
+    rm "$at/f"
+done
+"$1" guard check >&2 && "$1" guard stop >&2
+"#;
+
+#[test]
+fn volumes_in_home_and_the_checkout_are_watched() {
+    let project = Project::empty_in(apart(), POLICY);
+    project.fill();
+    let guarded = Guarded::saved(project);
+    let mut command = judge("unshare");
+    let namespaces = if rustix::process::geteuid().is_root() { &["-m"][..] } else { &["-Urm"] };
+    command.args(namespaces).args(["sh", "-c", WITH_VOLUMES, "sh", env!("CARGO_BIN_EXE_cacheseal")]);
+    command.args(alone()).current_dir(guarded.root());
+    let output = command.env("HOME", guarded.home()).env("SDK", guarded.outside("sdk")).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    // What is mounted in a place that is only named by a variable is said at the start, and not entered.
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "15 15 15 0 ", "{told}");
+    assert!(told.contains("sdk/volume: something else is mounted there"), "{told}");
 }
 
 /// jest, as npm installs it. Kept between runs: nobody writes to it but npm.
