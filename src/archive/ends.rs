@@ -53,11 +53,12 @@ impl<R: Read> Input<R> {
     }
 
     /// The next bytes, at least four unless fewer are left.
+    #[expect(clippy::indexing_slicing, reason = "no more was read than fits; a panic is a refusal")]
     pub(super) fn peek(&mut self) -> Result<&[u8], ArchiveError> {
         while self.end - self.start < 4 {
             self.buffer.slice_mut().copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
-            let space = self.buffer.slice_mut().get_mut(self.end..).unwrap_or_default();
+            let space = &mut self.buffer.slice_mut()[self.end..];
             let read = read_retrying(&mut self.source, space).map_err(ArchiveError::Io)?;
             if read == 0 {
                 break;
@@ -67,8 +68,9 @@ impl<R: Read> Input<R> {
         Ok(self.buffered())
     }
 
+    #[expect(clippy::indexing_slicing, reason = "no more was read than fits; a panic is a refusal")]
     fn buffered(&self) -> &[u8] {
-        self.buffer.slice().get(self.start..self.end).unwrap_or_default()
+        &self.buffer.slice()[self.start..self.end]
     }
 }
 

@@ -140,13 +140,14 @@ impl<W: Write> Framed<W> {
 }
 
 impl<W: Write> Write for Framed<W> {
+    #[expect(clippy::indexing_slicing, reason = "no more is taken than there is; a panic is a refusal")]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.go_on()?;
         if self.piece.capacity() == 0 {
             self.piece.reserve_exact(self.frame_bytes);
         }
         let taken = bytes.len().min(self.frame_bytes - self.piece.len());
-        self.piece.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        self.piece.extend_from_slice(&bytes[..taken]);
         if self.piece.len() == self.frame_bytes {
             self.submit()?;
         }

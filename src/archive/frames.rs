@@ -130,8 +130,9 @@ struct Compressed {
 }
 
 impl Compressed {
+    #[expect(clippy::indexing_slicing, reason = "no more was read than fits; a panic is a refusal")]
     fn bytes(&self) -> &[u8] {
-        self.memory.slice().get(..self.len).unwrap_or_default()
+        &self.memory.slice()[..self.len]
     }
 }
 
@@ -249,11 +250,12 @@ impl<R: Read> Gathered<R> {
     }
 
     /// Reads once. `false` if there is no more, or no more is read here.
+    #[expect(clippy::indexing_slicing, reason = "no more was read than fits; a panic is a refusal")]
     fn more(&mut self) -> bool {
         if self.end.is_some() || self.reads.len() >= READS_MAX {
             return false;
         }
-        let space = self.memory.slice_mut().get_mut(self.len..self.len + INPUT_BYTES).unwrap_or_default();
+        let space = &mut self.memory.slice_mut()[self.len..self.len + INPUT_BYTES];
         match self.input.read(space) {
             Ok(read) if read > 0 => {
                 self.len += read;
@@ -267,8 +269,9 @@ impl<R: Read> Gathered<R> {
         }
     }
 
+    #[expect(clippy::indexing_slicing, reason = "no more was read than fits; a panic is a refusal")]
     fn bytes(&self) -> &[u8] {
-        self.memory.slice().get(..self.len).unwrap_or_default()
+        &self.memory.slice()[..self.len]
     }
 
     /// Gathers the next frame. Gives its length and that of its contents; `None` if it is not one to decode as a whole.
@@ -294,8 +297,9 @@ impl<R: Read> Gathered<R> {
     }
 
     /// Takes the first `len` bytes, with the memory that they lie in; `spare` is to be used for what follows them.
+    #[expect(clippy::indexing_slicing, reason = "no more was read than fits; a panic is a refusal")]
     fn take(&mut self, len: usize, mut spare: Buffer) -> Compressed {
-        let rest = self.bytes().get(len..).unwrap_or_default();
+        let rest = &self.bytes()[len..];
         spare.slice_mut().iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
         self.len = rest.len();
         Compressed { memory: std::mem::replace(&mut self.memory, spare), len }
@@ -342,6 +346,7 @@ pub(super) struct Replay<R> {
 }
 
 impl<R: Read> Read for Replay<R> {
+    #[expect(clippy::indexing_slicing, reason = "no more was read than fits; a panic is a refusal")]
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let Some(read) = self.reads.front_mut() else {
             return self.end.take().unwrap_or_else(|| self.source.read(space));
@@ -351,16 +356,17 @@ impl<R: Read> Read for Replay<R> {
         if *read == 0 {
             self.reads.pop_front();
         }
-        self.copy(space.get_mut(..len).unwrap_or_default())
+        self.copy(&mut space[..len])
     }
 }
 
 impl<R> Replay<R> {
+    #[expect(clippy::indexing_slicing, reason = "no more was read than fits; a panic is a refusal")]
     fn copy(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let mut len = 0;
         while let Some(part) = self.parts.front() {
-            let mut left = part.bytes().get(self.start..).unwrap_or_default();
-            let copied = left.read(space.get_mut(len..).unwrap_or_default())?;
+            let mut left = &part.bytes()[self.start..];
+            let copied = left.read(&mut space[len..])?;
             len += copied;
             self.start += copied;
             if self.start < part.len {

@@ -77,10 +77,14 @@ impl<W: Write> Writer<W> {
         Ok(self.out)
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "padding is less than a block, and a slash was found there; a panic is a refusal"
+    )]
     fn end_of_file(&mut self) -> io::Result<()> {
         if self.left == 0 {
             let padding = std::mem::take(&mut self.padding);
-            self.out.write_all([0; BLOCK].get(..padding).unwrap_or_default())?;
+            self.out.write_all(&[0; BLOCK][..padding])?;
         }
         Ok(())
     }
@@ -120,6 +124,10 @@ impl<W: Write> Writer<W> {
 }
 
 /// Splits a path at a slash so that it fits in the two fields of a header; `None` if it does not.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "padding is less than a block, and a slash was found there; a panic is a refusal"
+)]
 fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     if path.len() <= NAME_BYTES {
         return Some((b"", path));
@@ -128,7 +136,7 @@ fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = PREFIX_BYTES.min(path.len().saturating_sub(2));
     let at = (1..=end).rev().find(|at| path.get(*at) == Some(&b'/'))?;
     let (prefix, name) = path.split_at(at);
-    let name = name.get(1..).unwrap_or_default();
+    let name = &name[1..];
     (name.len() <= NAME_BYTES).then_some((prefix, name))
 }
 

@@ -26,14 +26,16 @@ impl Buffer {
     }
 
     /// All of it, to write into.
+    #[expect(clippy::indexing_slicing, reason = "memory is as long as it was made; a panic is a refusal")]
     pub fn slice_mut(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(self.start..self.start + self.len).unwrap_or_default()
+        &mut self.bytes[self.start..self.start + self.len]
     }
 
     /// All of it.
     #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "memory is as long as it was made; a panic is a refusal")]
     pub fn slice(&self) -> &[u8] {
-        self.bytes.get(self.start..self.start + self.len).unwrap_or_default()
+        &self.bytes[self.start..self.start + self.len]
     }
 }
 
@@ -71,19 +73,21 @@ impl Bytes {
 impl Deref for Bytes {
     type Target = [u8];
 
+    #[expect(clippy::indexing_slicing, reason = "memory is as long as it was made; a panic is a refusal")]
     fn deref(&self) -> &[u8] {
         match &self.0 {
             Held::Short(bytes) => bytes,
-            Held::Long(bytes, len) => bytes.get(..*len).unwrap_or_default(),
+            Held::Long(bytes, len) => &bytes[..*len],
         }
     }
 }
 
 impl DerefMut for Bytes {
+    #[expect(clippy::indexing_slicing, reason = "memory is as long as it was made; a panic is a refusal")]
     fn deref_mut(&mut self) -> &mut [u8] {
         match &mut self.0 {
             Held::Short(bytes) => bytes,
-            Held::Long(bytes, len) => bytes.get_mut(..*len).unwrap_or_default(),
+            Held::Long(bytes, len) => &mut bytes[..*len],
         }
     }
 }

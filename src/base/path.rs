@@ -77,9 +77,10 @@ impl fmt::Debug for EntryPath {
 
 /// The directory of a path, empty at the top, and the path's name in it.
 #[must_use]
+#[expect(clippy::indexing_slicing, reason = "a slash was found there; a panic is a refusal")]
 pub fn split_name(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
+        Some(at) => (&path[..at], &path[at + 1..]),
         None => (b"", path),
     }
 }

@@ -75,10 +75,9 @@ impl UnverifiedSeal {
 
     /// The manifests of the roots that were there, if they are the ones that the statement names.
     pub(super) fn manifests(&self, limits: &Limits) -> Result<Vec<(&str, Manifest)>, Failure> {
-        let roots = self.statement.predicate.roots.iter().filter(|root| root.manifest.is_some());
+        let roots = self.statement.predicate.roots.iter().filter_map(|root| Some((root, root.manifest.as_deref()?)));
         let mut manifests = Vec::new();
-        for (root, subject) in roots.zip(&self.statement.subjects) {
-            let name = root.manifest.as_deref().unwrap_or_default();
+        for ((root, name), subject) in roots.zip(&self.statement.subjects) {
             let failed = |code, what: String| Failure::new(code, format!("`{}`: {what}", Escaped(name.as_bytes())));
             let bytes = self.files.file(name, limits.manifest_bytes_max).map_err(|error| match error {
                 ReadError::Absent => failed(Code::ManifestMismatch, error.to_string()),

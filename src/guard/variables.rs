@@ -44,11 +44,11 @@ pub(super) fn names_in(value: &OsStr) -> impl Iterator<Item = OsString> {
 }
 
 /// What stands between separators and blanks, and the same where a backslash takes their meaning from them.
+#[expect(clippy::indexing_slicing, reason = "positions were found in the same value; a panic is a refusal")]
 fn words(value: &[u8]) -> Vec<Vec<u8>> {
     let is_end = |byte: &u8| SEPARATORS.contains(byte) || byte.is_ascii_whitespace();
     let plain = |word: &[u8]| word.iter().rposition(|byte| *byte != b'\\').map_or(0, |last| last + 1);
-    let mut words: Vec<_> =
-        value.split(is_end).map(|word| word.get(..plain(word)).unwrap_or_default().to_vec()).collect();
+    let mut words: Vec<_> = value.split(is_end).map(|word| word[..plain(word)].to_vec()).collect();
     let (mut word, mut bytes) = (Vec::new(), value.iter());
     while let Some(byte) = bytes.next() {
         match byte {
@@ -62,6 +62,7 @@ fn words(value: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// A piece with `%20` and the like resolved, if it has any.
+#[expect(clippy::indexing_slicing, reason = "positions were found in the same value; a panic is a refusal")]
 fn decoded(piece: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = piece;
@@ -69,7 +70,7 @@ fn decoded(piece: &[u8]) -> Option<Vec<u8>> {
         let digits = after.get(..2).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
         let byte = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
         bytes.push(byte.unwrap_or(*first));
-        rest = after.get(byte.map_or(0, |_| 2)..).unwrap_or_default();
+        rest = &after[byte.map_or(0, |_| 2)..];
     }
     (bytes != piece).then_some(bytes)
 }
@@ -95,11 +96,12 @@ fn path_of(piece: &[u8]) -> Option<&[u8]> {
 
 /// The value without addresses of other machines, which end at a blank, a quote, a comma, a semicolon or a bar, and where
 /// a colon and an absolute path follow. Of a `file://`, only the machine is left out.
+#[expect(clippy::indexing_slicing, reason = "positions were found in the same value; a panic is a refusal")]
 fn without_addresses(value: &[u8]) -> Vec<u8> {
     let mut local = Vec::new();
     let mut rest = value;
     while let Some(at) = rest.windows(3).position(|three| three == b"://") {
-        let (before, after) = (rest.get(..at).unwrap_or_default(), rest.get(at + 3..).unwrap_or_default());
+        let (before, after) = (&rest[..at], &rest[at + 3..]);
         local.extend_from_slice(before);
         let is_file = before.to_ascii_lowercase().ends_with(b"file");
         let ends = |(at, byte): (usize, &u8)| {
@@ -112,7 +114,7 @@ fn without_addresses(value: &[u8]) -> Vec<u8> {
         if is_file {
             local.push(b':');
         }
-        rest = after.get(end..).unwrap_or_default();
+        rest = &after[end..];
     }
     local.extend_from_slice(rest);
     local

@@ -99,10 +99,11 @@ impl Listing {
         self.entries.push((u32::try_from(self.names.len()).unwrap_or(u32::MAX), stamp));
     }
 
+    #[expect(clippy::indexing_slicing, reason = "entries are made with their names; a panic is a refusal")]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &Stamp)> {
         let mut start = 0;
         self.entries.iter().map(move |(end, stamp)| {
-            let name = self.names.get(start..*end as usize).unwrap_or_default();
+            let name = &self.names[start..*end as usize];
             start = *end as usize;
             (name, stamp)
         })
@@ -184,12 +185,13 @@ impl Field<'_> {
             Reach::Part(most) => most,
             _ => u64::MAX,
         };
-        let parts = match self.walk(&path, sight.reach > Reach::Names, most) {
-            Ok(Some(parts)) => parts,
-            Ok(None) => {
-                look.large.push(sight.path.clone());
-                self.walk(&path, false, u64::MAX).ok().flatten().unwrap_or_default()
-            }
+        let mut walked = self.walk(&path, sight.reach > Reach::Names, most);
+        if matches!(walked, Ok(None)) {
+            look.large.push(sight.path.clone());
+            walked = self.walk(&path, false, u64::MAX);
+        }
+        let parts = match walked {
+            Ok(parts) => parts.unwrap_or_default(),
             Err(errno) => {
                 look.closed.insert(path.clone());
                 look.obstacle(path, errno, stat.is_some_and(|stat| stat.st_uid == self.user));

@@ -101,8 +101,9 @@ impl Names {
         self.entries.get(index).map(|entry| self.name(entry))
     }
 
+    #[expect(clippy::indexing_slicing, reason = "entries are made with their text; a panic is a refusal")]
     fn name(&self, entry: &Entry) -> (&[u8], FileType) {
-        (self.text.get(entry.start..entry.end).unwrap_or_default(), entry.file_type)
+        (&self.text[entry.start..entry.end], entry.file_type)
     }
 
     /// Moves the names out. What was needed to read them stays for the next directory.

@@ -77,8 +77,12 @@ impl Outline {
         self.nodes.get(node as usize)
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "spans and ranges are made with what they are of; a panic is a refusal"
+    )]
     fn text(&self, span: Span) -> &[u8] {
-        self.text.get(span.start..).and_then(|rest| rest.get(..span.len as usize)).unwrap_or_default()
+        &self.text[span.start..][..span.len as usize]
     }
 
     /// What an entry is.
@@ -142,9 +146,13 @@ impl Outline {
 
     /// The entries of a directory, sorted by the bytes of their names.
     #[must_use]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "spans and ranges are made with what they are of; a panic is a refusal"
+    )]
     pub fn children(&self, node: u32) -> &[u32] {
         match self.node(node).map(|node| &node.entry) {
-            Some(Entry::Directory(range)) => self.children.get(range.clone()).unwrap_or_default(),
+            Some(Entry::Directory(range)) => &self.children[range.clone()],
             _ => &[],
         }
     }
@@ -218,8 +226,12 @@ impl Listed {
         Span { start, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX) }
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "spans and ranges are made with what they are of; a panic is a refusal"
+    )]
     fn text(&self, span: Span) -> &[u8] {
-        self.text.get(span.start..).and_then(|rest| rest.get(..span.len as usize)).unwrap_or_default()
+        &self.text[span.start..][..span.len as usize]
     }
 }
 

@@ -99,6 +99,7 @@ impl OpenFile {
 
     /// Gives all its bytes to `take`, in pieces, then makes sure that nothing touched the file since it was opened.
     /// Never reads past the size it had.
+    #[expect(clippy::indexing_slicing, reason = "no more is read than fits; a panic is a refusal")]
     pub(super) fn read_all<E: From<ReadError>>(
         &self,
         buffer: &mut Buffer,
@@ -108,12 +109,12 @@ impl OpenFile {
         let buffer = buffer.slice_mut();
         while left > 0 {
             let want = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-            let piece = buffer.get_mut(..want).unwrap_or_default();
+            let piece = &mut buffer[..want];
             let read = retry_on_intr(|| rustix::io::read(&self.fd, &mut *piece)).map_err(ReadError::from)?;
             if read == 0 {
                 return Err(ReadError::Changed.into());
             }
-            take(piece.get(..read).unwrap_or_default())?;
+            take(&piece[..read])?;
             left = left.saturating_sub(read as u64);
         }
         Ok(self.unchanged()?)
@@ -121,6 +122,7 @@ impl OpenFile {
 
     /// Gives the bytes of `range` to `take`, in pieces. What was read counts only if the file is [`Self::unchanged`]
     /// after the last range.
+    #[expect(clippy::indexing_slicing, reason = "no more is read than fits; a panic is a refusal")]
     pub(super) fn read_range(
         &self,
         range: Range<u64>,
@@ -131,12 +133,12 @@ impl OpenFile {
         let buffer = buffer.slice_mut();
         while at < range.end {
             let want = usize::try_from(range.end - at).unwrap_or(usize::MAX).min(buffer.len());
-            let piece = buffer.get_mut(..want).unwrap_or_default();
+            let piece = &mut buffer[..want];
             let read = retry_on_intr(|| rustix::io::pread(&self.fd, &mut *piece, at))?;
             if read == 0 {
                 return Err(ReadError::Changed);
             }
-            take(piece.get(..read).unwrap_or_default());
+            take(&piece[..read]);
             at += read as u64;
         }
         Ok(())
@@ -199,10 +201,11 @@ impl OpenFile {
     }
 
     /// Reads the next of its bytes, as many as `bytes` takes.
+    #[expect(clippy::indexing_slicing, reason = "no more is read than fits; a panic is a refusal")]
     fn fill(&self, bytes: &mut [u8]) -> Result<(), ReadError> {
         let mut at = 0;
         while at < bytes.len() {
-            match retry_on_intr(|| rustix::io::read(&self.fd, bytes.get_mut(at..).unwrap_or_default()))? {
+            match retry_on_intr(|| rustix::io::read(&self.fd, &mut bytes[at..]))? {
                 0 => return Err(ReadError::Changed),
                 read => at += read,
             }

@@ -103,6 +103,7 @@ impl TreeWriter {
     }
 
     /// Makes `path` the directory that is written to. Those on the way stay open: what comes next is mostly in one.
+    #[expect(clippy::indexing_slicing, reason = "the path of what is open begins this one; a panic is a refusal")]
     fn enter(&mut self, path: &[u8]) -> io::Result<&Directory> {
         while let Some(level) = self.open.last() {
             self.path.truncate(level.end);
@@ -116,7 +117,7 @@ impl TreeWriter {
             let tree = open_or_make(&self.staging, self.name.as_bytes())?;
             self.push(tree);
         }
-        let rest = path.get(self.path.len()..).unwrap_or_default();
+        let rest = &path[self.path.len()..];
         for name in rest.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
             let next = open_or_make(self.current()?, name)?;
             if !self.path.is_empty() {

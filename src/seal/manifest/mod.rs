@@ -189,11 +189,12 @@ impl Listing {
     }
 }
 
-/// Spans are made by the listing that owns `text`, so they always lie inside it; a span of another
-/// listing yields nothing rather than a panic.
+/// Spans are made by the listing that owns `text`, so they always lie inside it; one of another
+/// listing is a mistake.
+#[expect(clippy::indexing_slicing, reason = "spans are made by the listing that owns the text; a panic is a refusal")]
 fn bytes_of(text: &[u8], span: Span) -> &[u8] {
     let start = span.start as usize;
-    text.get(start..start + usize::from(span.len)).unwrap_or_default()
+    &text[start..start + usize::from(span.len)]
 }
 
 impl Manifest {

@@ -108,7 +108,7 @@ impl<'l> Parser<'l> {
             let end = memchr::memchr(b'\n', rest).ok_or(ManifestErrorKind::Unterminated)?;
             let (line, tail) = rest.split_at_checked(end).ok_or(ManifestErrorKind::Unterminated)?;
             self.line(line)?;
-            rest = tail.strip_prefix(b"\n").unwrap_or_default();
+            rest = tail.strip_prefix(b"\n").ok_or(ManifestErrorKind::Unterminated)?;
         }
         for level in 0..self.trail.len() {
             self.close(level);
@@ -116,6 +116,7 @@ impl<'l> Parser<'l> {
         Ok(())
     }
 
+    #[expect(clippy::indexing_slicing, reason = "positions were found in the same path; a panic is a refusal")]
     fn line(&mut self, line: &[u8]) -> Result<(), ManifestErrorKind> {
         self.totals.entries += 1;
         if self.totals.entries > self.limits.entries_max {
@@ -133,7 +134,7 @@ impl<'l> Parser<'l> {
             return Err(if self.path.is_empty() { ManifestErrorKind::Path } else { ManifestErrorKind::Order });
         }
         let name_at = memchr::memrchr(b'/', &self.path).map_or(0, |slash| slash + 1);
-        let name = self.path.get(name_at..).unwrap_or_default();
+        let name = &self.path[name_at..];
         EntryPath::check_name(name)?;
         self.enter(name_at)?;
         self.entry(name_at, fields)
@@ -157,19 +158,20 @@ impl<'l> Parser<'l> {
     }
 
     /// Steps from the directory of the line before to that of this one, whose path, with its slash, has `len` bytes.
+    #[expect(clippy::indexing_slicing, reason = "positions were found in the same path; a panic is a refusal")]
     pub(super) fn enter(&mut self, len: usize) -> Result<(), ManifestErrorKind> {
         while self.trail.last().is_some_and(|(above, _)| !self.is_below(*above, len)) {
             self.close(self.trail.len() - 1);
             self.trail.pop();
         }
-        let path = self.path.get(..len).unwrap_or_default();
+        let path = &self.path[..len];
         let (mut above, mut index) = self.trail.last().copied().unwrap_or((0, 0));
         while let Some(rest) = path.get(above..).filter(|rest| !rest.is_empty()) {
             if self.trail.len() > self.limits.depth_max {
                 return Err(ManifestErrorKind::Limit(Code::TooDeep));
             }
             // An empty component is never the name of an entry, so `a//b` finds no directory.
-            let name = rest.get(..memchr::memchr(b'/', rest).unwrap_or(rest.len())).unwrap_or_default();
+            let name = &rest[..memchr::memchr(b'/', rest).unwrap_or(rest.len())];
             // A directory that was closed already has its entries at their last place.
             let open = self.open.get(self.trail.len() - 1).and_then(|listing| listing.find(name));
             let record = open.or_else(|| self.listings.get(index as usize)?.find(name));
@@ -184,11 +186,12 @@ impl<'l> Parser<'l> {
     }
 
     /// Adds the entry whose name begins at `name_at` in the path to the last directory of the trail.
+    #[expect(clippy::indexing_slicing, reason = "positions were found in the same path; a panic is a refusal")]
     fn entry(&mut self, name_at: usize, fields: &[u8]) -> Result<(), ManifestErrorKind> {
         let malformed = ManifestErrorKind::Fields(self.algorithm);
         let index = u32::try_from(self.listings.len()).map_err(|_| ManifestErrorKind::Limit(Code::TooManyEntries))?;
         let listing = self.open.get_mut(self.trail.len() - 1).ok_or(ManifestErrorKind::Orphan)?;
-        let name = self.path.get(name_at..).unwrap_or_default();
+        let name = &self.path[name_at..];
         let full = |_| ManifestErrorKind::Limit(Code::PathTooLong);
         if let Some(file) = fields.strip_prefix(b" type=file mode=") {
             let (size, executable, digest) = parse_file(file, self.algorithm).ok_or(malformed)?;
