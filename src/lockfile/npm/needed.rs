@@ -55,30 +55,30 @@ impl<'a> Walk<'a, '_> {
         let is_of_checkout = !location.split('/').any(|name| name == MODULES);
         let optional = names(&package.json, "optionalDependencies");
         for name in names(&package.json, "dependencies").difference(&optional) {
-            self.reach(location, name, false);
+            self.reach((location, package), name, false);
         }
         if is_of_checkout && !self.omits("dev") {
             for name in names(&package.json, "devDependencies") {
-                self.reach(location, name, false);
+                self.reach((location, package), name, false);
             }
         }
         if !self.omits("peer") {
             let peers = names(&package.json, "peerDependencies");
             for name in peers.difference(&optional_peers(&package.json)) {
-                self.reach(location, name, false);
+                self.reach((location, package), name, false);
             }
         }
         if !self.omits("optional") {
             for name in optional {
-                self.reach(location, name, true);
+                self.reach((location, package), name, true);
             }
         }
     }
 
     /// Follows a dependency to the location that Node.js finds it at.
-    fn reach(&mut self, from: &str, name: &str, is_optional: bool) {
-        let Some((location, package)) = self.lock.resolve(from, name) else { return };
-        if is_optional && !self.installs(location, package, &mut BTreeSet::new()) {
+    fn reach(&mut self, from: (&str, &Package), name: &str, is_optional: bool) {
+        let Some((location, package)) = self.lock.resolve(from.0, name) else { return };
+        if is_optional && !self.installs(from.1, (location, package), &mut BTreeSet::new()) {
             return;
         }
         if self.reached.insert(location) {
@@ -89,22 +89,23 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// Whether npm surely installs an optional package: it fits this system, as does all that it needs, and none of it
-    /// has a script that may fail.
-    fn installs(&self, location: &'a str, package: &'a Package, seen: &mut BTreeSet<&'a str>) -> bool {
+    /// Whether npm surely installs an optional package that another asks for: it fits this system, as does all that it
+    /// needs, and none of it has a script that may fail.
+    fn installs(&self, by: &Package, one: (&'a str, &'a Package), seen: &mut BTreeSet<&'a str>) -> bool {
+        let (location, package) = one;
         if !seen.insert(location) {
             return true;
         }
-        if package.has_install_script || !self.fits(&package.json) {
+        if package.has_install_script || !self.fits(&package.json) || !runs(&package.json, &by.json) {
             return false;
         }
         let optional = names(&package.json, "optionalDependencies");
-        names(&package.json, "dependencies").difference(&optional).all(|name| {
-            self.lock.resolve(location, name).is_none_or(|(location, package)| self.installs(location, package, seen))
-        })
+        names(&package.json, "dependencies")
+            .difference(&optional)
+            .all(|name| self.lock.resolve(location, name).is_none_or(|next| self.installs(package, next, seen)))
     }
 
-    /// Whether a package is surely for this system. Which C library there is, or which Node.js, is not known here.
+    /// Whether a package is surely for this system. Which C library there is, is not known here.
     fn fits(&self, json: &Json) -> bool {
         let allows = |field: &str, value: &str| {
             let words = texts(json, field);
@@ -112,9 +113,24 @@ impl<'a> Walk<'a, '_> {
             let named = words.iter().filter(|word| !word.starts_with('!')).collect::<Vec<_>>();
             !refused && (named.is_empty() || named.iter().any(|word| **word == value || **word == "any"))
         };
-        let is_unknown = field(json, "libc").is_some() || field(json, "engines").is_some();
-        !is_unknown && allows("os", self.system.node_os()) && allows("cpu", self.system.node_arch())
+        field(json, "libc").is_none() && allows("os", self.system.node_os()) && allows("cpu", self.system.node_arch())
     }
+}
+
+/// The Node.js that the first npm needs which writes these lockfiles.
+const NODE: u32 = 10;
+
+/// Whether a package surely runs by the Node.js that there is, which nobody has told: any that npm needs itself will do,
+/// or the same as for the package that asks for it, which would not run without it.
+fn runs(json: &Json, by: &Json) -> bool {
+    let Some(engines) = field(json, "engines") else { return true };
+    let version = match engines {
+        Json::Object(fields) if fields.len() == 1 => text(engines, "node").and_then(|range| range.strip_prefix(">=")),
+        _ => None,
+    };
+    let version = version.map(str::trim).filter(|version| version.bytes().all(|c| c == b'.' || c.is_ascii_digit()));
+    let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    major.is_some_and(|major| major <= NODE) || field(by, "engines") == Some(engines)
 }
 
 impl PackageLock {
@@ -143,6 +159,10 @@ fn field<'j>(json: &'j Json, name: &str) -> Option<&'j Json> {
         Json::Object(fields) => Json::field(fields, name),
         _ => None,
     }
+}
+
+fn text<'j>(json: &'j Json, name: &str) -> Option<&'j str> {
+    field(json, name)?.string(name).ok()
 }
 
 /// The names in a field of dependencies.
@@ -211,6 +231,39 @@ mod tests {
         let dragged = r#""": {"optionalDependencies": {"x": "1"}}, "node_modules/x": {"dependencies": {"y": "1"}},
                          "node_modules/y": {"cpu": ["arm64"]}"#;
         assert_eq!(needed_of(dragged, &all), "");
+    }
+
+    #[test]
+    fn what_surely_runs_by_this_node_is_needed() {
+        let needed = |engines: &str, by: &str| {
+            let packages = format!(
+                r#""": {{"dependencies": {{"a": "1"}}}},
+                "node_modules/a": {{"optionalDependencies": {{"b": "1"}}{by}}},
+                "node_modules/b": {{"optional": true, "dependencies": {{"c": "1"}}}},
+                "node_modules/c": {{"optional": true, "engines": {engines}}}"#
+            );
+            needed_of(&packages, &Installed::default()) == "a b c"
+        };
+        for engines in [r#"{"node": ">=0.1.90"}"#, r#"{"node": ">= 10"}"#, r#"{"node": ">=10.13.0"}"#] {
+            assert!(needed(engines, ""), "{engines}");
+        }
+        for engines in [
+            r#"{"node": ">=12"}"#,
+            r#"{"node": ">=4 <6"}"#,
+            r#"{"node": "^8 || >=9"}"#,
+            r#"{"npm": ">=1"}"#,
+            r#"["node >= 1"]"#,
+        ] {
+            assert!(!needed(engines, ""), "{engines}");
+        }
+        // What runs the package that asks for it runs it too.
+        let same = r#"{"node": ">=18", "npm": ">=8"}"#;
+        let packages = |by: &str| {
+            let asks = r#""": {"dependencies": {"a": "1"}}, "node_modules/b": {"optional": true, "engines": "#;
+            format!(r#"{asks}{same}}}, "node_modules/a": {{"optionalDependencies": {{"b": "1"}}, "engines": {by}}}"#)
+        };
+        assert_eq!(needed_of(&packages(same), &Installed::default()), "a b");
+        assert_eq!(needed_of(&packages(r#"{"node": ">=16"}"#), &Installed::default()), "a");
     }
 
     #[test]

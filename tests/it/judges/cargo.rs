@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use super::{judge, must, told};
+use super::{judge, must, told, without};
 use crate::forge::remove;
 use crate::harness::{Project, copy_tree};
 use crate::lockfile::{Locked, tgz};
@@ -212,6 +212,27 @@ fn a_vendored_package_whose_list_was_made_anew_is_built_by_cargo_and_refused_by_
     // Without the archive nothing shows what the files should be.
     remove(&registry(&built.home(), "cache"));
     built.locked.refused("", &["unproven-entry"], "vendor/hex/src/lib.rs");
+}
+
+#[test]
+fn each_vendored_package_that_is_taken_away_is_missed() {
+    let built = Built::new(&["~/.cargo/registry/cache", "vendor"]);
+    let mut manifest = fs::read_to_string(built.locked.path("Cargo.toml")).unwrap();
+    for other in ["cfg-if", "itoa", "memchr"] {
+        let (name, version) = locked_here().into_iter().find(|(name, _)| name == other).unwrap();
+        assert!(copy_crate(&built.home(), &format!("{name}-{version}.crate")), "{name}");
+        manifest.push_str(&format!("{name} = \"={version}\"\n"));
+    }
+    built.write("Cargo.toml", &manifest);
+    must(cargo(&built.locked.project, &built.home()).args(["generate-lockfile", "--offline"]));
+    must(cargo(&built.locked.project, &built.home()).args(["vendor", "--locked", "--offline", "vendor"]));
+    built.locked.trusted("all");
+    for name in ["cfg-if", "hex", "itoa", "memchr"] {
+        let verdict = without(&built.locked, &[built.locked.path(&format!("vendor/{name}"))]);
+        verdict.expect_of(name, 14, &["lockfile-mismatch"]);
+        assert_eq!(verdict.json["refusals"][0]["place"], format!("vendor/{name}"), "{:#}", verdict.json);
+    }
+    built.locked.trusted("as it was");
 }
 
 /// Packages from git are named by SHA-1, so nothing of them is proven: what real Cargo makes of one is unproven.

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cacheseal::base::Digest;
 
-use super::{judge, must, text};
+use super::{judge, must, text, without};
 use crate::lockfile::zips::zip;
 use crate::lockfile::{Locked, tgz};
 
@@ -158,6 +158,57 @@ fn pip_installs_what_is_proven_and_does_not_see_what_is_poisoned() {
     assert!(refusals.iter().all(compiled), "{:#}", verdict.json);
 }
 
+/// A wheel of `name 1.0` with one module.
+fn plain_wheel(name: &str) -> Vec<u8> {
+    let info = |file: &str| format!("{name}-1.0.dist-info/{file}");
+    let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n");
+    let wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
+    let members = [(format!("{name}.py"), ""), (info("METADATA"), &metadata), (info("WHEEL"), wheel)];
+    let mut record = String::new();
+    for (path, contents) in &members {
+        let digest = URL_SAFE_NO_PAD.encode(Digest::sha256(contents.as_bytes()).0);
+        let _ = writeln!(record, "{path},sha256={digest},{}", contents.len());
+    }
+    let _ = writeln!(record, "{},,", info("RECORD"));
+    let record_path = info("RECORD");
+    let mut all: Vec<_> = members.iter().map(|(path, text)| (path.as_str(), text.as_bytes(), 0o644)).collect();
+    all.push((&record_path, record.as_bytes(), 0o644));
+    zip(&all)
+}
+
+#[test]
+fn each_release_that_is_taken_away_after_pip_and_uv_is_missed() {
+    let locked = wheelhouse();
+    let mut requirements = fs::read_to_string(locked.path("requirements.txt")).unwrap();
+    for (name, marker) in [("one", ""), ("two", " ; python_version >= \"3\""), ("none", " ; sys_platform == \"win32\"")]
+    {
+        let wheel = plain_wheel(name);
+        let _ = writeln!(requirements, "{name}==1.0{marker} --hash=sha256:{}", Digest::sha256(&wheel));
+        locked.write(&format!("wheelhouse/{name}-1.0-py3-none-any.whl"), wheel);
+    }
+    locked.write("requirements.txt", requirements);
+    let site = site(&locked, ".venv");
+    set_roots(&locked, &["wheelhouse", &site]);
+    for tool in ["pip", "uv"] {
+        let environment = environment(&locked, ".venv");
+        if tool == "pip" {
+            pip_install(&locked, &environment, &["--no-compile"]);
+        } else {
+            uv_install(&locked, &environment);
+        }
+        locked.trusted(tool);
+        assert!(!locked.path(&format!("{site}/none.py")).exists());
+        for (name, modules) in [("demo", &["demo", "pure.py"][..]), ("one", &["one.py"]), ("two", &["two.py"])] {
+            let info = format!("{name}-1.0.dist-info");
+            let paths = modules.iter().copied().chain([info.as_str()]);
+            let paths: Vec<_> = paths.map(|path| locked.path(&format!("{site}/{path}"))).collect();
+            let verdict = without(&locked, &paths);
+            verdict.expect_of(&format!("{tool}: {name}"), 14, &["lockfile-mismatch"]);
+            assert_eq!(verdict.json["refusals"][0]["place"], format!("{site}/{info}"), "{:#}", verdict.json);
+        }
+    }
+}
+
 /// Asserts that nothing of a package is unproven, and that everything that is belongs to the environment itself.
 fn assert_unproven_are_of_the_environment(locked: &Locked) {
     let verdict = locked.verify("lock");
@@ -203,19 +254,18 @@ fn find(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+fn uv_install(locked: &Locked, environment: &Path) {
+    let mut uv = tool(locked, "uv");
+    uv.args(["pip", "install", "--offline", "--no-index", "--find-links", "wheelhouse", "--require-hashes"]);
+    must(uv.args(["--link-mode", "copy", "-r", "requirements.txt", "--python"]).arg(environment.join("bin/python")));
+}
+
 #[test]
 fn uv_installs_what_its_cache_was_poisoned_with_and_it_is_refused() {
     let locked = wheelhouse();
     let site = site(&locked, ".venv");
-    let install = |environment: &Path| {
-        let mut uv = tool(&locked, "uv");
-        uv.args(["pip", "install", "--offline", "--no-index", "--find-links", "wheelhouse", "--require-hashes"]);
-        must(
-            uv.args(["--link-mode", "copy", "-r", "requirements.txt", "--python"]).arg(environment.join("bin/python")),
-        );
-    };
     let first = environment(&locked, ".venv");
-    install(&first);
+    uv_install(&locked, &first);
     assert_eq!(printed(&locked, &first), "honest\n");
     set_roots(&locked, &["wheelhouse", ".venv"]);
     // Everybody may write uv's locks, which is refused by itself; they are empty and made anew.
@@ -239,7 +289,7 @@ fn uv_installs_what_its_cache_was_poisoned_with_and_it_is_refused() {
     }
     fs::write(unpacked, EVIL).unwrap();
     let second = environment(&locked, ".venv");
-    install(&second);
+    uv_install(&locked, &second);
     assert_eq!(printed(&locked, &second), "evil\n");
     without_locks(&locked);
     let verdict = locked.verify("lock");

@@ -28,11 +28,13 @@ mod tars;
 mod unpacks;
 mod yarn;
 
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::{Project, Run};
+use crate::harness::{Project, Run, Verdict};
+use crate::lockfile::Locked;
 
 /// Where another program is, which must be installed.
 pub(crate) fn judge_path(program: &str) -> PathBuf {
@@ -74,6 +76,25 @@ pub(crate) fn told(output: &Output) -> String {
 /// A path as an argument.
 pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// The verdict at the gate `lock` while these are away, and the directories in which nothing else was.
+pub(crate) fn without(locked: &Locked, paths: &[PathBuf]) -> Verdict {
+    let aside = locked.project.outside("aside");
+    fs::create_dir(&aside).unwrap();
+    let moved: Vec<_> = paths.iter().enumerate().map(|(at, path)| (path, aside.join(at.to_string()))).collect();
+    for (path, to) in &moved {
+        fs::rename(path, to).unwrap();
+        // Ends at the first that is not empty.
+        let _ = path.ancestors().skip(1).map(fs::remove_dir).find(Result::is_err);
+    }
+    let verdict = locked.verify("lock");
+    for (path, to) in moved.iter().rev() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::rename(to, path).unwrap();
+    }
+    fs::remove_dir(aside).unwrap();
+    verdict
 }
 
 /// Whether tests run as root, who alone may become others and mount.

@@ -10,7 +10,7 @@ use cacheseal::base::Digest;
 use serde_json::{Value, json};
 use sha1::Digest as _;
 
-use super::{judge, must, text, told};
+use super::{judge, must, text, told, without};
 use crate::forge::remove;
 use crate::lockfile::npm::{blob, sri};
 use crate::lockfile::{File, Locked, tgz};
@@ -131,11 +131,17 @@ const QUIET: [&str; 3] = ["--no-audit", "--no-fund", "--no-update-notifier"];
 
 /// A project whose packages npm has installed by `npm ci`, into an empty cache.
 fn installed(registry: &Registry) -> Locked {
+    installed_with(registry, &json!({}))
+}
+
+/// The same with more in the project's `package.json`.
+fn installed_with(registry: &Registry, more: &Value) -> Locked {
     let locked = Locked::new(&["node_modules", "~/.npm/_cacache"], "package-lock.json");
     registry.publish_samples();
     let dependencies = json!({ "@s/right": "1.0.0", "pack": "1.0.0", "other": "npm:left@1.0.0" });
-    let manifest =
+    let mut manifest =
         json!({ "name": "app", "version": "1.0.0", "workspaces": ["packages/*"], "dependencies": dependencies });
+    manifest.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     locked.write("package.json", manifest.to_string());
     locked.write("packages/work/package.json", r#"{"name":"work","version":"1.0.0","bin":"work.js"}"#);
     locked.write("packages/work/work.js", "#!/usr/bin/env node\n");
@@ -156,6 +162,59 @@ fn what_npm_installed_is_proven_whole() {
     assert_eq!(links, [true, true]);
     let commands = fs::read_dir(locked.path("node_modules/pack/node_modules/.bin")).unwrap().count();
     println!("commands of a bundled package: {commands}");
+}
+
+/// All that npm installs here is missed, also where its own record is made to fit; what it leaves out is not.
+#[test]
+fn each_package_that_is_taken_away_after_npm_is_missed() {
+    let registry = Registry::new();
+    for (name, manifest) in [
+        ("fits", json!({ "os": ["!win32"] })),
+        ("elsewhere", json!({ "os": ["win32"], "dependencies": { "only-there": "1.0.0" } })),
+        ("only-there", json!({})),
+        ("modest", json!({ "engines": { "node": ">=1" } })),
+        ("choosy", json!({ "engines": { "node": ">=12" } })),
+        ("wanting", json!({ "peerDependencies": { "wanted": "1.0.0" } })),
+        ("wanted", json!({})),
+    ] {
+        registry.publish(name, &manifest, &[("package/index.js", b"", 0o644)]);
+    }
+    let optional = json!({ "fits": "1.0.0", "elsewhere": "1.0.0", "choosy": "1.0.0", "modest": "1.0.0" });
+    let more = json!({ "optionalDependencies": optional, "devDependencies": { "wanting": "1.0.0" } });
+    let locked = installed_with(&registry, &more);
+    locked.trusted("all");
+    let record = locked.path("node_modules/.package-lock.json");
+    let text = fs::read_to_string(&record).unwrap();
+    let noted: Value = serde_json::from_str(&text).unwrap();
+    let (mut tried, mut not_missed) = (0, Vec::new());
+    for location in noted["packages"].as_object().unwrap().keys().filter(|key| key.starts_with("node_modules/")) {
+        let directory = locked.path(location);
+        let mut paths = commands_of(&directory);
+        paths.push(directory);
+        let mut other = noted.clone();
+        let packages = other["packages"].as_object_mut().unwrap();
+        packages.retain(|kept, _| kept != location && !kept.starts_with(&format!("{location}/")));
+        fs::write(&record, other.to_string()).unwrap();
+        let verdict = without(&locked, &paths);
+        fs::write(&record, &text).unwrap();
+        tried += 1;
+        if verdict.json["verdict"] == "trusted" {
+            not_missed.push(location.clone());
+        } else {
+            verdict.expect_of(location, 14, &["lockfile-mismatch"]);
+        }
+    }
+    // Which Node.js there is, no lockfile says: npm leaves out an optional package that its version does not fit.
+    assert_eq!((tried, not_missed), (11, vec!["node_modules/choosy".to_owned()]));
+    locked.trusted("as it was");
+}
+
+/// The links to a package's commands.
+fn commands_of(directory: &Path) -> Vec<PathBuf> {
+    let real = fs::canonicalize(directory).unwrap();
+    let modules = directory.ancestors().find(|above| above.ends_with("node_modules")).unwrap();
+    let links = fs::read_dir(modules.join(".bin")).into_iter().flatten().map(|entry| entry.unwrap().path());
+    links.filter(|link| fs::canonicalize(link).unwrap().starts_with(&real)).collect()
 }
 
 #[test]
