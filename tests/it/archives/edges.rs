@@ -105,22 +105,30 @@ fn an_archive_may_be_one_root_and_nothing_else() {
     stage.verify(&draft.tar.bytes(), &explained).expect(11, &["extra-entry"]);
 }
 
-#[test]
-fn an_absolute_root_is_found_without_its_slash() {
+/// A sealed project that has a root at an absolute path, with these files in it; and that path as archives name it.
+fn with_absolute_root(files: &[(&str, &str)]) -> (Project, String) {
     let project = Project::empty("");
     let root = project.outside("absolute");
-    let written = text(&root).to_owned();
+    let written = text(&root);
     fs::write(project.path("cacheseal.toml"), policy().replace("\"~/never\"", &format!("\"{written}\""))).unwrap();
     fill(&project);
     fs::create_dir(&root).unwrap();
-    fs::write(root.join("file"), "absolute\n").unwrap();
+    for (name, contents) in files {
+        fs::write(root.join(name), contents).unwrap();
+    }
     project.seal();
+    let name = written.trim_start_matches('/').to_owned();
+    (project, name)
+}
+
+#[test]
+fn an_absolute_root_is_found_without_its_slash() {
+    let (project, name) = with_absolute_root(&[("file", "absolute\n")]);
     let sample = Sample::read(&project);
     let stage = Stage::of(project);
     for layout in [Layout::Plain, Layout::Circle] {
         let mut draft = sample.draft(layout, Form::Ustar, true);
-        let name = written.trim_start_matches('/');
-        draft.add([dir(name), file(format!("{name}/file"), "absolute\n")]);
+        draft.add([dir(&name), file(format!("{name}/file"), "absolute\n")]);
         stage.verify(&draft.tar.bytes(), &[]).expect_of(format!("{layout:?}"), 0, &[]);
         draft.add([file(format!("{name}/evil"), "x")]);
         stage.verify(&draft.tar.bytes(), &[]).expect_of(format!("{layout:?}"), 11, &["extra-entry"]);
@@ -130,18 +138,9 @@ fn an_absolute_root_is_found_without_its_slash() {
 
 #[test]
 fn an_absolute_root_is_in_one_place() {
-    let project = Project::empty("");
-    let root = project.outside("absolute");
-    let written = text(&root).to_owned();
-    fs::write(project.path("cacheseal.toml"), policy().replace("\"~/never\"", &format!("\"{written}\""))).unwrap();
-    fill(&project);
-    fs::create_dir(&root).unwrap();
-    fs::write(root.join("one"), "1\n").unwrap();
-    fs::write(root.join("two"), "2\n").unwrap();
-    project.seal();
+    let (project, name) = with_absolute_root(&[("one", "1\n"), ("two", "2\n")]);
     let sample = Sample::read(&project);
     let stage = Stage::of(project);
-    let name = written.trim_start_matches('/');
     for (other, expected) in [("", &[][..]), ("root/", &["ambiguous-layout", "missing-entry"])] {
         let mut draft = sample.draft(Layout::Packed, Form::Ustar, false);
         draft.begin([file(format!("{name}/one"), "1\n")]);
