@@ -1,5 +1,6 @@
 //! The real Cargo: it builds what was tampered with in its caches, and we refuse it.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -221,7 +222,7 @@ fn each_vendored_package_that_is_taken_away_is_missed() {
     for other in ["cfg-if", "itoa", "memchr"] {
         let (name, version) = locked_here().into_iter().find(|(name, _)| name == other).unwrap();
         assert!(copy_crate(&built.home(), &format!("{name}-{version}.crate")), "{name}");
-        manifest.push_str(&format!("{name} = \"={version}\"\n"));
+        let _ = writeln!(manifest, "{name} = \"={version}\"");
     }
     built.write("Cargo.toml", &manifest);
     must(cargo(&built.locked.project, &built.home()).args(["generate-lockfile", "--offline"]));

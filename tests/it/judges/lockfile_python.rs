@@ -203,7 +203,7 @@ fn each_release_that_is_taken_away_after_pip_and_uv_is_missed() {
             let paths = modules.iter().copied().chain([info.as_str()]);
             let paths: Vec<_> = paths.map(|path| locked.path(&format!("{site}/{path}"))).collect();
             let verdict = without(&locked, &paths);
-            verdict.expect_of(&format!("{tool}: {name}"), 14, &["lockfile-mismatch"]);
+            verdict.expect_of(format!("{tool}: {name}"), 14, &["lockfile-mismatch"]);
             assert_eq!(verdict.json["refusals"][0]["place"], format!("{site}/{info}"), "{:#}", verdict.json);
         }
     }
