@@ -34,6 +34,7 @@
 //!     locked: None,
 //!     now,
 //!     platform: Platform { os: "linux".into(), arch: "x86_64".into() },
+//!     keep: false,
 //!     options: Options { threads: 16, processors: 2, limits: &Limits::STANDARD },
 //! });
 //! assert_eq!(verification.exit(), Exit::Ok);

@@ -253,6 +253,8 @@ codes! {
     ModeMismatch = "mode-mismatch", Changed;
     /// A sealed entry that is not there.
     MissingEntry = "missing-entry", Changed;
+    /// An entry of a root that is not as it was when a guard trusted it.
+    ChangedAfterVerify = "changed-after-verify", Changed;
     /// The entry changed while it was being read.
     ChangedWhileRead = "changed-while-read", Changed;
     /// A file that is also known by a name outside the roots.

@@ -107,6 +107,19 @@ impl Refusals {
         }
     }
 
+    /// The same under one code.
+    #[must_use]
+    pub fn under(self, code: Code) -> Self {
+        let mut all = Self::new(self.cap);
+        if !self.is_empty() {
+            all.counts.insert(code, self.total());
+        }
+        for refusal in self.kept.into_values().flat_map(|kept| kept.refusals.into_iter().chain(kept.end)) {
+            all.keep(Refusal { code, ..refusal });
+        }
+        all
+    }
+
     fn keep(&mut self, refusal: Refusal) {
         self.kept.entry(refusal.code).or_default().insert(refusal, self.cap);
     }
@@ -186,6 +199,17 @@ mod tests {
         let mut one = Refusals::new(9);
         one.push(Refusal::new(Code::ExtraEntry, "a", "", "x".repeat(2 * TEXT_BYTES_MAX)));
         assert_eq!(one.iter().count(), 1);
+    }
+
+    #[test]
+    fn under_one_code_none_is_lost() {
+        let mut all = Refusals::new(2);
+        all.extend(["c", "a", "b"].map(extra));
+        all.push(Refusal::new(Code::Unreadable, "d", "", ""));
+        let all = all.under(Code::MissingEntry);
+        assert_eq!(all.counts().collect::<Vec<_>>(), [(Code::MissingEntry, 4)]);
+        assert_eq!(all.iter().map(|refusal| refusal.place.as_slice()).collect::<Vec<_>>(), [b"a", b"b"]);
+        assert!(Refusals::new(2).under(Code::MissingEntry).is_empty());
     }
 
     #[test]

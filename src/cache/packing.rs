@@ -12,7 +12,7 @@ use crate::policy::{Cache, PlacedRoot, Policy, RootBase};
 use crate::seal::manifest::Manifest;
 use crate::seal::statement::{SealedRoot, Statement};
 use crate::seal::{ENVELOPE, SEALS};
-use crate::tree::{Expectation, ExportError, ExportSink, Options, all_missing, compare, export};
+use crate::tree::{Expectation, ExportError, ExportSink, Memory, Options, all_missing, compare, export};
 
 /// What to pack.
 pub struct PackRequest<'a> {
@@ -142,7 +142,12 @@ impl Pack<'_> {
         for root in self.roots() {
             match (self.request.workspace.root(root.placed), root.manifest) {
                 (Ok(RootState::There(directory)), Some(manifest)) => {
-                    let expected = Expectation { spelling: &root.sealed.path, manifest, links_inside: false };
+                    let expected = Expectation {
+                        spelling: &root.sealed.path,
+                        manifest,
+                        links_inside: false,
+                        memory: Memory::Nothing,
+                    };
                     refusals.append(compare(directory, &expected, options).refusals);
                 }
                 (Ok(RootState::Absent), Some(manifest)) => {

@@ -106,7 +106,7 @@ pub fn unpack(request: &UnpackRequest<'_>, source: impl Read + Send) -> Result<U
 fn nothing_read(refusal: Refusal) -> Unpacked {
     let mut refusals = Refusals::new(1);
     refusals.push(refusal);
-    let verification = Verification { refusals, facts: None, coverage: None, rules: Vec::new() };
+    let verification = Verification { refusals, facts: None, coverage: None, rules: Vec::new(), kept: None };
     let archive = ArchiveVerification { verification, home: None, checkout: None, read_whole: false };
     Unpacked { archive, confinement: None, left: Vec::new() }
 }

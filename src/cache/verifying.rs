@@ -4,6 +4,7 @@ use super::lockfiles::{Question, judge};
 use super::opening::{check_manifest, code_of, forbidden_modes, judge_seal, read_lockfiles};
 use super::place::{RootState, Workspace};
 use super::proving::ProvenRoot;
+use super::rechecking::{Kept, KeptRoot};
 use super::unread_seal::judge_form;
 use crate::base::{Code, Escaped, Exit, Limits, Refusal, Refusals, plural};
 use crate::lockfile::LockedSet;
@@ -12,7 +13,8 @@ use crate::seal::manifest::{Manifest, Totals};
 use crate::seal::statement::{SealedRoot, Statement, Subject};
 use crate::seal::{ENVELOPE, SEALS};
 use crate::tree::{
-    Comparison, Directory, Expectation, Found, HardLinks, Kind, Options, SealDirectory, all_missing, compare,
+    Comparison, Directory, Expectation, Found, HardLinks, Kind, Memory, Options, SealDirectory, Stamps, all_missing,
+    compare,
 };
 use crate::verify::{Checkout, Coverage, Lockfiles, Rule, TrustedSeal};
 
@@ -32,6 +34,8 @@ pub struct VerifyRequest<'a> {
     pub now: jiff::Timestamp,
     /// The system this runs on.
     pub platform: crate::seal::statement::Platform,
+    /// Whether to keep what is verified, for a look whether it stays as it is.
+    pub keep: bool,
     /// Threads and limits.
     pub options: Options<'a>,
 }
@@ -47,6 +51,8 @@ pub struct Verification {
     pub coverage: Option<Coverage>,
     /// Every rule that was applied, in order.
     pub rules: Vec<Rule>,
+    /// What was verified, of a trusted cache with a seal, if that was to be kept.
+    pub kept: Option<Kept>,
 }
 
 /// What a trusted seal says.
@@ -97,7 +103,9 @@ pub fn verify(request: &VerifyRequest<'_>) -> Verification {
     }
     let is_restored = !run.refusals.has(Code::NothingRestored);
     let coverage = if require.lockfile && is_restored { run.prove(&states, facts.is_some()) } else { None };
-    Verification { refusals: run.refusals, facts, coverage, rules: run.rules }
+    let is_kept = request.keep && facts.is_some() && run.refusals.is_empty();
+    let kept = is_kept.then(|| Kept::new(run.kept, request.edge.gate.hardlinks != LinkRule::Any));
+    Verification { refusals: run.refusals, facts, coverage, rules: run.rules, kept }
 }
 
 struct Run<'a> {
@@ -107,13 +115,16 @@ struct Run<'a> {
     rules: Vec<Rule>,
     /// The seal as refusals name it.
     place: String,
+    /// The roots that were compared, if they are to be kept.
+    kept: Vec<KeptRoot>,
 }
 
 impl<'a> Run<'a> {
     fn new(request: &'a VerifyRequest<'a>) -> Self {
         let limits = request.options.limits;
         let place = format!("{SEALS}/{}", request.edge.cache.name);
-        Self { request, limits, refusals: Refusals::new(limits.refusals_max), rules: Vec::new(), place }
+        let refusals = Refusals::new(limits.refusals_max);
+        Self { request, limits, refusals, rules: Vec::new(), place, kept: Vec::new() }
     }
 
     fn refuse(&mut self, code: Code, place: &str, expected: impl Into<String>, found: impl Into<String>) {
@@ -297,6 +308,7 @@ impl<'a> Run<'a> {
         for (sealed, state) in statement.predicate.roots.iter().zip(states) {
             let Some(name) = sealed.manifest.as_deref() else {
                 self.sealed_as_absent(sealed, state.as_ref());
+                self.kept.push(KeptRoot { spelling: sealed.path.clone(), tree: None });
                 continue;
             };
             // Subjects stand in the order of the roots that have a manifest; parsing has made sure of it.
@@ -307,13 +319,15 @@ impl<'a> Run<'a> {
                 (Some(subject), Some(state)) => {
                     let Some(manifest) = self.open_manifest(directory, name, subject, sealed) else { continue };
                     let before = self.differences();
+                    let mut stamps = None;
                     if let Some(comparison) = self.compare_root(sealed, &manifest, state) {
                         links_leaving += comparison.links_leaving;
+                        stamps = comparison.stamps;
                         hardlinks.append(comparison.hardlinks);
                         self.refusals.append(comparison.refusals);
                     }
                     self.explain_root(sealed, self.differences() - before);
-                    manifest.free_aside();
+                    self.keep(sealed, manifest, stamps);
                 }
                 (Some(_), None) => {}
             }
@@ -322,6 +336,14 @@ impl<'a> Run<'a> {
         self.hardlinks(hardlinks);
         let signers = trusted.signers().iter().map(|(name, key)| (name.clone(), key.to_string())).collect();
         Facts { statement: statement.clone(), signers, links_leaving, warnings: trusted.warnings().to_vec() }
+    }
+
+    fn keep(&mut self, sealed: &SealedRoot, manifest: Manifest, stamps: Option<Stamps>) {
+        if self.request.keep {
+            self.kept.push(KeptRoot { spelling: sealed.path.clone(), tree: Some((manifest, stamps)) });
+        } else {
+            manifest.free_aside();
+        }
     }
 
     /// Notes how a root compared, for those who ask.
@@ -436,7 +458,8 @@ impl<'a> Run<'a> {
             RootState::Unsafe(_) => return None,
         };
         let links_inside = self.request.edge.gate.links == LinkRule::Inside;
-        let expected = Expectation { spelling: &sealed.path, manifest, links_inside };
+        let memory = if self.request.keep { Memory::Keep } else { Memory::Nothing };
+        let expected = Expectation { spelling: &sealed.path, manifest, links_inside, memory };
         Some(compare(root, &expected, &self.request.options))
     }
 }

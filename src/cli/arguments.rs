@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use super::common_arguments::{PolicyArgument, WalkArguments};
-pub(super) use super::guard_arguments::{GuardCheckArguments, GuardCommand, GuardStartArguments, GuardWaitArguments};
+pub(super) use super::guard_arguments::{
+    GuardCheckArguments, GuardCommand, GuardRecheckArguments, GuardStartArguments, GuardWaitArguments,
+};
 
 use super::common_arguments::parse_elsewhere;
 use crate::archive::Expected;
@@ -73,6 +75,7 @@ impl Command {
             Self::Guard(GuardCommand::Start(_)) => "guard start",
             Self::Guard(GuardCommand::Wait(_)) => "guard wait",
             Self::Guard(GuardCommand::Check(_)) => "guard check",
+            Self::Guard(GuardCommand::Recheck(_)) => "guard recheck",
             Self::Guard(GuardCommand::Stop(_)) => "guard stop",
             Self::Guard(GuardCommand::Witness) => "guard witness",
             Self::Pack(_) => "pack",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::common_arguments::{PolicyArgument, WalkArguments, parse_elsewhere};
-use crate::policy::{MaxAge, MaxAgeError};
+use crate::policy::{Glob, MaxAge, MaxAgeError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum GuardCommand {
@@ -15,6 +15,8 @@ pub(super) enum GuardCommand {
     Wait(GuardWaitArguments),
     /// After the restore: look again; exits with 15 if anything outside the roots was written
     Check(GuardCheckArguments),
+    /// Before publishing: look whether what was verified is still as it was; exits with 11 if it is not
+    Recheck(GuardRecheckArguments),
     /// End the guard
     Stop(PolicyArgument),
     /// The process that makes the guard's socket listen
@@ -101,4 +103,26 @@ pub(super) struct GuardCheckArguments {
     pub(super) report_only: bool,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GuardRecheckArguments {
+    /// The caches to look at; all that the guard watches if none is named
+    #[arg(value_name = "CACHE")]
+    pub(super) caches: Vec<String>,
+    /// Let new entries be whose path matches: the root as the policy writes it, and the path below it. `*` stays within
+    /// a component, `**` does not (can be repeated)
+    #[arg(long, value_name = "GLOB", value_parser = parse_glob)]
+    pub(super) allow_new: Vec<Glob>,
+    /// Read every file again, and rely on no time that a file system tells
+    #[arg(long)]
+    pub(super) full: bool,
+    #[command(flatten)]
+    pub(super) policy: PolicyArgument,
+    #[command(flatten)]
+    pub(super) walk: WalkArguments,
+}
+
+fn parse_glob(text: &str) -> Result<Glob, String> {
+    Glob::parse(text).map_err(|error| error.to_string())
 }

@@ -12,12 +12,12 @@ use crate::report::Report;
 use crate::tree::{Disposal, Options};
 use crate::verify::Rule;
 
-/// Verifies a cache. `believed` says why the policy is, as the first of the rules.
+/// Verifies a cache. `believed` says why the policy is, as the first of the rules. A guard keeps what it trusts.
 pub(super) fn judge(
     demand: &Demand,
     setup: &Setup,
     believed: Rule,
-    lockfiles_pinned: bool,
+    (lockfiles_pinned, keep): (bool, bool),
     limits: &Limits,
 ) -> Result<Verification, Failure> {
     let edge = setup.policy.edge(&demand.cache, &demand.gate)?;
@@ -31,6 +31,7 @@ pub(super) fn judge(
         locked: locked.as_ref(),
         now: Context::now(),
         platform: Context::platform(),
+        keep,
         options: Options { threads: usize::from(demand.threads), processors: Context::processors(), limits },
     });
     verification.rules.insert(0, believed);
@@ -67,7 +68,7 @@ pub(super) fn rendered(
 pub(super) fn refused(demand: &Demand, context: &Context, refusal: Refusal, note: &str) -> Rendered {
     let mut refusals = Refusals::new(context.limits.refusals_max);
     refusals.push(refusal);
-    let verification = Verification { refusals, facts: None, coverage: None, rules: Vec::new() };
+    let verification = Verification { refusals, facts: None, coverage: None, rules: Vec::new(), kept: None };
     let disposal = if demand.on_refusal == Disposal::Keep { Vec::new() } else { vec![note.to_owned()] };
     rendered(demand, &verification, None, disposal)
 }

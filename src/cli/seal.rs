@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         Err(error) => return refused(&arguments.cache, error),
     };
     if arguments.guard
-        && let Err(refusals) = note_seal(arguments, setup.digest, &context.limits)?
+        && let Err(refusals) = note_seal(arguments, setup.digest, &sealed.statement, &context.limits)?
     {
         return refused(&arguments.cache, SealError::Refused(refusals));
     }
@@ -126,6 +126,7 @@ fn add_signature(
         locked: None,
         now: context.now,
         platform: Context::platform(),
+        keep: false,
         options: options(arguments, context),
     };
     let signer = setup.policy.signer_of(&key.public().id()).map(|signer| signer.name.clone()).unwrap_or_default();

@@ -67,7 +67,7 @@ fn verify_here(arguments: &VerifyArguments, demand: &Demand, context: &Context) 
         setup.policy.recall(named_revocations(path, context)?.0);
     }
     let believed = believed(arguments, &setup);
-    let verification = judge(demand, &setup, believed, arguments.pin.trust_checkout, &context.limits)?;
+    let verification = judge(demand, &setup, believed, (arguments.pin.trust_checkout, false), &context.limits)?;
     // From here on nothing changes the verdict.
     let disposal = if verification.exit().is_refusal() { dispose(demand, &setup).told } else { Vec::new() };
     Ok(rendered(demand, &verification, None, disposal))

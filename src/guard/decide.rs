@@ -50,7 +50,8 @@ impl Guard {
         if !self.is_report_only() {
             verification.refusals.append(found.clone());
         }
-        self.settle(cache, settled, strays);
+        let kept = verification.kept.take();
+        self.settle(cache, settled, strays, kept);
         let mut told = Vec::new();
         if verification.exit().is_refusal() {
             let disposed = dispose();

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::base::{Code, Refusal, plural};
+use crate::cache::Kept;
 use crate::policy::Policy;
 use crate::tree::{Change, Difference, Kind, Look, Obstacle, Reach, Sight};
 use crate::verify::weaker_gate;
@@ -80,13 +81,15 @@ pub(super) struct GuardedCache {
     pub(super) before: Look,
     /// The roots as they were when the guard allowed the job to seal them.
     granted: Option<Look>,
+    /// What was verified or sealed, until something else becomes of it.
+    pub(super) kept: Option<Kept>,
 }
 
 impl GuardedCache {
     pub(super) fn new(name: String, roots: Vec<Root>, seal: PathBuf) -> Self {
         let before = Look::default();
         let standing = Standing::Unverified;
-        Self { name, roots, seal, standing, verified: false, sealed: false, before, granted: None }
+        Self { name, roots, seal, standing, verified: false, sealed: false, before, granted: None, kept: None }
     }
 
     /// The roots, then the seal.
@@ -134,8 +137,9 @@ impl GuardedCache {
     }
 
     /// Takes note of how a verification ended that began after `now` was looked at.
-    pub(super) fn settle(&mut self, settled: Settled, now: Look) {
+    pub(super) fn settle(&mut self, settled: Settled, now: Look, kept: Option<Kept>) {
         self.verified = matches!(settled, Settled::Trusted(_) | Settled::Unproven);
+        self.kept = kept.filter(|_| self.verified);
         self.sealed = false;
         self.granted = None;
         if self.verified || settled == Settled::Miss {
@@ -163,7 +167,7 @@ impl GuardedCache {
     /// Takes note that the guard itself took roots and seal away.
     pub(super) fn emptied(&mut self, now: Look) {
         self.standing = Standing::Empty;
-        (self.verified, self.sealed) = (false, false);
+        (self.verified, self.sealed, self.kept) = (false, false, None);
         self.before = now;
     }
 
@@ -212,9 +216,23 @@ impl GuardedCache {
         if !changes.is_empty() {
             return Err(changes);
         }
-        self.sealed = true;
+        (self.sealed, self.kept) = (true, None);
         self.before = now;
         Ok(())
+    }
+
+    /// Why there is nothing to hold the roots against; `None` for a cache that was trusted for its lockfiles alone.
+    pub(super) fn unkept(&self) -> Option<(Code, &'static str)> {
+        match &self.standing {
+            _ if self.sealed => Some((Code::UnverifiedRoots, "a seal that was made of directories elsewhere")),
+            // A guard that was started anew cannot tell itself from one that was never asked.
+            Standing::Unverified => Some((Code::GuardGone, "a guard that has verified nothing of it since it started")),
+            Standing::Empty => {
+                Some((Code::NothingRestored, "nothing: the verification was a miss, or it was taken away"))
+            }
+            Standing::Doubted(found) | Standing::Refused(found) => Some((Code::UnverifiedRoots, *found)),
+            Standing::Trusted(_) => None,
+        }
     }
 }
 

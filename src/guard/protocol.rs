@@ -69,7 +69,26 @@ pub enum Question {
     Sealed {
         /// The cache.
         cache: String,
+        /// The name and the SHA-256 of the manifest of each root, in the policy's order; none for an absent one. Empty
+        /// if a root lies elsewhere.
+        manifests: Vec<Option<(String, String)>>,
     },
+    /// Whether what was verified is still as it was.
+    Recheck(Recheck),
+}
+
+/// Caches that are to be looked at again, and how.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recheck {
+    /// The caches; all that the guard watches if there are none.
+    pub caches: Vec<String>,
+    /// Patterns of new entries that may be there.
+    pub new_allowed: Vec<String>,
+    /// Read every file.
+    pub full: bool,
+    /// Threads that look and read.
+    pub threads: u16,
 }
 
 /// A cache that is to be verified, and how.

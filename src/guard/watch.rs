@@ -11,6 +11,7 @@ use super::guarded::{GuardedCache, Root, Sealing, Settled, new_obstacles, unveri
 use super::perimeter::Perimeter;
 use super::territory::{Surroundings, Territory};
 use crate::base::{Code, Escaped, Limits, Refusal, Refusals};
+use crate::cache::Kept;
 use crate::policy::PlacedRoot;
 use crate::seal::manifest::forbidden_bits;
 use crate::tree::{
@@ -111,7 +112,7 @@ pub struct Guard {
     perimeter: Perimeter,
     /// The perimeter as it was when the guard began; never another.
     before: Look,
-    caches: Vec<GuardedCache>,
+    pub(super) caches: Vec<GuardedCache>,
     elsewhere: Vec<Standin>,
     /// Where refused caches were set aside, as they were then.
     aside: Vec<(PathBuf, Look)>,
@@ -305,15 +306,19 @@ impl Guard {
         Some(stray_write(Code::StrayWrite, difference, &meaning, rule))
     }
 
-    /// Takes note of how the verification of a cache ended. `strays` is what was found just before it.
-    pub fn settle(&mut self, cache: &str, settled: Settled, strays: Strays) {
-        if !strays.refusals.is_empty() && !self.report_only {
-            self.note_strays(&strays);
-            return;
-        }
+    /// Takes note of how the verification of a cache ended, and keeps what it trusted. `strays` is what was found just
+    /// before it.
+    pub fn settle(&mut self, cache: &str, settled: Settled, strays: Strays, kept: Option<Kept>) {
+        let is_strayed = !strays.refusals.is_empty() && !self.report_only;
         if let Some(cache) = self.caches.iter_mut().find(|one| one.name == cache) {
-            cache.settle(settled, strays.now);
+            if is_strayed {
+                cache.kept = None;
+            } else {
+                cache.settle(settled, strays.now, kept);
+                return;
+            }
         }
+        self.note_strays(&strays);
     }
 
     /// Takes note of stray writes: whatever else the restore brought is not to be sealed.

@@ -237,6 +237,9 @@ fn advice(code: Code) -> &'static str {
         Code::UnprovenEntry | Code::LowCoverage => {
             "cache only what docs/LOCKFILES.md says can be proven, fill it from empty, or name the places in `unproven`"
         }
+        Code::ChangedAfterVerify => {
+            "publish nothing of this job: find out what wrote there, or allow new entries that the build makes with `--allow-new`"
+        }
         Code::HardlinkOutside => "copy instead of linking, or set `hardlinks = \"any\"` for this gate",
         code if code.exit() == Exit::Changed => {
             "do not use these files: throw the cache away and have a trusted job seal a new one"

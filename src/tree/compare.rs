@@ -3,17 +3,20 @@
 use std::cmp::Ordering;
 use std::sync::atomic::{self, AtomicU64};
 
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
 use super::Options;
 use super::entry::{code_of, digest_text, kind_of, mode_differences};
 use super::handle::{Directory, Kind, mode_of, stat_of};
 use super::hardlinks::HardLinks;
+use super::known::{Counts, Known, Memory};
 use super::names::Names;
 use super::read::{ReadError, read_link};
+use super::stamps::{FileStamp, Stamps, Standing, device_of};
+use super::trial::Devices;
 use super::walk::{At, Crew, Portion, Trail, Visit, Worker, walk};
-use crate::base::{Code, Refusal, Refusals, place};
+use crate::base::{Code, Exit, Refusal, Refusals, place};
 use crate::seal::manifest::{Listing, Manifest, Node, Record, Span, forbidden_bits, leaves_root, link_text, missing};
 
 /// What a root must be.
@@ -25,6 +28,8 @@ pub struct Expectation<'a> {
     pub manifest: &'a Manifest,
     /// Whether symlinks that leave the root are refused.
     pub links_inside: bool,
+    /// What is remembered of the files.
+    pub memory: Memory<'a>,
 }
 
 /// How a tree differs from its manifest.
@@ -36,26 +41,26 @@ pub struct Comparison {
     pub links_leaving: u64,
     /// Files with more than one name.
     pub hardlinks: HardLinks,
+    /// What the file system said of each file before its first byte was read, if that was to be kept.
+    pub stamps: Option<Stamps>,
+    /// How the tree was looked at, if it was known.
+    pub counts: Counts,
 }
 
 /// Reads every file that `expected` names, once, and compares. A file of another size is not read, an extra
-/// file never, so that the cost is bounded by what was sealed.
+/// file never, so that the cost is bounded by what was sealed. Of a tree that is known, files whose stamps stand for
+/// their bytes are not read.
 #[must_use]
 pub fn compare(root: Directory, expected: &Expectation<'_>, options: &Options<'_>) -> Comparison {
-    let visit = CompareVisit { expected, options, extra: AtomicU64::new(0) };
-    let mut whole = Comparison {
-        refusals: Refusals::new(options.limits.refusals_max),
-        links_leaving: 0,
-        hardlinks: HardLinks::default(),
-    };
-    for part in walk(&visit, root.into_fd(), Some(0), Crew::growing(options)) {
-        whole.links_leaving += part.links_leaving;
-        whole.hardlinks.append(part.hardlinks);
-        if let Some(refusals) = part.refusals {
-            whole.refusals.append(refusals);
-        }
-    }
-    whole
+    let visit = CompareVisit { expected, options, extra: AtomicU64::new(0), devices: Devices::default() };
+    visit.compare(root, Some(0))
+}
+
+/// The same where the manifest names nothing, not even the root: all that is there is new.
+#[must_use]
+pub fn compare_absent(root: Directory, expected: &Expectation<'_>, options: &Options<'_>) -> Comparison {
+    let visit = CompareVisit { expected, options, extra: AtomicU64::new(0), devices: Devices::default() };
+    visit.compare(root, None)
 }
 
 /// A root that is absent or cannot be entered although `manifest` was sealed for it: all of it is missing.
@@ -75,6 +80,8 @@ struct CompareVisit<'a> {
     options: &'a Options<'a>,
     /// Entries found that are not in the manifest.
     extra: AtomicU64,
+    /// The devices met, where stamps are to be kept.
+    devices: Devices,
 }
 
 #[derive(Default)]
@@ -82,13 +89,65 @@ struct Part {
     refusals: Option<Refusals>,
     links_leaving: u64,
     hardlinks: HardLinks,
+    /// Stamps of files by listing and record.
+    stamps: Vec<(u32, u32, FileStamp)>,
+    /// The last device that a file was on, and its number.
+    device: Option<(u64, usize)>,
+    counts: Counts,
+}
+
+impl Part {
+    /// Keeps the stamp of a file, which was taken before its first byte was read and is equal after the last.
+    fn keep(&mut self, (listing, record): (u32, u32), stat: &Stat, devices: &Devices) {
+        let device = device_of(stat);
+        let number = match self.device {
+            Some((last, number)) if last == device => number,
+            _ => devices.number(stat),
+        };
+        self.device = Some((device, number));
+        self.stamps.push((listing, record, FileStamp::of(stat, number)));
+    }
 }
 
 /// The listing of a directory in the manifest; `None` for a directory that the manifest does not name.
 type Place = Option<u32>;
 
 impl CompareVisit<'_> {
-    fn refuse(&self, part: &mut Part, refusal: Refusal) {
+    fn compare(self, root: Directory, place: Place) -> Comparison {
+        let options = self.options;
+        let mut whole = Comparison {
+            refusals: Refusals::new(options.limits.refusals_max),
+            links_leaving: 0,
+            hardlinks: HardLinks::default(),
+            stamps: None,
+            counts: Counts::default(),
+        };
+        let mut stamps = Vec::new();
+        for part in walk(&self, root.into_fd(), place, Crew::growing(options)) {
+            whole.links_leaving += part.links_leaving;
+            whole.hardlinks.append(part.hardlinks);
+            whole.counts.add(part.counts);
+            stamps.push(part.stamps);
+            if let Some(refusals) = part.refusals {
+                whole.refusals.append(refusals);
+            }
+        }
+        if let Memory::Keep = self.expected.memory {
+            let stamps = stamps.into_iter().flatten();
+            whole.stamps = Some(Stamps::new(self.expected.manifest, stamps, self.devices.finish()));
+        }
+        whole
+    }
+
+    fn known(&self) -> Option<&Known<'_>> {
+        if let Memory::Known(known) = self.expected.memory { Some(known) } else { None }
+    }
+
+    fn refuse(&self, part: &mut Part, mut refusal: Refusal) {
+        // It was as sealed before, or it was not there; whatever the difference is, it came since then.
+        if self.known().is_some() && refusal.code.exit() != Exit::Limit {
+            refusal.code = Code::ChangedAfterVerify;
+        }
         part.refusals.get_or_insert_with(|| Refusals::new(self.options.limits.refusals_max)).push(refusal);
     }
 
@@ -109,14 +168,14 @@ impl CompareVisit<'_> {
         &self,
         at: &At<'_, Place>,
         listing: &Listing,
-        record: &Record,
+        (number, record): (u32, &Record),
         file_type: FileType,
         worker: &mut Worker<'_, Place, Part>,
     ) -> Result<(), ReadError> {
         let name = listing.name(record);
         let kind = kind_of(at.fd, name, file_type)?;
         match (record.node, kind) {
-            (Node::File { .. }, Kind::File) => self.file(at, name, record.node, worker),
+            (Node::File { .. }, Kind::File) => self.file(at, name, (number, record.node), worker),
             (Node::Directory(index), Kind::Directory) => {
                 worker.enter(name, Some(index));
                 Ok(())
@@ -134,10 +193,16 @@ impl CompareVisit<'_> {
         &self,
         at: &At<'_, Place>,
         name: &[u8],
-        node: Node,
+        (number, node): (u32, Node),
         worker: &mut Worker<'_, Place, Part>,
     ) -> Result<(), ReadError> {
         let Node::File { size, executable, digest } = node else { return Ok(()) };
+        let record = (at.place.unwrap_or(u32::MAX), number);
+        if let Some(known) = self.known()
+            && self.stands(known, at, name, (record, size), &mut worker.found)?
+        {
+            return Ok(());
+        }
         let file = worker.open(at.fd, name)?;
         let part = &mut worker.found;
         self.mode(part, at, name, &file.stat, executable);
@@ -155,13 +220,51 @@ impl CompareVisit<'_> {
             );
             return Ok(());
         }
+        let stat = file.stat;
         let found = worker.digest(file, self.expected.manifest.algorithm())?;
+        if let Memory::Keep = self.expected.memory {
+            worker.found.keep(record, &stat, &self.devices);
+        }
         if found != digest {
             let algorithm = self.expected.manifest.algorithm();
             let (expected, found) = (digest_text(size, algorithm, &digest), digest_text(size, algorithm, &found));
             self.differs(&mut worker.found, Code::DigestMismatch, at, name, expected, found);
         }
         Ok(())
+    }
+
+    /// Whether the stamp of a file that was as sealed still stands for its bytes and its mode.
+    fn stands(
+        &self,
+        known: &Known<'_>,
+        at: &At<'_, Place>,
+        name: &[u8],
+        (record, size): ((u32, u32), u64),
+        part: &mut Part,
+    ) -> Result<bool, ReadError> {
+        let Some(stamps) = known.stamps else {
+            part.counts.demanded += 1;
+            return Ok(false);
+        };
+        let stat = match rustix::fs::statat(at.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Err(ReadError::Absent),
+            Err(errno) => return Err(errno.into()),
+        };
+        let count = match stamps.standing(record, size, &stat) {
+            Standing::Same => {
+                part.counts.unread += 1;
+                if stat.st_nlink > 1 {
+                    part.hardlinks.push(&stat, self.place(at.trail, name));
+                }
+                return Ok(true);
+            }
+            Standing::Touched => &mut part.counts.touched,
+            Standing::Recent => &mut part.counts.recent,
+            Standing::Untried => &mut part.counts.untried,
+        };
+        *count += 1;
+        Ok(false)
     }
 
     fn mode(&self, part: &mut Part, at: &At<'_, Place>, name: &[u8], stat: &Stat, executable: bool) {
@@ -208,6 +311,12 @@ impl CompareVisit<'_> {
             return;
         }
         match kind_of(at.fd, name, file_type) {
+            Ok(kind) if at.trail.depth < limits.depth_max && self.is_new_allowed(at, name, kind) => {
+                worker.found.counts.new += 1;
+                if kind == Kind::Directory {
+                    worker.enter(name, None);
+                }
+            }
             Ok(Kind::Special(noun)) => {
                 let expected = "a file, directory or symlink".to_owned();
                 self.differs(&mut worker.found, Code::SpecialFile, at, name, expected, noun.to_owned());
@@ -230,6 +339,12 @@ impl CompareVisit<'_> {
                 self.differs(&mut worker.found, Code::ExtraEntry, at, name, "nothing".to_owned(), found);
             }
         }
+    }
+
+    /// Whether an entry that the manifest does not name may be there.
+    fn is_new_allowed(&self, at: &At<'_, Place>, name: &[u8], kind: Kind) -> bool {
+        let Some(known) = self.known() else { return false };
+        known.allows(self.place(at.trail, name), kind == Kind::Directory)
     }
 
     /// An entry that the manifest names and the directory does not have, with all below it.
@@ -256,6 +371,9 @@ impl Visit for CompareVisit<'_> {
         if at.place.is_some() {
             match stat_of(at.fd) {
                 Ok(stat) => {
+                    if let Memory::Keep = self.expected.memory {
+                        self.devices.meet(at.fd, &stat, at.trail.depth == 0);
+                    }
                     if let Some(found) = forbidden_bits(mode_of(&stat), false) {
                         let expected = "not writable by others".to_owned();
                         self.differs(&mut worker.found, Code::ForbiddenMode, at, b"", expected, found);
@@ -281,12 +399,12 @@ impl Visit for CompareVisit<'_> {
             start => sealed_before(listing, names, start),
         };
         // A start beyond them would leave entries out: then the index panics, which is a refusal.
-        let mut sealed = records[start..].iter().peekable();
+        let mut sealed = records[start..].iter().enumerate().peekable();
         while let Some((name, file_type)) = portion.next(worker) {
             let same = loop {
-                match sealed.peek().map(|record| listing.name(record).cmp(name)) {
+                match sealed.peek().map(|(_, record)| listing.name(record).cmp(name)) {
                     Some(Ordering::Less) => {
-                        if let Some(record) = sealed.next() {
+                        if let Some((_, record)) = sealed.next() {
                             self.missing(at, listing, record, &mut worker.found);
                         }
                     }
@@ -295,8 +413,10 @@ impl Visit for CompareVisit<'_> {
                 }
             };
             match same {
-                Some(record) => {
-                    if let Err(error) = self.both(at, listing, record, file_type, worker) {
+                Some((after, record)) => {
+                    // Listings have less than 4 Gi records: their names alone would take more.
+                    let number = u32::try_from(start + after).unwrap_or(u32::MAX);
+                    if let Err(error) = self.both(at, listing, (number, record), file_type, worker) {
                         self.read_error(&mut worker.found, self.place(at.trail, name), record.node, &error);
                     }
                 }
@@ -306,7 +426,7 @@ impl Visit for CompareVisit<'_> {
         // What comes from the next name on is for the thread that took it: together they leave nothing out.
         let others = records.len() - sealed_before(listing, names, portion.left().end);
         while sealed.len() > others
-            && let Some(record) = sealed.next()
+            && let Some((_, record)) = sealed.next()
         {
             self.missing(at, listing, record, &mut worker.found);
         }

@@ -148,6 +148,7 @@ impl Judge {
             locked: None,
             now: now(),
             platform: platform(),
+            keep: false,
             options: Options { threads, processors: 2, limits: &Limits::STANDARD },
         })
     }

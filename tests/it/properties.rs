@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cacheseal::base::{Algorithm, Limits};
 use cacheseal::seal::manifest::Manifest;
-use cacheseal::tree::{Directory, Expectation, Options, compare, snapshot};
+use cacheseal::tree::{Directory, Expectation, Memory, Options, compare, snapshot};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -91,7 +91,7 @@ fn sealed(root: &Path, threads: usize) -> Vec<u8> {
 /// As a verifier meets it: from the bytes of the manifest.
 fn refused(root: &Path, manifest: &[u8], threads: usize) -> bool {
     let manifest = Manifest::parse(manifest, Algorithm::Blake3, &Limits::STANDARD).unwrap();
-    let expected = Expectation { spelling: "r", manifest: &manifest, links_inside: false };
+    let expected = Expectation { spelling: "r", manifest: &manifest, links_inside: false, memory: Memory::Nothing };
     !compare(Directory::open(root).unwrap(), &expected, &options(threads)).refusals.is_empty()
 }
 

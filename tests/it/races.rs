@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cacheseal::base::{Algorithm, Limits};
 use cacheseal::seal::manifest::Manifest;
-use cacheseal::tree::{Comparison, Directory, Expectation, Options, compare, snapshot};
+use cacheseal::tree::{Comparison, Directory, Expectation, Memory, Options, compare, snapshot};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::forge::{fifo, remove};
@@ -27,7 +27,7 @@ fn sealed(root: &Path) -> Manifest {
 }
 
 fn look(root: &Path, manifest: &Manifest) -> Comparison {
-    let expected = Expectation { spelling: "deps", manifest, links_inside: false };
+    let expected = Expectation { spelling: "deps", manifest, links_inside: false, memory: Memory::Nothing };
     compare(Directory::open(root).unwrap(), &expected, &options())
 }
 

@@ -340,7 +340,8 @@ impl<'a, 's> Run<'a, 's> {
             }
             Phase::Waiting(_) | Phase::Refused => None,
         };
-        let verification = Verification { refusals: self.refusals, facts, coverage: None, rules: self.rules };
+        let verification =
+            Verification { refusals: self.refusals, facts, coverage: None, rules: self.rules, kept: None };
         ArchiveVerification { verification, home, checkout, read_whole }
     }
 

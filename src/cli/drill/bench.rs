@@ -206,6 +206,7 @@ impl Bench {
             locked: None,
             now,
             platform: Context::platform(),
+            keep: false,
             options: self.options(),
         }))
     }

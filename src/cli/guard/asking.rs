@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::super::arguments::{
-    GuardCheckArguments, GuardWaitArguments, PolicyArgument, SealArguments, VerifyArguments,
+    GuardCheckArguments, GuardRecheckArguments, GuardWaitArguments, PolicyArgument, SealArguments, VerifyArguments,
 };
 use super::super::context::{Context, shown, split};
 use super::super::failure::Failure;
@@ -17,9 +17,11 @@ use super::duty::{hello_json, hello_text};
 use super::failure_file::{self, understood};
 use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
 use crate::guard::{
-    Answer, Demand, Hello, Question, Rendered, Sealing, Silence, SocketName, ask, of_wire, to_wire, told_refusals,
+    Answer, Demand, Hello, Question, Recheck, Rendered, Sealing, Silence, SocketName, ask, of_wire, to_wire,
+    told_refusals,
 };
 use crate::report::{counts_json, refusals_json, refusals_text};
+use crate::seal::statement::{SealedRoot, Statement};
 
 /// How long a guard may be silent. It gives a sign of life every five seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -160,14 +162,27 @@ fn first_answer(arguments: &GuardWaitArguments, context: &Context) -> Result<Res
 }
 
 pub(super) fn check(arguments: &GuardCheckArguments) -> Result<Outcome, Failure> {
-    let policy = &arguments.policy.policy;
     let question = Question::Check { report_only: arguments.report_only };
-    match ask_once(policy, &question, PATIENCE) {
+    ask_for_verdict("guard check", &arguments.policy.policy, &question)
+}
+
+pub(super) fn recheck(arguments: &GuardRecheckArguments) -> Result<Outcome, Failure> {
+    let question = Question::Recheck(Recheck {
+        caches: arguments.caches.clone(),
+        new_allowed: arguments.allow_new.iter().map(ToString::to_string).collect(),
+        full: arguments.full,
+        threads: arguments.walk.threads,
+    });
+    ask_for_verdict("guard recheck", &arguments.policy.policy, &question)
+}
+
+fn ask_for_verdict(command: &str, policy: &Path, question: &Question) -> Result<Outcome, Failure> {
+    match ask_once(policy, question, PATIENCE) {
         Ok(Answer::Rendered(Rendered { exit, text, json, .. })) => {
             Ok(Outcome { exit, output: text.into_bytes(), json })
         }
-        Ok(_) => unanswered("guard check", policy, strange()),
-        Err(why) => unanswered("guard check", policy, why),
+        Ok(_) => unanswered(command, policy, strange()),
+        Err(why) => unanswered(command, policy, why),
     }
 }
 
@@ -239,9 +254,16 @@ pub(crate) fn ask_for_base(
 pub(crate) fn note_seal(
     arguments: &SealArguments,
     digest: Digest,
+    statement: &Statement,
     limits: &Limits,
 ) -> Result<Result<(), Refusals>, Failure> {
-    let question = Question::Sealed { cache: arguments.cache.clone() };
+    // Of roots that were sealed from elsewhere, the guard knows nothing at their places.
+    let roots = statement.predicate.roots.iter().filter(|_| arguments.root.is_empty());
+    // Subjects stand in the order of the roots that have a manifest.
+    let mut subjects = statement.subjects.iter();
+    let manifest = |root: &SealedRoot| Some((root.manifest.clone()?, subjects.next()?.sha256.to_string()));
+    let manifests = roots.map(manifest).collect();
+    let question = Question::Sealed { cache: arguments.cache.clone(), manifests };
     ask_to_seal(&arguments.policy.policy, digest, &question, limits)
 }
 

@@ -9,6 +9,7 @@ use super::super::failure::Failure;
 use super::super::judging::{dispose, judge, rendered};
 use super::super::setup::Setup;
 use crate::base::{Code, Escaped, Exit, Limits, Refusals, plural};
+use crate::cache::Kept;
 use crate::guard::{Answer, Demand, Guard, Hello, Question, Rendered, Sealing, Strays, of_wire, to_wire};
 use crate::policy::Revocations;
 use crate::report::{candidates_text, counts_json, refusals_json, refusals_text};
@@ -23,9 +24,9 @@ pub(super) struct Duty {
     limits: Limits,
 }
 
-struct State {
-    setup: Setup,
-    guard: Guard,
+pub(super) struct State {
+    pub(super) setup: Setup,
+    pub(super) guard: Guard,
 }
 
 impl Duty {
@@ -66,10 +67,16 @@ impl State {
                 let objections = self.guard.may_seal(cache, &elsewhere, &sealing);
                 self.granted(&objections)
             }
-            Question::Sealed { cache } => {
+            Question::Sealed { cache, manifests } => {
                 let changes = self.guard.sealed(cache);
+                if changes.is_empty() {
+                    let (workspace, roots) = (&self.setup.workspace, self.setup.roots(cache));
+                    let kept = Kept::of_seal(workspace, self.setup.policy.cache(cache)?, roots, manifests, limits);
+                    self.guard.keep(cache, kept);
+                }
                 self.granted(&changes)
             }
+            Question::Recheck(asked) => Answer::Rendered(self.recheck(asked, limits)?),
         })
     }
 
@@ -91,7 +98,7 @@ impl State {
     }
 
     /// Of other caches the guard knows that they must not change, and nothing else.
-    fn guarded(&self, cache: &str) -> Result<(), Failure> {
+    pub(super) fn guarded(&self, cache: &str) -> Result<(), Failure> {
         self.setup.policy.cache(cache)?;
         if self.guard.caches().any(|guarded| guarded == cache) {
             return Ok(());
@@ -100,7 +107,7 @@ impl State {
         Err(Failure::new(Code::Usage, message).hint("name it at `cacheseal guard start`"))
     }
 
-    fn caches(&self) -> Vec<String> {
+    pub(super) fn caches(&self) -> Vec<String> {
         self.guard.caches().map(str::to_owned).collect()
     }
 
@@ -142,7 +149,7 @@ impl State {
         let setup = &self.setup;
         let decision = self.guard.decide(
             (&demand.cache, &demand.gate),
-            |strays| judge(demand, setup, believed(setup, strays), true, limits),
+            |strays| judge(demand, setup, believed(setup, strays), (true, true), limits),
             || dispose(demand, setup),
         )?;
         Ok(rendered(demand, &decision.verification, decision.candidates.as_ref(), decision.disposal))

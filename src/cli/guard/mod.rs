@@ -5,6 +5,7 @@ mod duty;
 mod environment;
 mod failure_file;
 mod process;
+mod recheck;
 mod start;
 
 pub(super) use asking::{ask_for_base, ask_to_verify, note_seal};
@@ -20,6 +21,7 @@ pub(super) fn run(command: &GuardCommand, context: &Context, format: Format) -> 
         GuardCommand::Start(arguments) => start::run(arguments, context, format),
         GuardCommand::Wait(arguments) => asking::wait(arguments, context),
         GuardCommand::Check(arguments) => asking::check(arguments),
+        GuardCommand::Recheck(arguments) => asking::recheck(arguments),
         GuardCommand::Stop(arguments) => asking::stop(arguments),
         GuardCommand::Witness => process::witness(),
     }

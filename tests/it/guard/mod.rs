@@ -9,6 +9,7 @@ mod model;
 mod neighbours;
 mod perimeter;
 mod places;
+mod recheck;
 mod rules;
 mod several;
 mod strays;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use super::recheck::{Watched, number};
 use super::{judge, must, told, without};
 use crate::forge::remove;
 use crate::harness::{Project, copy_tree};
@@ -271,4 +272,21 @@ fn a_package_that_cargo_fetched_from_git_is_unproven() {
     };
     assert!(entries.len() > 10 && entries.iter().all(is_of_git), "{coverage:#}");
     built.locked.verify("lock").expect(14, &["unproven-entry"]);
+}
+
+#[test]
+fn what_cargo_builds_beside_what_was_verified_is_allowed_by_a_pattern() {
+    let built = Built::new(&["~/.cargo/registry"]);
+    must(cargo(&built.locked.project, &built.home()).args(["generate-lockfile", "--offline"]));
+    built.run();
+    remove(&built.locked.path("target"));
+    let watched = Watched::verified(&built.locked.project, &["~/.cargo/registry", "target"]);
+    assert_eq!(built.run(), "61\n");
+    watched.recheck(&[]).expect(11, &["changed-after-verify"]);
+    let verdict = watched.recheck(&["--allow-new", "target/**"]);
+    verdict.expect(0, &[]);
+    assert!(number(&verdict, "new") > 10, "{:#}", verdict.json);
+    watched.recheck(&["--full", "--allow-new", "target/**"]).expect(0, &[]);
+    fs::write(built.src().join("src/lib.rs"), POISON).unwrap();
+    watched.recheck(&["--allow-new", "target/**"]).expect(11, &["changed-after-verify"]);
 }

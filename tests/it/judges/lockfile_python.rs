@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cacheseal::base::Digest;
 
+use super::recheck::Watched;
 use super::{judge, must, text, without};
 use crate::lockfile::zips::zip;
 use crate::lockfile::{Locked, tgz};
@@ -299,6 +300,31 @@ fn uv_installs_what_its_cache_was_poisoned_with_and_it_is_refused() {
     let named = |refusal: &&serde_json::Value| refusal["code"] == "lockfile-mismatch";
     let named: Vec<_> = refusals.iter().filter(named).map(|refusal| refusal["place"].as_str().unwrap()).collect();
     assert_eq!(named, [place]);
+}
+
+#[test]
+fn what_uv_links_from_a_verified_cache_is_as_it_was() {
+    let locked = wheelhouse();
+    let install = |name: &str| {
+        let environment = environment(&locked, name);
+        let mut uv = tool(&locked, "uv");
+        uv.args(["pip", "install", "--offline", "--no-index", "--find-links", "wheelhouse", "--require-hashes"]);
+        uv.args(["--link-mode", "hardlink", "-r", "requirements.txt", "--python"]);
+        must(uv.arg(environment.join("bin/python")));
+        environment
+    };
+    install(".venv");
+    without_locks(&locked);
+    let watched = Watched::verified(&locked.project, &["~/.cache/uv"]);
+    let second = install(".venv2");
+    assert_eq!(printed(&locked, &second), "honest\n");
+    // Its locks, and what it has asked the new environment's Python.
+    let added = ["~/.cache/uv/**.lock", "~/.cache/uv/interpreter-v*/**"];
+    let allowed: Vec<_> = added.iter().flat_map(|pattern| ["--allow-new", pattern]).collect();
+    watched.recheck(&allowed).expect(0, &[]);
+    // The link is the file: what is written to it is written to the cache.
+    fs::write(locked.path(&format!("{}/demo/__init__.py", site(&locked, ".venv2"))), EVIL).unwrap();
+    watched.recheck(&allowed).expect(11, &["changed-after-verify"]);
 }
 
 /// The files of uv's cache, its locks removed.

@@ -19,6 +19,7 @@ mod pnpm;
 mod points;
 mod reads;
 mod realtrees;
+mod recheck;
 mod reference;
 mod restores;
 #[cfg(target_arch = "x86_64")]

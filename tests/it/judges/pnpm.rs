@@ -10,6 +10,7 @@ use sha2::Digest as _;
 
 use super::must;
 use super::npm::{POISON, Registry, node, tool};
+use super::recheck::{Watched, number};
 use crate::forge::remove;
 use crate::lockfile::Locked;
 use crate::lockfile::npm::sri;
@@ -88,4 +89,19 @@ fn a_consistent_rewrite_of_the_store_is_installed_by_pnpm_and_refused_by_us() {
     let spelled = format!("~/{}", place.strip_prefix(at.project.home()).unwrap().to_str().unwrap());
     at.refused("the store", &["unproven-entry"], &spelled);
     at.refused("what is run", &["unproven-entry"], "node_modules/.pnpm/left@1.0.0/node_modules/left/index.js");
+}
+
+#[test]
+fn what_pnpm_links_from_a_verified_store_is_as_it_was() {
+    let registry = Registry::new();
+    let at = installed(&registry);
+    remove(&at.path("node_modules"));
+    let watched = Watched::verified(&at.project, &[STORE]);
+    must(&mut pnpm(&at, &registry, &["--frozen-lockfile", "--offline", "--package-import-method=hardlink"]));
+    assert_eq!(node(&at, "console.log(typeof require('other'))").lines().count(), 1);
+    let verdict = watched.recheck(&["--allow-new", "~/store/*/projects/**", "--allow-new", "~/store/*/tmp/**"]);
+    verdict.expect(0, &[]);
+    // A link moves the change time of the file: it was read again.
+    let read = ["touched", "recent", "untried"].iter().map(|name| number(&verdict, name)).sum::<u64>();
+    assert!(read > 0, "{:#}", verdict.json);
 }

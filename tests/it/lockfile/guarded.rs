@@ -31,8 +31,11 @@ fn a_cache_that_fits_the_lockfile_is_trusted() {
     let verdict = verify(&guarded, "lock");
     verdict.expect(0, &[]);
     assert!(verdict.json["coverage"].is_object(), "{:#}", verdict.json);
+    // No seal says what each entry is; when there is one, the roots are held against it.
+    guarded.json(&["guard", "recheck"]).expect_error(2, "usage");
     // Nothing unproven is in it, so it is something to build on.
     guarded.seal_guarded(&[]).expect(0, &[]);
+    guarded.json(&["guard", "recheck"]).expect(0, &[]);
 }
 
 #[test]

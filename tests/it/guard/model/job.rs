@@ -280,6 +280,7 @@ impl<'a> Job<'a> {
             locked: None,
             now: now(),
             platform: platform(),
+            keep: false,
             options: Options { threads: 1, processors: 1, limits: &limits },
         };
         let mut aside = Vec::new();
