@@ -267,6 +267,52 @@ fn the_verified_cache_is_handed_on_by_the_job_verify() {
     assert_eq!(told.job("build").status, "not run");
 }
 
+const AT_RECHECK: &str = "Look at the verified caches again";
+
+/// The same, and after the build a command and a second look with these parameters.
+fn rechecked(restore: &Value, command: &str, recheck: &Value) -> Value {
+    let mut config = tolerant(restore);
+    let steps = config["jobs"]["job"]["steps"].as_array_mut().unwrap();
+    steps.push(json!({ "run": { "name": "Write", "command": command } }));
+    steps.push(json!({ "cacheseal/recheck": recheck }));
+    config
+}
+
+#[test]
+fn what_a_build_changed_is_found_before_it_is_published() {
+    let site = Site::sealed();
+    for full in [false, true] {
+        let parameters = json!({ "caches": "npm", "full": full });
+        let told = run(&site, &rechecked(&json!({}), "true", &parameters));
+        told.expect("success");
+        let output = &told.job("job").step(AT_RECHECK).output;
+        assert!(output.contains("unchanged: what was verified is as it was"), "{output}");
+        let told = run(&site, &rechecked(&json!({}), "echo 1 >>node_modules/left/index.js", &parameters));
+        told.job("job").stopped_at(AT_RECHECK, 11);
+        let output = &told.job("job").step(AT_RECHECK).output;
+        assert!(output.contains("refused[changed-after-verify]: node_modules/left/index.js"), "{output}");
+    }
+}
+
+#[test]
+fn what_a_build_adds_is_allowed_by_patterns() {
+    let site = Site::sealed();
+    let add = "mkdir -p node_modules/.cache/a && echo 1 >node_modules/.cache/a/b && echo 1 >node_modules/new";
+    run(&site, &rechecked(&json!({}), add, &json!({}))).job("job").stopped_at(AT_RECHECK, 11);
+    let one = json!({ "allow_new": "node_modules/.cache/**" });
+    run(&site, &rechecked(&json!({}), add, &one)).job("job").stopped_at(AT_RECHECK, 11);
+    let both = json!({ "allow_new": "node_modules/.cache/**\nnode_modules/new\n" });
+    run(&site, &rechecked(&json!({}), add, &both)).expect("success");
+}
+
+#[test]
+fn after_a_miss_a_second_look_continues_or_fails() {
+    let site = Site::sealed();
+    let unknown = json!({ "key": "nothing-has-this-key" });
+    run(&site, &rechecked(&unknown, "true", &json!({}))).expect("success");
+    run(&site, &rechecked(&unknown, "true", &json!({ "on_miss": "fail" }))).job("job").stopped_at(AT_RECHECK, 3);
+}
+
 #[test]
 fn a_list_of_revocations_comes_from_a_context() {
     let site = Site::sealed();
