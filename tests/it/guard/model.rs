@@ -68,6 +68,8 @@ enum Step {
     Restore(usize, Archive, Option<Place>),
     Verify(usize, usize, Disposal),
     Check,
+    /// The job looks whether what was verified is as it was.
+    Recheck(usize, bool),
     /// Anybody writes: a restore that nobody verifies, or the job.
     Write(Place),
     Remove(usize),
@@ -108,6 +110,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0..3_usize, archive, also).prop_map(|(cache, archive, also)| Step::Restore(cache, archive, also)),
         8 => (0..3_usize, 0..2_usize, disposal).prop_map(|(cache, gate, disposal)| Step::Verify(cache, gate, disposal)),
         2 => Just(Step::Check),
+        2 => (0..3_usize, any::<bool>()).prop_map(|(cache, full)| Step::Recheck(cache, full)),
         2 => place.prop_map(Step::Write),
         1 => (0..3_usize).prop_map(Step::Remove),
         5 => (0..3_usize, 0..2_usize).prop_map(|(cache, signer)| Step::Seal(cache, signer)),
@@ -116,8 +119,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 3..14)
 }
 
-/// Runs a job; how many verdicts trusted a cache, and how many seals were made.
-fn run(no_restore: bool, steps: &[Step]) -> (u32, u32) {
+/// Runs a job; how many verdicts trusted a cache, how many seals were made, and how many looks found what was verified.
+fn run(no_restore: bool, steps: &[Step]) -> [u32; 3] {
     let project = Project::empty(POLICY);
     let mut job = Job::begin(&project, no_restore);
     for step in steps {
@@ -130,6 +133,7 @@ fn run(no_restore: bool, steps: &[Step]) -> (u32, u32) {
             }
             Step::Verify(cache, gate, disposal) => job.verify(cache, gate, disposal),
             Step::Check => job.check(),
+            Step::Recheck(cache, full) => job.recheck(cache, full),
             Step::Write(place) => job.write(place),
             Step::Remove(cache) => {
                 for root in roots(&project, cache) {
@@ -141,7 +145,8 @@ fn run(no_restore: bool, steps: &[Step]) -> (u32, u32) {
             Step::Restart(no_restore) => job.restart(no_restore),
         }
     }
-    (job.trusted, job.sealed)
+    (0..CACHES.len()).for_each(|cache| job.recheck(cache, false));
+    [job.trusted, job.sealed, job.unchanged]
 }
 
 #[test]
@@ -149,14 +154,15 @@ fn what_the_guard_lets_pass_is_what_the_model_allows() {
     archives();
     let cases = share(if cfg!(feature = "judges") { 20_000 } else { 1_000 });
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let counts = Cell::new((0, 0));
+    let counts = Cell::new([0; 3]);
     let each = |(no_restore, steps): (bool, Vec<Step>)| {
-        let ((trusted, sealed), (more_trusted, more_sealed)) = (counts.get(), run(no_restore, &steps));
-        counts.set((trusted + more_trusted, sealed + more_sealed));
+        let (counted, more) = (counts.get(), run(no_restore, &steps));
+        counts.set(std::array::from_fn(|at| counted[at] + more[at]));
         Ok(())
     };
     TestRunner::new(config).run(&(any::<bool>(), steps()), each).unwrap();
-    // Neither is so rare that the property says little.
-    let (trusted, sealed) = counts.get();
-    assert!(trusted > cases / 50 && sealed > cases / 50, "{trusted} trusted, {sealed} sealed of {cases}");
+    // None is so rare that the property says little.
+    let [trusted, sealed, unchanged] = counts.get();
+    let told = format!("{trusted} trusted, {sealed} sealed, {unchanged} unchanged of {cases}");
+    assert!(trusted > cases / 50 && sealed > cases / 50 && unchanged > cases / 200, "{told}");
 }

@@ -2,7 +2,6 @@
 //! package managers that install from what was verified.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::Path;
 
 use serde_json::Value;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use cacheseal::base::{Exit, Limits};
-use cacheseal::cache::{SealRequest, VerifyRequest, Workspace, seal, verify};
+use cacheseal::cache::{RecheckRequest, SealRequest, VerifyRequest, Workspace, recheck, seal, verify};
 use cacheseal::guard::{Begin, Disposed, Guard, Sealing, Surroundings, Territory};
 use cacheseal::policy::{Glob, PlacedRoot, Policy};
 use cacheseal::seal::statement::Source;
@@ -94,6 +94,8 @@ struct Known {
     settled: Contents,
     /// The roots at the last look of the guard, if there was any. From then on, what is written is the job's.
     at_last_look: Option<Contents>,
+    /// The roots when the last verdict trusted them, until a job has sealed them.
+    verified: Option<Contents>,
     /// What the jobs have sealed.
     grown: Vec<Grown>,
 }
@@ -119,6 +121,7 @@ pub(super) struct Job<'a> {
     written: usize,
     pub(super) trusted: u32,
     pub(super) sealed: u32,
+    pub(super) unchanged: u32,
 }
 
 impl<'a> Job<'a> {
@@ -139,6 +142,7 @@ impl<'a> Job<'a> {
             written: 0,
             trusted: 0,
             sealed: 0,
+            unchanged: 0,
         };
         job.remember_start();
         job
@@ -157,6 +161,7 @@ impl<'a> Job<'a> {
         for cache in 0..CACHES.len() {
             self.known[cache].settled = self.inside(cache);
             self.known[cache].at_last_look = None;
+            self.known[cache].verified = None;
         }
     }
 
@@ -280,7 +285,7 @@ impl<'a> Job<'a> {
             locked: None,
             now: now(),
             platform: platform(),
-            keep: false,
+            keep: true,
             options: Options { threads: 1, processors: 1, limits: &limits },
         };
         let mut aside = Vec::new();
@@ -291,6 +296,8 @@ impl<'a> Job<'a> {
         };
         let names = (CACHES[cache], GATES[gate]);
         let decision = self.guard.decide(names, |_| Ok::<_, ()>(verify(&request)), dispose).unwrap();
+        let is_trusted = decision.verification.exit() == Exit::Ok;
+        self.known[cache].verified = is_trusted.then(|| before.clone());
         match decision.verification.exit() {
             Exit::Ok => {
                 self.assert_watched(Some(cache));
@@ -315,6 +322,23 @@ impl<'a> Job<'a> {
         if decision.verification.exit().is_refusal() && disposal != Disposal::Keep {
             self.known[cache].settled = Contents::new();
         }
+    }
+
+    /// What was verified is unchanged if and only if the model knows it so; and what is not known is not vouched for.
+    pub(super) fn recheck(&mut self, cache: usize, full: bool) {
+        let kept = self.guard.kept(CACHES[cache]);
+        let Some(verified) = &self.known[cache].verified else { return assert!(kept.is_err(), "{kept:?}") };
+        let found = recheck(&RecheckRequest {
+            workspace: &self.workspace(),
+            kept: kept.unwrap(),
+            roots: &self.places[CACHES[cache]],
+            full,
+            new_allowed: &[],
+            options: Options { threads: 1, processors: 1, limits: &Limits::STANDARD },
+        });
+        let is_unchanged = self.inside(cache) == *verified;
+        assert_eq!(found.refusals.is_empty(), is_unchanged, "{:?}", found.refusals);
+        self.unchanged += u32::from(is_unchanged);
     }
 
     pub(super) fn seal(&mut self, cache: usize, signer: usize) {
@@ -357,6 +381,7 @@ impl<'a> Job<'a> {
         known.grown.push(Grown { signer, contents: inside.clone(), grade: grade.unwrap() });
         known.settled = inside.clone();
         known.at_last_look = Some(inside);
+        known.verified = None;
         self.sealed += 1;
     }
 }
