@@ -46,6 +46,16 @@ impl Workspace {
         &self.policy_directory
     }
 
+    /// The directory of the policy or `home`, as it is now, if it is not the one that is open here: what follows goes by
+    /// paths and would find another one.
+    #[must_use]
+    pub fn displaced(&self, home: Option<&Path>) -> Option<&Path> {
+        if !self.policy_directory.is_at(&self.policy_path) {
+            return Some(&self.policy_path);
+        }
+        self.home.as_deref().filter(|known| Some(*known) != home)
+    }
+
     /// From now on takes the directory at `place` for the root of this spelling.
     pub fn take_for_root(&mut self, spelling: &str, place: PathBuf) {
         self.elsewhere.insert(spelling.to_owned(), place);

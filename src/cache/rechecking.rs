@@ -1,5 +1,7 @@
 //! Looking whether what was verified is still as it was.
 
+use std::path::PathBuf;
+
 use super::place::{RootState, Workspace};
 use crate::base::{Algorithm, Code, Limits, Refusal, Refusals};
 use crate::policy::{Cache, Glob, PlacedRoot};
@@ -69,6 +71,8 @@ impl Kept {
 pub struct RecheckRequest<'a> {
     /// Where the roots are.
     pub workspace: &'a Workspace,
+    /// Home as it is now, canonical.
+    pub home: Option<PathBuf>,
     /// What they were.
     pub kept: &'a Kept,
     /// The cache's roots, in the policy's order.
@@ -95,6 +99,11 @@ pub struct Recheck {
 pub fn recheck(request: &RecheckRequest<'_>) -> Recheck {
     let cap = request.options.limits.refusals_max;
     let mut found = Recheck { refusals: Refusals::new(cap), counts: Counts::default() };
+    if let Some(place) = request.workspace.displaced(request.home.as_deref()) {
+        let place = place.to_string_lossy();
+        found.refuse(&place, "the directory below which the roots were verified", "another one at its path, or none");
+        return found;
+    }
     let mut hardlinks = HardLinks::default();
     for (kept, placed) in request.kept.roots.iter().zip(request.roots) {
         match request.workspace.root(placed) {

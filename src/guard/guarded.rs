@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::base::{Code, Refusal, plural};
 use crate::cache::Kept;
 use crate::policy::Policy;
-use crate::tree::{Change, Difference, Kind, Look, Obstacle, Reach, Sight};
+use crate::tree::{Change, Kind, Look, Obstacle, Reach, Sight};
 use crate::verify::weaker_gate;
 
 /// What a verification that ended well rests on.
@@ -207,18 +207,26 @@ impl GuardedCache {
     }
 
     /// Takes note that the job has sealed the roots, if they are as they were when it was allowed to. What was read
-    /// is then what is there. Else, what has changed.
-    pub(super) fn seal(&mut self, now: Look) -> Result<(), Vec<Difference>> {
-        let Some(granted) = self.granted.take() else { return Err(Vec::new()) };
+    /// is then what is there. Else, what speaks against it.
+    pub(super) fn seal(&mut self, now: Look) -> Vec<Refusal> {
+        let Some(granted) = self.granted.take() else {
+            return vec![unverified_base(
+                self.name.as_bytes(),
+                "a seal that the guard did not allow before".to_owned(),
+            )];
+        };
         let is_of_seal = |path: &[u8]| Path::new(std::ffi::OsStr::from_bytes(path)).starts_with(&self.seal);
         let mut changes = granted.differences(&now);
         changes.retain(|change| !is_of_seal(&change.path));
-        if !changes.is_empty() {
-            return Err(changes);
+        if changes.is_empty() {
+            (self.sealed, self.kept) = (true, None);
+            self.before = now;
         }
-        (self.sealed, self.kept) = (true, None);
-        self.before = now;
-        Ok(())
+        let expected = "roots that stay as they are while they are sealed";
+        changes
+            .into_iter()
+            .map(|change| Refusal::new(Code::ChangedWhileRead, change.path, expected, "a change"))
+            .collect()
     }
 
     /// Why there is nothing to hold the roots against; `None` for a cache that was trusted for its lockfiles alone.
@@ -256,4 +264,20 @@ pub(super) fn unverified_base(place: &[u8], found: String) -> Refusal {
 /// What could not be looked at now and could before, as paths.
 pub(super) fn new_obstacles<'a>(before: &'a Look, now: &'a Look) -> impl Iterator<Item = &'a Obstacle> {
     now.obstacles().iter().filter(|obstacle| !before.obstacles().contains(obstacle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_that_was_not_allowed_settles_nothing() {
+        let mut cache = GuardedCache::new("deps".to_owned(), Vec::new(), PathBuf::from("/none"));
+        let codes = |refusals: Vec<Refusal>| refusals.into_iter().map(|refusal| refusal.code).collect::<Vec<_>>();
+        assert_eq!(codes(cache.seal(Look::default())), [Code::UnverifiedBase]);
+        cache.grant(Look::default());
+        assert_eq!(codes(cache.seal(Look::default())), []);
+        // What was allowed is used up.
+        assert_eq!(codes(cache.seal(Look::default())), [Code::UnverifiedBase]);
+    }
 }

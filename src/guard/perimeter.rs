@@ -116,7 +116,10 @@ impl Perimeter {
         }
         let (sights, rules) = places.finish();
         let known: BTreeSet<_> = self.sights.iter().cloned().collect();
-        let more: Vec<_> = sights.into_iter().filter(|sight| !known.contains(sight)).collect();
+        // What a tree holds already is watched there without a limit of its own.
+        let is_held =
+            |sight: &Sight| matches!(sight.reach, Reach::Part(_)) && self.ground.is_within(&sight.path, &outer);
+        let more: Vec<_> = sights.into_iter().filter(|sight| !known.contains(sight) && !is_held(sight)).collect();
         for (path, rule) in rules {
             self.rules.entry(path).or_insert(rule);
         }

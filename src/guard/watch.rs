@@ -386,11 +386,11 @@ impl Guard {
     pub fn sealed(&mut self, cache: &str) -> Refusals {
         let mut refusals = Refusals::new(self.limits.refusals_max);
         let now = self.caches.iter().find(|one| one.name == cache).map(|cache| self.look_at(cache));
-        let cache = self.caches.iter_mut().find(|one| one.name == cache);
-        let (Some(cache), Some(now)) = (cache, now) else { return refusals };
-        for change in cache.seal(now).err().into_iter().flatten() {
-            let expected = "roots that stay as they are while they are sealed";
-            refusals.push(Refusal::new(Code::ChangedWhileRead, change.path, expected, "a change"));
+        let guarded = self.caches.iter_mut().find(|one| one.name == cache);
+        if let (Some(guarded), Some(now)) = (guarded, now) {
+            refusals.extend(guarded.seal(now));
+        } else {
+            refusals.push(unverified_base(cache.as_bytes(), "a cache that the guard does not watch".to_owned()));
         }
         refusals
     }

@@ -313,6 +313,12 @@ impl CompareVisit<'_> {
         match kind_of(at.fd, name, file_type) {
             Ok(kind) if at.trail.depth < limits.depth_max && self.is_new_allowed(at, name, kind) => {
                 worker.found.counts.new += 1;
+                if kind == Kind::File
+                    && let Ok(stat) = rustix::fs::statat(at.fd, name, AtFlags::SYMLINK_NOFOLLOW)
+                    && stat.st_nlink > 1
+                {
+                    worker.found.hardlinks.push_allowed(&stat);
+                }
                 if kind == Kind::Directory {
                     worker.enter(name, None);
                 }

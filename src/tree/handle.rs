@@ -84,6 +84,13 @@ impl Directory {
         Ok(Self(retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?))
     }
 
+    /// Whether the path leads to this very directory.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        let same = |one: Stat, other: Stat| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino);
+        stat_of(self.0.as_fd()).is_ok_and(|own| rustix::fs::stat(path).is_ok_and(|there| same(own, there)))
+    }
+
     /// Another handle of the same directory.
     pub(super) fn try_clone(&self) -> io::Result<Self> {
         Ok(Self(self.0.try_clone()?))

@@ -56,6 +56,7 @@ impl State {
     ) -> RecheckRequest<'a> {
         RecheckRequest {
             workspace: &self.setup.workspace,
+            home: Context::of_process().home_directory(),
             kept,
             roots: self.setup.roots(name),
             full: asked.full,

@@ -418,3 +418,50 @@ fn the_text_says_how_it_was_looked_at() {
     let hint = "hint: publish nothing of this job: find out what wrote there, or allow new entries that the build makes with `--allow-new`; see docs/VERIFY.md#changed-after-verify\n";
     assert!(refused.stdout.ends_with(hint), "{}", refused.stdout);
 }
+
+/// Later steps go by paths: what is at them counts, not what the guard has open.
+#[test]
+fn another_checkout_or_home_at_the_path_is_not_what_was_verified() {
+    let guarded = Guarded::verified(Project::new(), &[]);
+    let (app, other) = (guarded.root().clone(), guarded.outside("other"));
+    crate::harness::copy_tree(&app, &other);
+    let away = guarded.outside("away");
+    fs::rename(&app, &away).unwrap();
+    fs::rename(&other, &app).unwrap();
+    guarded.write("deps/pkg/index.js", "evil\n");
+    for more in [&[][..], &["--full"]] {
+        guarded.recheck(more).expect(11, CODE);
+    }
+    fs::rename(&app, &other).unwrap();
+    fs::rename(&away, &app).unwrap();
+    guarded.recheck(&[]).expect(0, &[]);
+    // Home by a link that leads elsewhere now.
+    let (home, link) = (guarded.canonical_home(), guarded.outside("home-link"));
+    symlink(&home, &link).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = guarded.command();
+        command.args(arguments).args(["--format", "json"]).env("HOME", &link);
+        crate::harness::Run::of(command.output().unwrap()).verdict()
+    };
+    guarded.json(&["guard", "stop"]).expect(0, &[]);
+    fs::remove_dir_all(guarded.path("deps")).unwrap();
+    fs::remove_dir_all(guarded.path(".cacheseal")).unwrap();
+    fs::remove_dir_all(home.join("store")).unwrap();
+    let start = super::alone();
+    run(&start.iter().map(String::as_str).chain(["--allow=/dev/shm/*"]).collect::<Vec<_>>()).expect(0, &[]);
+    guarded.restore();
+    run(&["verify", "deps", "--gate", "any", "--guard"]).expect(0, &[]);
+    run(&["guard", "recheck"]).expect(0, &[]);
+    fs::remove_file(&link).unwrap();
+    symlink(guarded.outside("cache"), &link).unwrap();
+    run(&["guard", "recheck", "--full"]).expect(11, CODE);
+}
+
+#[test]
+fn a_new_name_of_a_sealed_file_is_inside_if_it_may_be_there() {
+    let guarded = Guarded::verified(Project::new(), &[]);
+    fs::hard_link(guarded.path("deps/tool"), guarded.path("deps/also")).unwrap();
+    guarded.recheck(&["--allow-new", "deps/also"]).expect(0, &[]);
+    fs::hard_link(guarded.path("deps/tool"), guarded.path("tool")).unwrap();
+    guarded.recheck(&["--allow-new", "deps/also"]).expect(11, CODE);
+}

@@ -70,6 +70,8 @@ fn volumes_in_home_and_the_checkout_are_watched() {
     let project = Project::empty_in(apart(), POLICY);
     project.fill();
     let guarded = Guarded::saved(project);
+    // The checkout ends here, and not where this repository begins.
+    fs::create_dir(guarded.path(".git")).unwrap();
     let mut command = judge("unshare");
     let namespaces = if rustix::process::geteuid().is_root() { &["-m"][..] } else { &["-Urm"] };
     command.args(namespaces).args(["sh", "-c", WITH_VOLUMES, "sh", env!("CARGO_BIN_EXE_cacheseal")]);
@@ -83,6 +85,30 @@ fn volumes_in_home_and_the_checkout_are_watched() {
 }
 
 /// jest, as npm installs it. Kept between runs: nobody writes to it but npm.
+/// More entries than a place may have that is only named somewhere: in home there is no such limit.
+#[test]
+fn what_home_holds_is_watched_as_home_whatever_else_names_it() {
+    let project = Project::empty_in(apart(), POLICY);
+    project.fill();
+    let guarded = Guarded::saved(project);
+    let home = guarded.canonical_home();
+    fs::create_dir_all(home.join("big/many")).unwrap();
+    for number in 0..200_001 {
+        fs::File::create(home.join(format!("big/many/{number}"))).unwrap();
+    }
+    fs::create_dir_all(home.join("clone/.git")).unwrap();
+    let config = format!("[remote \"origin\"]\n\turl = {}\n", home.join("big").display());
+    fs::write(home.join("clone/.git/config"), config).unwrap();
+    let start = guarded.json(&alone().iter().map(String::as_str).collect::<Vec<_>>());
+    start.expect(0, &[]);
+    assert_eq!(start.json["notWhollyWatched"], serde_json::json!([]));
+    guarded.restore();
+    guarded.verify_guarded(&[]).expect(0, &[]);
+    fs::write(home.join("big/many/planted"), "").unwrap();
+    guarded.check().expect(15, &["stray-write"]);
+    guarded.json(&["guard", "stop"]).expect(0, &[]);
+}
+
 fn jest() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("jest");
     if !directory.join("complete").exists() {

@@ -330,6 +330,7 @@ impl<'a> Job<'a> {
         let Some(verified) = &self.known[cache].verified else { return assert!(kept.is_err(), "{kept:?}") };
         let found = recheck(&RecheckRequest {
             workspace: &self.workspace(),
+            home: Some(self.project.canonical_home()),
             kept: kept.unwrap(),
             roots: &self.places[CACHES[cache]],
             full,
