@@ -88,7 +88,7 @@ fn volumes_in_home_and_the_checkout_are_watched() {
 /// More entries than a place may have that is only named somewhere: in home there is no such limit.
 #[test]
 fn what_home_holds_is_watched_as_home_whatever_else_names_it() {
-    let project = Project::empty_in(apart(), POLICY);
+    let project = Project::empty_in(Path::new("/dev/shm"), POLICY);
     project.fill();
     let guarded = Guarded::saved(project);
     let home = guarded.canonical_home();
