@@ -94,7 +94,7 @@ pub struct Recheck {
     pub counts: Counts,
 }
 
-/// Holds the roots against what they were. Writes nothing.
+/// Compares the roots with what they were. Writes nothing.
 #[must_use]
 pub fn recheck(request: &RecheckRequest<'_>) -> Recheck {
     let cap = request.options.limits.refusals_max;

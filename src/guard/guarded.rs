@@ -229,7 +229,7 @@ impl GuardedCache {
             .collect()
     }
 
-    /// Why there is nothing to hold the roots against; `None` for a cache that was trusted for its lockfiles alone.
+    /// Why there is nothing to compare the roots with; `None` for a cache that was trusted for its lockfiles alone.
     pub(super) fn unkept(&self) -> Option<(Code, &'static str)> {
         match &self.standing {
             _ if self.sealed => Some((Code::UnverifiedRoots, "a seal that was made of directories elsewhere")),

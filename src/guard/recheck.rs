@@ -1,4 +1,4 @@
-//! What a guard has kept of the caches that it trusts, to be held against what is there later.
+//! What a guard has kept of the caches that it trusts, to be compared with what is there later.
 
 use super::Guard;
 use crate::base::Refusal;

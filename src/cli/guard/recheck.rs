@@ -22,7 +22,7 @@ struct Looked {
 }
 
 impl State {
-    /// Holds what was verified against what is there.
+    /// Compares what was verified with what is there.
     pub(super) fn recheck(&self, asked: &Recheck, limits: &Limits) -> Result<Rendered, Failure> {
         let new_allowed: Result<Vec<_>, _> = asked.new_allowed.iter().map(|text| Glob::parse(text)).collect();
         let new_allowed = new_allowed.map_err(|error| Failure::new(Code::Usage, format!("`--allow-new`: {error}")))?;
