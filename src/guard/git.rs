@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::places::Places;
+use super::programs::Programs;
 use super::rule::Rule;
 use super::variables::paths_in;
 use crate::tree::resolve;
@@ -17,26 +18,46 @@ const FILES_MAX: usize = 10_000;
 
 /// Watches the git directory of a checkout as git finds it, and every path that its configuration names. `files` is
 /// configuration that lies elsewhere.
-pub(super) fn watch(checkout: &Path, home: Option<&Path>, mut files: Vec<PathBuf>, places: &mut Places<'_>) {
+pub(super) fn watch(
+    checkout: &Path,
+    home: Option<&Path>,
+    mut files: Vec<PathBuf>,
+    programs: &mut Programs<'_>,
+    places: &mut Places<'_>,
+) {
     if let Some((directory, common)) = git_directory(&checkout.join(".git")) {
         places.tree(&directory, &Rule::Git);
         places.tree(&common, &Rule::Git);
-        files.extend(configuration(&directory, &common));
+        files.extend(configuration(&directory, &common, places));
     }
-    read(files, checkout, home, places);
+    read(files, checkout, home, programs, places);
 }
 
-/// The same of a `.git` that was met in what is watched as a whole, such as that of a submodule.
-pub(super) fn watch_met(git: &Path, home: Option<&Path>, is_watched: impl Fn(&Path) -> bool, places: &mut Places<'_>) {
-    let (Some(top), Some((directory, common))) = (git.parent(), git_directory(git)) else { return };
+/// The same of what was met in what is watched and may be a git directory: a `.git`, such as that of a submodule, or a
+/// repository without a checkout.
+pub(super) fn watch_met(
+    met: &Path,
+    home: Option<&Path>,
+    is_watched: impl Fn(&Path) -> bool,
+    programs: &mut Programs<'_>,
+    places: &mut Places<'_>,
+) {
+    let is_git = met.file_name().is_some_and(|name| name == ".git");
+    if !is_git && !met.join("HEAD").is_file() {
+        return;
+    }
+    let (Some(above), Some((directory, common))) = (met.parent(), git_directory(met)) else { return };
     for place in [&directory, &common].into_iter().filter(|place| !is_watched(&resolve(place))) {
         places.tree(place, &Rule::Git);
     }
-    read(configuration(&directory, &common), top, home, places);
+    let files = configuration(&directory, &common, places);
+    // Hooks of a repository without a checkout begin at itself.
+    read(files, if is_git { above } else { met }, home, programs, places);
 }
 
-/// The files of configuration in a git directory, those of its worktrees and submodules among them.
-fn configuration(directory: &Path, common: &Path) -> Vec<PathBuf> {
+/// The files of configuration in a git directory, those of its worktrees and submodules among them. Watches where they
+/// have objects from.
+fn configuration(directory: &Path, common: &Path, places: &mut Places<'_>) -> Vec<PathBuf> {
     let mut files = vec![directory.join("config.worktree")];
     let mut left = vec![common.to_path_buf()];
     // A name of a submodule can have slashes, so what has no configuration may hold some that have.
@@ -44,6 +65,7 @@ fn configuration(directory: &Path, common: &Path) -> Vec<PathBuf> {
         let Some(directory) = left.pop() else { break };
         let file = directory.join("config");
         if directory == common || file.is_file() {
+            alternates(&directory.join("objects"), places);
             files.extend([file, directory.join("config.worktree")]);
             files.extend(directories(&directory.join("worktrees")).map(|worktree| worktree.join("config.worktree")));
             left.extend(directories(&directory.join("modules")));
@@ -54,6 +76,23 @@ fn configuration(directory: &Path, common: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Watches other directories that git takes objects from, and from where those have theirs (gitrepository-layout(5)).
+fn alternates(objects: &Path, places: &mut Places<'_>) {
+    let mut read = BTreeSet::new();
+    let mut left = vec![objects.to_path_buf()];
+    while let Some(objects) = left.pop() {
+        if read.len() == FILES_MAX || !read.insert(objects.clone()) {
+            continue;
+        }
+        let lines = contents(&objects.join("info/alternates"));
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && !line.starts_with(b"#")) {
+            let other = resolve(&objects.join(OsStr::from_bytes(line)));
+            places.part(&other, &Rule::Git);
+            left.push(other);
+        }
+    }
+}
+
 fn directories(above: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = std::fs::read_dir(above).into_iter().flatten().flatten();
     let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
@@ -61,7 +100,13 @@ fn directories(above: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Watches files of configuration and every path that they name. Hooks of a relative path begin at `top`.
-fn read(mut configuration: Vec<PathBuf>, top: &Path, home: Option<&Path>, places: &mut Places<'_>) {
+fn read(
+    mut configuration: Vec<PathBuf>,
+    top: &Path,
+    home: Option<&Path>,
+    programs: &mut Programs<'_>,
+    places: &mut Places<'_>,
+) {
     let mut read = BTreeSet::new();
     while let Some(file) = configuration.pop() {
         if read.len() == FILES_MAX || !read.insert(file.clone()) {
@@ -82,7 +127,7 @@ fn read(mut configuration: Vec<PathBuf>, top: &Path, home: Option<&Path>, places
                 places.part(&path, &Rule::Git);
             } else {
                 for path in paths_in(OsStr::from_bytes(&value), top, home) {
-                    places.part(&path, &Rule::Git);
+                    programs.named(&path, &Rule::Git, places);
                 }
             }
         }

@@ -17,8 +17,8 @@ const REWRITTEN: [(&str, &str); 4] = [
     ("*.sock.lock", "the process id of a MySQL server"),
 ];
 
-/// Random characters in the name of a file of the CI system's agent.
-const RANDOM_MIN: usize = 16;
+/// Digits of an identifier that the CI system's agent gives to what it runs.
+const IDENTIFIER_DIGITS: usize = 24;
 
 /// The lengths of the parts of a UUID.
 const UUID: [usize; 5] = [8, 4, 4, 4, 12];
@@ -59,13 +59,13 @@ impl Passing {
         same && below.any(matched)
     }
 
-    /// A file directly in a temporary directory that is new or gone, with the random name that the agent gives its own,
+    /// A file directly in a temporary directory that is new or gone, with a name of the kind that the agent gives its own,
     /// which no variable names.
     fn is_of_agent(&self, path: &Path, change: &Change, file: Option<&Stamp>) -> bool {
         matches!(change, Change::Created(Kind::File) | Change::Removed(Kind::File))
             && file.is_some_and(|file| !file.is_executable())
             && path.parent().is_some_and(|above| self.temporary.contains(above))
-            && path.file_name().is_some_and(|name| is_random(name) && !self.names.contains(name))
+            && path.file_name().is_some_and(|name| is_of_a_run(name) && !self.names.contains(name))
             && !self.named.contains(path)
     }
 
@@ -85,16 +85,19 @@ fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-/// Letters, then at least sixteen hexadecimal digits, with dashes between them or not, then words and numbers after
-/// dashes. No dot: what is looked for by name has an extension or begins with one.
-fn is_random(name: &OsStr) -> bool {
-    let is_hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+/// Words and numbers between dashes, and among them one identifier as the agent gives it: 24 hexadecimal digits or a
+/// UUID, once. Caches are named by longer digests. No dot: what is looked for by name has an extension or begins with
+/// one.
+fn is_of_a_run(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     let plain = name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
-    let random =
-        |parts: &[&[u8]]| parts.iter().filter(|part| part.iter().all(is_hex)).map(|part| part.len()).sum::<usize>();
     let parts: Vec<_> = name.split(|byte| b"-_".contains(byte)).collect();
-    plain && name.first().is_some_and(u8::is_ascii_alphanumeric) && random(&parts) >= RANDOM_MIN
+    let is_hex = |part: &[u8]| part.iter().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte));
+    let fits = |parts: &[&[u8]]| parts.iter().zip(UUID).all(|(part, length)| is_hex(part) && part.len() == length);
+    let has_uuid = parts.windows(UUID.len()).any(fits);
+    let long = parts.iter().map(|part| if is_hex(part) { part.len() } else { 0 }).filter(|digits| *digits > UUID[0]);
+    let once = long.eq([if has_uuid { UUID[4] } else { IDENTIFIER_DIGITS }]);
+    plain && name.first().is_some_and(u8::is_ascii_alphanumeric) && once
 }
 
 /// Whether a name has a UUID in it.
@@ -114,18 +117,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_the_agent_are_random_and_plain() {
-        for (name, random) in [
+    fn names_of_the_agent_have_one_identifier_of_a_run() {
+        for (name, fits) in [
             ("step-64f0c2d91ab34e5f6a7b8c9d", true),
+            ("64f0c2d91ab34e5f6a7b8c9d-0-build", true),
             ("agent_64f0c2d9-1ab3-4e5f-6a7b-8c9d00112233-0-build", true),
-            ("64f0c2d91ab34e5f", true),
-            ("64f0c2d91ab34e5", false),
+            ("64f0c2d9-1ab3-4e5f-6a7b-8c9d00112233", true),
+            ("64f0c2d91ab34e5f6a7b8c9", false),
+            ("64f0c2d91ab34e5f6a7b8c9d-64f0c2d91ab34e5f6a7b8c9d", false),
+            ("64f0c2d9-1ab3-4e5f-6a7b-8c9d00112233-64f0c2d91ab34e5f6a7b8c9d", false),
+            ("64f0c2d9-1ab3-4e5f-8c9d00112233", false),
+            ("metro-file-map-0123456789abcdef0123456789abcdef-0123456789abcdef0123456789abcdef", false),
+            ("cache-0123456789abcdef0123456789abcdef", false),
             (".bash_env-64f0c2d91ab34e5f6a7b8c9d-0-build", false),
             ("64f0c2d91ab34e5f6a7b8c9d.js", false),
             ("v8-compile-cache-0", false),
             ("agent", false),
         ] {
-            assert_eq!(is_random(OsStr::new(name)), random, "{name}");
+            assert_eq!(is_of_a_run(OsStr::new(name)), fits, "{name}");
         }
     }
 

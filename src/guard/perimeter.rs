@@ -50,7 +50,8 @@ impl Perimeter {
         let ground = Ground::new(homes, vital, territory.guarded.clone());
         let mut meanings = Meanings::of(home, &checkout);
         let mut places = Places::new(&ground);
-        let named = variables(surroundings, &mut places, &mut meanings);
+        let mut programs = Programs::new(&ground);
+        let named = variables(surroundings, &mut programs, &mut places, &mut meanings);
         let temporary = temporary(surroundings, &mut places, &mut meanings);
         for above in ground.homes.iter().flat_map(|home| home.ancestors().skip(1)) {
             watch_above(above, &Rule::AboveHome, &mut places);
@@ -67,9 +68,9 @@ impl Perimeter {
         }
         places.tree(&here, &Rule::WorkingDirectory);
         places.tree(&checkout, &Rule::Checkout);
-        git::watch(&checkout, home, git_configuration(surroundings), &mut places);
+        git::watch(&checkout, home, git_configuration(surroundings), &mut programs, &mut places);
         let path = variable(surroundings, "PATH");
-        let programs = path.map(|path| Programs::new(&ground).watch(path, &here, surroundings.user, &mut places));
+        let programs = path.map(|path| programs.watch(path, &here, surroundings.user, &mut places));
         named_by_us(surroundings, territory, &mut places, &mut meanings);
         let (sights, rules) = places.finish();
         Self {
@@ -105,13 +106,13 @@ impl Perimeter {
         let outer: Vec<_> =
             trees().filter(|tree| !trees().any(|other| other != *tree && tree.starts_with(other))).collect();
         let mut programs = Programs::new(&self.ground);
-        for lead in leads {
+        for lead in leads.iter().collect::<BTreeSet<_>>() {
             if let Some(file) = places.target(lead, &self.sights, &outer) {
                 programs.beside(&file, &Rule::Link(lead.clone()), &mut places);
             }
-            if lead.file_name().is_some_and(|name| name == ".git") && self.rules.get(lead) != Some(&Rule::Git) {
+            if self.rules.get(lead) != Some(&Rule::Git) {
                 let is_watched = |path: &Path| self.ground.is_within(path, &outer);
-                git::watch_met(lead, self.home.as_deref(), is_watched, &mut places);
+                git::watch_met(lead, self.home.as_deref(), is_watched, &mut programs, &mut places);
             }
         }
         let (sights, rules) = places.finish();
@@ -199,14 +200,19 @@ fn top_of_checkout(policy_directory: &Path) -> PathBuf {
 }
 
 /// The places that variables name; gives them back. PATH and TMPDIR have rules of their own.
-fn variables(surroundings: &Surroundings, places: &mut Places<'_>, meanings: &mut Meanings) -> BTreeSet<PathBuf> {
+fn variables(
+    surroundings: &Surroundings,
+    programs: &mut Programs<'_>,
+    places: &mut Places<'_>,
+    meanings: &mut Meanings,
+) -> BTreeSet<PathBuf> {
     let mut named = BTreeSet::new();
     // Where a shell came from names nothing that any program reads.
     let other = |name: &OsStr| name != "PATH" && name != "TMPDIR" && name != "OLDPWD";
     for (name, value) in surroundings.variables.iter().filter(|(name, _)| other(name)) {
         let name = name.to_string_lossy();
         for path in paths_in(value, &surroundings.working_directory, surroundings.home.as_deref()) {
-            let end = places.part(&path, &Rule::Variable(name.clone().into_owned()));
+            let end = programs.named(&path, &Rule::Variable(name.clone().into_owned()), places);
             meanings.set_named(&end, &name);
             named.extend([path, end]);
         }
@@ -280,6 +286,9 @@ fn git_configuration(surroundings: &Surroundings) -> Vec<PathBuf> {
     }
     let files = [Some(PathBuf::from("/etc/gitconfig")), home.map(|home| home.join(".gitconfig"))];
     let files = files.into_iter().flatten().chain(user.iter().map(|user| user.join("git/config")));
-    let named = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"].into_iter().flat_map(|name| surroundings.named_by(name));
+    // GIT_CONFIG_GLOBAL, GIT_CONFIG_SYSTEM, and those that hold settings, which may include a file.
+    let is_of_git = |(name, _): &(&OsString, &OsString)| name.as_bytes().starts_with(b"GIT_CONFIG");
+    let named = surroundings.variables.iter().filter(is_of_git);
+    let named = named.flat_map(|(_, value)| paths_in(value, &surroundings.working_directory, home));
     files.chain(named).filter(|file| file.is_absolute()).collect()
 }

@@ -83,6 +83,12 @@ impl Ground {
             _ => Some(Reach::Part(PART_MAX)),
         }
     }
+
+    /// The same, but no more than `most` of what holds home, the checkout or a mount.
+    fn narrow(&self, path: &Path, most: Reach) -> Option<Reach> {
+        let wide = self.holds_vital(path) || self.mounts.below(path).next().is_some();
+        self.part(path).map(|reach| if wide { reach.min(most) } else { reach })
+    }
 }
 
 /// A path without `..`, by its text alone.
@@ -156,9 +162,10 @@ impl<'g> Places<'g> {
         self.add(path, rule, |_, _| Some(Reach::Names))
     }
 
-    /// What is directly in a directory that is only named somewhere.
-    pub(super) fn names_of_part(&mut self, path: &Path, rule: &Rule) -> PathBuf {
-        self.add(path, rule, |ground, end| ground.part(end).map(|reach| reach.min(Reach::Names)))
+    /// What lies around something that is only named; of what holds home, the checkout or a mount, what is directly in
+    /// it.
+    pub(super) fn around(&mut self, path: &Path, rule: &Rule) {
+        self.add(path, rule, |ground, end| ground.narrow(end, Reach::Names));
     }
 
     /// An entry alone.
@@ -167,8 +174,8 @@ impl<'g> Places<'g> {
     }
 
     /// Where a link leads that was met in what is watched: as a part, and as an entry if that holds what is watched
-    /// anyway or a mount. `trees` are watched as a whole: what stays in them is followed there. Gives back where a link
-    /// of home or the checkout leads to a file outside of them.
+    /// anyway or a mount. `trees` are watched as a whole: what stays in them is followed there. Gives back where it leads
+    /// to a file outside of them.
     pub(super) fn target(&mut self, link: &Path, watched: &[Sight], trees: &[&Path]) -> Option<PathBuf> {
         let Ok(target) = std::fs::read_link(link) else { return None };
         if link.parent().is_some_and(|above| self.ground.is_within(&normal(&above.join(target)), trees)) {
@@ -177,21 +184,15 @@ impl<'g> Places<'g> {
         let rule = Rule::Link(link.to_path_buf());
         let end = self.add(link, &rule, |ground, end| {
             let held = watched.iter().any(|sight| sight.reach > Reach::Boundary && sight.path.starts_with(end));
-            let wide = held || ground.holds_vital(end) || ground.mounts.below(end).next().is_some();
-            ground
-                .part(end)
-                .map(|reach| if wide || ground.is_within(end, trees) { reach.min(Reach::Entry) } else { reach })
+            let entry = held || ground.is_within(end, trees);
+            ground.narrow(end, Reach::Entry).map(|reach| if entry { reach.min(Reach::Entry) } else { reach })
         });
-        let is_vital = self.ground.vital.iter().any(|vital| link.starts_with(vital));
-        (is_vital && !self.ground.is_within(&end, trees) && end.is_file()).then_some(end)
+        (!self.ground.is_within(&end, trees) && end.is_file()).then_some(end)
     }
 
     /// What a link leads to; of what holds home, the checkout or a mount, the entry alone.
     pub(super) fn linked(&mut self, link: &Path, rule: &Rule) {
-        self.add(link, rule, |ground, end| {
-            let wide = ground.holds_vital(end) || ground.mounts.below(end).next().is_some();
-            ground.part(end).map(|reach| if wide { reach.min(Reach::Entry) } else { reach })
-        });
+        self.add(link, rule, |ground, end| ground.narrow(end, Reach::Entry));
     }
 
     /// A directory that no look at what is above goes into.

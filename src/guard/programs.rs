@@ -1,5 +1,5 @@
-//! What programs belong to: a program that is a link runs what lies beside its target, and a directory of programs that
-//! this user may write has their libraries beside it.
+//! What a name brings with it: a program or a script reads what lies beside it, and a directory of programs that this
+//! user may write has their libraries beside it.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -12,7 +12,7 @@ use crate::tree::trace;
 /// Files that a package has at its top, beside any `*.gemspec`; `release` is that of a Java machine.
 const TOPS: [&str; 3] = ["package.json", "pyvenv.cfg", "release"];
 
-/// Finds what programs belong to.
+/// Finds what programs and scripts belong to.
 #[derive(Debug)]
 pub(super) struct Programs<'g> {
     ground: &'g Ground,
@@ -49,9 +49,10 @@ impl<'g> Programs<'g> {
     fn directory(&mut self, directory: &Path, user: u32, places: &mut Places<'_>) {
         let rule = Rule::Program(directory.to_path_buf());
         if can_write(directory, user) {
-            let above = directory.parent().filter(|above| !self.is_wide(above));
-            let package = self.above(directory).find(|above| is_package(above));
-            above.into_iter().chain(package).for_each(|place| drop(places.part(place, &rule)));
+            if let Some(above) = directory.parent().filter(|above| !self.is_wide(above)) {
+                places.part(above, &rule);
+            }
+            self.packages(directory, &rule, places);
             places.part(directory, &Rule::Path);
         }
         self.modules(directory, &rule, places);
@@ -61,31 +62,51 @@ impl<'g> Programs<'g> {
                 let target = trace(&program).end;
                 places.entry(&program, &Rule::Program(program.clone()));
                 if self.seen.insert(target.clone()) {
-                    self.package(&target, true, &Rule::Program(program), places);
+                    self.of_program(&target, &Rule::Program(program), places);
                 }
             }
         }
     }
 
-    /// What a file belongs to that a link of home or the checkout leads to: it runs, or reads, what is beside it.
+    /// A place that is only named somewhere and, if it is a file, what it belongs to. Gives back where it is.
+    pub(super) fn named(&mut self, path: &Path, rule: &Rule, places: &mut Places<'_>) -> PathBuf {
+        let end = places.part(path, rule);
+        if end.is_file() {
+            self.beside(&end, rule, places);
+        }
+        end
+    }
+
+    /// What a file belongs to that something names: it runs, or reads, what is beside it.
     pub(super) fn beside(&mut self, file: &Path, rule: &Rule, places: &mut Places<'_>) {
         if !self.seen.insert(file.to_path_buf()) {
             return;
         }
         if let Some(directory) = file.parent().filter(|directory| !self.is_wide(directory)) {
-            places.names_of_part(directory, rule);
+            places.around(directory, rule);
         }
-        let is_program = std::fs::metadata(file).is_ok_and(|entry| entry.permissions().mode() & 0o111 != 0);
-        self.package(file, is_program, rule, places);
+        if std::fs::metadata(file).is_ok_and(|entry| entry.permissions().mode() & 0o111 != 0) {
+            self.of_program(file, rule, places);
+        } else {
+            self.packages(file, rule, places);
+            self.modules(file, rule, places);
+        }
     }
 
-    /// The nearest directory above with the mark of a package; of a program, else the one above its own.
-    fn package(&mut self, file: &Path, is_program: bool, rule: &Rule, places: &mut Places<'_>) {
-        let marked = self.above(file).find(|above| is_package(above));
-        if let Some(package) = marked.or_else(|| self.above(file).nth(1).filter(|_| is_program)) {
+    /// What a program reads: the directory above its own, and what it belongs to.
+    fn of_program(&mut self, program: &Path, rule: &Rule, places: &mut Places<'_>) {
+        if let Some(above) = self.above(program).nth(1) {
+            places.around(above, rule);
+        }
+        self.packages(program, rule, places);
+        self.modules(program, rule, places);
+    }
+
+    /// Every directory above with the mark of a package: one within another says only what kind its files are.
+    fn packages(&self, path: &Path, rule: &Rule, places: &mut Places<'_>) {
+        for package in self.above(path).filter(|above| is_package(above)) {
             places.part(package, rule);
         }
-        self.modules(file, rule, places);
     }
 
     /// Every `node_modules` above, where node looks for packages.

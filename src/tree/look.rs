@@ -18,6 +18,9 @@ use super::stamp::Stamp;
 use super::walk::{At, Crew, Trail, Visit, Worker, walk};
 use crate::base::Code;
 
+/// What git wants of a directory that it takes for a repository.
+const REPOSITORY: [&[u8]; 3] = [b"HEAD", b"objects", b"refs"];
+
 /// A place to look at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sight {
@@ -116,8 +119,8 @@ pub fn look(sights: &[Sight], except: &Exceptions, user: u32, options: &Options<
     look_for(sights, except, user, options, false).0
 }
 
-/// The same, and what it met in what was looked through as a whole that may lead elsewhere: links, and whatever is called
-/// `.git`.
+/// The same, and what it met in what was looked through as a whole that may lead elsewhere: links, whatever is called
+/// `.git`, and directories that look like a repository of git.
 #[must_use]
 pub fn look_with_leads(
     sights: &[Sight],
@@ -363,6 +366,12 @@ impl Visit for LookVisit<'_> {
         let (left_out, ends) = (field.except.within(&path), field.ends.within(&path));
         let mut listing = Listing::default();
         names.sort();
+        if self.recurse
+            && field.with_leads
+            && REPOSITORY.iter().all(|name| names.iter().any(|(other, _)| other == *name))
+        {
+            worker.found.leads.push(path_of(&path));
+        }
         for (name, _) in names.iter().filter(|(name, _)| !left_out.hold(name)) {
             let stat = match rustix::fs::statat(at.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => stat,
@@ -375,7 +384,7 @@ impl Visit for LookVisit<'_> {
                 }
             };
             let writable = unlocked || field.can_write(&stat);
-            let leads = name == b".git" || (writable && Kind::of_stat(&stat) == Kind::Link);
+            let leads = name == b".git" || Kind::of_stat(&stat) == Kind::Link;
             if leads && self.recurse && field.with_leads {
                 worker.found.leads.push(path_of(&join(&path, name)));
             }
@@ -411,4 +420,31 @@ impl Visit for LookVisit<'_> {
 
 pub(super) fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     [directory, b"/", name].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Limits;
+
+    #[test]
+    fn what_leads_elsewhere_is_met_in_trees_of_any_owner() {
+        let temporary = tempfile::tempdir().unwrap();
+        let top = trace(temporary.path()).end;
+        std::fs::create_dir_all(top.join("bare/objects")).unwrap();
+        std::fs::create_dir_all(top.join("bare/refs")).unwrap();
+        std::fs::write(top.join("bare/HEAD"), "").unwrap();
+        std::fs::create_dir_all(top.join("module/objects")).unwrap();
+        std::fs::write(top.join("module/.git"), "").unwrap();
+        std::os::unix::fs::symlink("/nowhere", top.join("link")).unwrap();
+        let sights = [Sight { path: top.clone(), reach: Reach::Tree }];
+        let limits = Limits::STANDARD;
+        let options = Options { threads: 1, processors: 1, limits: &limits };
+        let owner = rustix::process::geteuid().as_raw();
+        for user in [owner, owner + 1] {
+            let (_, leads) = look_with_leads(&sights, &Exceptions::default(), user, &options);
+            let leads: BTreeSet<_> = leads.into_iter().collect();
+            assert_eq!(leads, ["bare", "link", "module/.git"].map(|path| top.join(path)).into(), "{user}");
+        }
+    }
 }

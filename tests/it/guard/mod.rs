@@ -2,6 +2,7 @@
 
 mod alive;
 mod base;
+mod beside;
 mod honest;
 mod job;
 mod later;

@@ -137,12 +137,13 @@ const ABOVE: [&str; 50] = [
 ];
 
 /// Caches out of which default tools run code.
-const CACHES: [&str; 6] = [
+const CACHES: [&str; 7] = [
     "jest_0/jest-transform-cache-1/a/index.js",
     "v8-compile-cache-0/10.9.0/main.BLOB",
     "node-compile-cache/v22/a/b.js",
     "jiti/app-index.1a2b3c.js",
     "tsx-0/0a1b2c3d4e5f6071",
+    "metro-file-map-0123456789abcdef0123456789abcdef-fedcba9876543210fedcba9876543210",
     ".bash_env-64f0c2d91ab34e5f6a7b8c9d-0-build",
 ];
 
