@@ -1,7 +1,7 @@
 //! What a name brings with it: a program or a script reads what lies beside it, and a directory of programs that this
 //! user may write has their libraries beside it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -20,11 +20,13 @@ pub(super) struct Programs<'g> {
     seen: BTreeSet<PathBuf>,
     /// Directories whose `node_modules` are watched.
     above: BTreeSet<PathBuf>,
+    /// Directories that were asked for the mark of a package, and whether they have one.
+    marked: BTreeMap<PathBuf, bool>,
 }
 
 impl<'g> Programs<'g> {
     pub(super) fn new(ground: &'g Ground) -> Self {
-        Self { ground, seen: BTreeSet::new(), above: BTreeSet::new() }
+        Self { ground, seen: BTreeSet::new(), above: BTreeSet::new(), marked: BTreeMap::new() }
     }
 
     /// Watches the directories on PATH, absent ones too. Gives them back in its order.
@@ -103,9 +105,12 @@ impl<'g> Programs<'g> {
     }
 
     /// Every directory above with the mark of a package: one within another says only what kind its files are.
-    fn packages(&self, path: &Path, rule: &Rule, places: &mut Places<'_>) {
-        for package in self.above(path).filter(|above| is_package(above)) {
-            places.part(package, rule);
+    fn packages(&mut self, path: &Path, rule: &Rule, places: &mut Places<'_>) {
+        let above: Vec<_> = self.above(path).collect();
+        for above in above {
+            if *self.marked.entry(above.to_path_buf()).or_insert_with(|| is_package(above)) {
+                places.part(above, rule);
+            }
         }
     }
 
