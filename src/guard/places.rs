@@ -174,8 +174,8 @@ impl<'g> Places<'g> {
     }
 
     /// Where a link leads that was met in what is watched: as a part, and as an entry if that holds what is watched
-    /// anyway or a mount. `trees` are watched as a whole: what stays in them is followed there. Gives back where it leads
-    /// to a file outside of them.
+    /// anyway or a mount. `trees` are watched as a whole: what stays in them is followed there. Gives back where a link
+    /// of home or the checkout leads to a file outside of them.
     pub(super) fn target(&mut self, link: &Path, watched: &[Sight], trees: &[&Path]) -> Option<PathBuf> {
         let Ok(target) = std::fs::read_link(link) else { return None };
         if link.parent().is_some_and(|above| self.ground.is_within(&normal(&above.join(target)), trees)) {
@@ -187,7 +187,8 @@ impl<'g> Places<'g> {
             let entry = held || ground.is_within(end, trees);
             ground.narrow(end, Reach::Entry).map(|reach| if entry { reach.min(Reach::Entry) } else { reach })
         });
-        (!self.ground.is_within(&end, trees) && end.is_file()).then_some(end)
+        let is_vital = self.ground.vital.iter().any(|vital| link.starts_with(vital));
+        (is_vital && !self.ground.is_within(&end, trees) && end.is_file()).then_some(end)
     }
 
     /// What a link leads to; of what holds home, the checkout or a mount, the entry alone.
