@@ -151,3 +151,53 @@ impl Stamps {
         self.files.capacity() * size_of::<FileStamp>() + self.starts.capacity() * size_of::<usize>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+
+    use super::super::handle::stat_of;
+    use super::*;
+
+    /// A file of ten bytes on device 7 that changed at `seconds` and `nanos`.
+    #[allow(clippy::useless_conversion, reason = "the fields differ between systems")]
+    fn stat(seconds: i64, nanos: i64) -> Stat {
+        let mut stat = stat_of(tempfile::tempfile().unwrap().as_fd()).unwrap();
+        (stat.st_ctime, stat.st_ctime_nsec) = (seconds.try_into().unwrap(), nanos.try_into().unwrap());
+        (stat.st_dev, stat.st_size) = (7, 10);
+        stat
+    }
+
+    /// What a file is taken for that is as it was, on a device of which a trial said `moves_since`.
+    fn standing(was: &Stat, now: &Stat, moves_since: Option<i64>, has_fractions: bool) -> Standing {
+        let device = Device { number: 7, moves_since, has_fractions };
+        let stamps = Stamps { starts: vec![0], files: vec![FileStamp::of(was, 0)], devices: vec![device] };
+        stamps.standing((0, 0), 10, now)
+    }
+
+    #[test]
+    fn a_stamp_stands_for_the_bytes_where_a_later_write_would_have_another() {
+        let began = Some(100 * SECOND);
+        for (seconds, nanos, moves_since, fractions, expected) in [
+            (90, 0, began, true, Standing::Same),
+            (99, 979_999_999, began, true, Standing::Same),
+            // Within a tick of the clock, and in the future.
+            (99, 980_000_000, began, true, Standing::Recent),
+            (200, 0, began, true, Standing::Recent),
+            // Times without fractions of seconds.
+            (97, 0, began, false, Standing::Same),
+            (98, 0, began, false, Standing::Recent),
+            // No trial succeeded, as on tmpfs, or there was none, as on FUSE.
+            (90, 0, None, true, Standing::Untried),
+        ] {
+            let stat = stat(seconds, nanos);
+            assert_eq!(standing(&stat, &stat, moves_since, fractions), expected, "{seconds}.{nanos:09}");
+        }
+        let mut elsewhere = stat(90, 0);
+        let was = elsewhere;
+        elsewhere.st_dev = 8;
+        assert_eq!(standing(&was, &elsewhere, began, true), Standing::Touched, "a device that appeared later");
+        let unknown = Stamps { starts: vec![0], files: vec![FileStamp::NONE], devices: Vec::new() };
+        assert_eq!(unknown.standing((0, 0), 10, &was), Standing::Untried, "a file without a stamp");
+    }
+}
