@@ -146,7 +146,7 @@ fn what_the_document_says_of_other_jobs_compiles() {
         let indented = |line: &str| ["      ", line.get(indent..).unwrap_or(""), "\n"].concat();
         let steps: String = block.lines().map(indented).collect();
         let config = format!(
-            "version: 2.1\norbs:\n  cacheseal: cacheseal/cacheseal@1.0\njobs:\n  job:\n    docker: [{{image: x}}]\n    \
+            "version: 2.1\norbs:\n  cacheseal: cacheseal/cacheseal@0.1\njobs:\n  job:\n    docker: [{{image: x}}]\n    \
              steps:\n{steps}workflows:\n  main:\n    jobs: [job]\n"
         );
         let directory = tempfile::tempdir().unwrap();

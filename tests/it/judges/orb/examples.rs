@@ -116,7 +116,7 @@ fn site(name: &str) -> Site {
 fn give(site: &Site, (cache, cache_key, root, fill): (&str, &str, &str, &str)) {
     let config = json!({
         "version": 2.1,
-        "orbs": { "cacheseal": "cacheseal/cacheseal@1.0" },
+        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
         "jobs": { "give": { "docker": [{ "image": "cimg/base:stable" }], "steps": [
             "checkout",
             "cacheseal/install",

@@ -28,7 +28,7 @@ fn one_job(steps: &Value, context: &str) -> Value {
     let invocation = if context.is_empty() { json!("job") } else { json!({ "job": { "context": context } }) };
     json!({
         "version": 2.1,
-        "orbs": { "cacheseal": "cacheseal/cacheseal@1.0" },
+        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
         "jobs": { "job": { "docker": [{ "image": "cimg/node:lts" }], "steps": steps } },
         "workflows": { "main": { "jobs": [invocation] } },
     })
@@ -246,7 +246,7 @@ fn the_verified_cache_is_handed_on_by_the_job_verify() {
     let site = Site::sealed();
     let config = json!({
         "version": 2.1,
-        "orbs": { "cacheseal": "cacheseal/cacheseal@1.0" },
+        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
         "jobs": { "build": { "docker": [{ "image": "cimg/node:lts" }], "steps": [
             "checkout",
             { "attach_workspace": { "at": "." } },

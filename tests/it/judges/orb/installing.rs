@@ -17,7 +17,7 @@ const INSTALLED: &str = "stat -c '%u %a' /opt/cacheseal/bin/cacheseal && /opt/ca
 fn config(install: &Value, user: &str, before: &str) -> Value {
     json!({
         "version": 2.1,
-        "orbs": { "cacheseal": "cacheseal/cacheseal@1.0" },
+        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
         "jobs": { "job": {
             "docker": [{ "image": "cimg/base:stable", "user": user }],
             "steps": [

@@ -15,7 +15,7 @@ fn job_after(steps: &[(&str, &str)]) -> Value {
     all.push(json!({ "run": { "name": "Build", "command": "npm run build" } }));
     json!({
         "version": 2.1,
-        "orbs": { "cacheseal": "cacheseal/cacheseal@1.0" },
+        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
         "jobs": { "job": { "docker": [{ "image": "cimg/node:lts" }], "steps": all } },
         "workflows": { "main": { "jobs": ["job"] } },
     })
@@ -118,7 +118,7 @@ fn the_agent_is_not_looked_up_on_path() {
     let site = Site::sealed();
     let config = json!({
         "version": 2.1,
-        "orbs": { "cacheseal": "cacheseal/cacheseal@1.0" },
+        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
         "jobs": { "job": { "docker": [{ "image": "cimg/node:lts" }], "steps": [
             "checkout",
             { "run": {

@@ -99,7 +99,7 @@ fn every_usage_example_compiles() {
 fn config_of(steps: &Value) -> Value {
     json!({
         "version": 2.1,
-        "orbs": { "cacheseal": "cacheseal/cacheseal@1.0" },
+        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
         "executors": { "base": { "docker": [{ "image": "cimg/base:stable" }] } },
         "commands": { "all": {
             "parameters": {

@@ -13,7 +13,7 @@ const POISON_LEFT: &str = "echo \"$js\" >>node_modules/left/index.js";
 fn sample_with(job: &str, steps: &Value, context: &str) -> Value {
     json!({
         "version": 2.1,
-        "orbs": { "cacheseal": "cacheseal/cacheseal@1.0" },
+        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
         "jobs": { job: { "docker": [{ "image": "cimg/node:lts" }], "steps": steps } },
         "workflows": { "main": { "jobs": [if context.is_empty() { json!(job) } else { json!({ job: { "context": context } }) }] } },
     })
