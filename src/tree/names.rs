@@ -11,6 +11,7 @@ use rustix::io::Errno;
 pub(super) struct Names {
     text: Vec<u8>,
     entries: Vec<Entry>,
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     buffer: Vec<u8>,
 }
 
@@ -34,6 +35,7 @@ fn head(name: &[u8]) -> u64 {
 }
 
 /// Space for the kernel's records; larger brings no fewer calls for real directories.
+#[cfg(any(target_os = "linux", target_os = "android"))]
 const BUFFER_BYTES: usize = 32 << 10;
 
 impl Names {
