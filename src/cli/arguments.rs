@@ -15,9 +15,12 @@ use crate::base::{Digest, EntryPath};
 use crate::seal::statement::Platform;
 use crate::tree::Disposal;
 
+/// The version, and what tells this build from another of it.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CACHESEAL_BUILD"), ")");
+
 /// Decides whether a restored dependency cache is exactly what a trusted job said it was
 #[derive(Debug, Parser)]
-#[command(name = "cacheseal", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "cacheseal", version = VERSION, max_term_width = 100, arg_required_else_help = true)]
 pub(super) struct Cli {
     /// Form of the output: text for people, json for programs, junit (of `verify` alone) for test reports
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
