@@ -4,6 +4,8 @@
 
 mod architecture;
 mod archives;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod compatibility;
 mod cosign;
 mod demand;
 mod disposal;
@@ -46,3 +48,4 @@ mod statement_lists;
 mod tree;
 mod types;
 mod unpack;
+mod versions;
