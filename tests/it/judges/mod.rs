@@ -7,6 +7,7 @@ mod cargo;
 mod exports;
 mod faults;
 mod guard;
+mod install;
 mod junit;
 mod kills;
 mod lockfile_go;
