@@ -1,10 +1,10 @@
-//! `policy digest` and `policy check`.
+//! `policy digest`, `policy check` and `policy roots`.
 
 use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::arguments::{PolicyArgument, PolicyCommand};
+use super::arguments::{PolicyArgument, PolicyCommand, PolicyRootsArguments};
 use super::context::Context;
 use super::failure::Failure;
 use super::outcome::Outcome;
@@ -15,6 +15,7 @@ pub(super) fn run(command: &PolicyCommand, context: &Context) -> Result<Outcome,
     match command {
         PolicyCommand::Digest(arguments) => digest(arguments, context),
         PolicyCommand::Check(arguments) => check(arguments, context),
+        PolicyCommand::Roots(arguments) => roots(arguments, context),
     }
 }
 
@@ -45,4 +46,19 @@ fn check(arguments: &PolicyArgument, context: &Context) -> Result<Outcome, Failu
         "version": 1, "command": "policy check", "exit": exit.number(), "findings": findings.collect::<Vec<_>>(),
     });
     Ok(Outcome { exit, output: text.into_bytes(), json })
+}
+
+/// For scripts that have to name the roots, so that nobody has to write them a second time.
+fn roots(arguments: &PolicyRootsArguments, context: &Context) -> Result<Outcome, Failure> {
+    let setup = Setup::load(&arguments.policy.policy, context)?;
+    setup.policy.cache(&arguments.cache)?;
+    let roots = setup.roots(&arguments.cache);
+    let text: String = roots.iter().map(|placed| format!("{}\n", placed.root.spelling)).collect();
+    let listed =
+        roots.iter().map(|placed| json!({ "root": placed.root.spelling, "path": placed.absolute.to_string_lossy() }));
+    let json = json!({
+        "version": 1, "command": "policy roots", "exit": 0, "cache": arguments.cache,
+        "roots": listed.collect::<Vec<_>>(),
+    });
+    Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json })
 }

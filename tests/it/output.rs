@@ -222,6 +222,7 @@ fn json_is_one_object_for_every_command_and_every_error() {
         (&["export", ".cacheseal/deps", "--as", "sha256sum", "--root", "deps"], 5),
         (&["export", ".cacheseal/deps", "--as", "mtree"], 2),
         (&["policy", "digest"], 0),
+        (&["policy", "roots", "deps"], 0),
         (&["key", "show", "keys/job.pub"], 0),
         (&["key", "new", "n", "--out", "../n.key"], 0),
         (&["key", "new", "n", "--out", "../m.key"], 5),

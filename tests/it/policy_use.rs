@@ -246,3 +246,19 @@ fn home_is_an_absolute_path_or_none() {
         );
     }
 }
+
+/// Scripts take the roots from here, so that nobody has to write them twice.
+#[test]
+fn the_roots_of_a_cache_are_listed_as_the_policy_writes_them() {
+    let project = Project::new();
+    project.write("cacheseal.toml", POLICY.replace("\"~/store\"", "\"~/.cache/tool\", \"/opt/tools\""));
+    let run = project.run(&["policy", "roots", "deps"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "deps\n~/.cache/tool\n/opt/tools\n"), "{}", run.stderr);
+    let listed = project.json(&["policy", "roots", "deps"]).json["roots"].clone();
+    let paths: Vec<_> = listed.as_array().unwrap().iter().map(|root| root["path"].as_str().unwrap()).collect();
+    assert!(paths[0].ends_with("/deps") && paths[1].ends_with("/.cache/tool") && paths[2] == "/opt/tools", "{paths:?}");
+    project.json(&["policy", "roots", "dep"]).expect_error(5, "unknown-cache");
+    project.json(&["policy", "roots"]).expect_error(2, "usage");
+    remove(&project.path("cacheseal.toml"));
+    project.json(&["policy", "roots", "deps"]).expect_error(5, "no-policy");
+}
