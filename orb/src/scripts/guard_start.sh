@@ -18,21 +18,25 @@ later_environment() {
 }
 
 # Reports are written between a restore and the next, over whatever a restore has put there.
-arguments=(guard start --foreground --allow /opt/cacheseal/reports)
+arguments=(guard start --foreground --policy "$PARAM_POLICY" --allow /opt/cacheseal/reports)
 case $PARAM_NO_RESTORE in true | 1) arguments+=(--no-restore) ;; esac
 case $PARAM_REPORT_ONLY in true | 1) arguments+=(--report-only) ;; esac
 while IFS= read -r path; do
     if [[ -n $path ]]; then arguments+=(--allow "$path"); fi
 done < <(printf '%s\n' "$PARAM_ALLOW")
+IFS=' ' read -r -a caches < <(printf '%s\n' "$PARAM_CACHES")
 # The job `seal` finds each root below the workspace, by the root's path without `~/` or `/`; what else lies there goes
 # nowhere.
-for root in "$PARAM_ROOT" "$PARAM_ROOT_2" "$PARAM_ROOT_3" "$PARAM_ROOT_4"; do
-    below=${root#\~/}
-    if [[ -n $root ]]; then
-        arguments+=(--allow /opt/cacheseal/workspace --root "/opt/cacheseal/workspace/${below#/}=$root")
-    fi
-done
-IFS=' ' read -r -a caches < <(printf '%s\n' "$PARAM_CACHES")
+case $PARAM_WORKSPACE in
+    true | 1)
+        arguments+=(--allow /opt/cacheseal/workspace)
+        # The guard reports a policy that cannot be read, and the next step shows it.
+        while IFS= read -r root; do
+            below=${root#\~/}
+            arguments+=(--root "/opt/cacheseal/workspace/${below#/}=$root")
+        done < <("$program" policy roots --policy "$PARAM_POLICY" -- "${caches[0]}" 2>/dev/null)
+        ;;
+esac
 
 "$program" "${arguments[@]}" --environment-of <(later_environment) \
     --failure-file /opt/cacheseal/reports/guard-failure -- "${caches[@]}"

@@ -8,5 +8,5 @@ if [[ ! -x $program ]]; then
 fi
 IFS=' ' read -r -a caches < <(printf '%s\n' "$PARAM_CACHES")
 # Nothing was restored yet, and the step before the guard's has emptied this place.
-exec "$program" guard wait --timeout "$PARAM_TIMEOUT" --failure-file /opt/cacheseal/reports/guard-failure \
-    -- "${caches[@]}"
+exec "$program" guard wait --policy "$PARAM_POLICY" --timeout "$PARAM_TIMEOUT" \
+    --failure-file /opt/cacheseal/reports/guard-failure -- "${caches[@]}"

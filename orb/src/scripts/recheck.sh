@@ -7,7 +7,7 @@ if [[ ! -x $program ]]; then
     exit 5
 fi
 IFS=' ' read -r -a caches < <(printf '%s\n' "$PARAM_CACHES")
-arguments=(guard recheck)
+arguments=(guard recheck --policy "$PARAM_POLICY")
 case $PARAM_FULL in true | 1) arguments+=(--full) ;; esac
 while IFS= read -r pattern; do
     if [[ -n $pattern ]]; then arguments+=(--allow-new "$pattern"); fi

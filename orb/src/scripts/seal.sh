@@ -15,16 +15,17 @@ if [[ -z ${!PARAM_KEY} && -n $CIRCLE_PR_NUMBER ]]; then
         'this job fails, so that it saves nothing unsealed' >&2
     exit 5
 fi
-arguments=(seal --guard --key-env "$PARAM_KEY")
+arguments=(seal --guard --policy "$PARAM_POLICY" --key-env "$PARAM_KEY")
 while IFS= read -r binding; do
     if [[ -n $binding ]]; then arguments+=(--bind "$binding"); fi
 done < <(printf '%s\n' "$PARAM_BINDINGS")
 if [[ $PARAM_WORKSPACE == true || $PARAM_WORKSPACE == 1 ]]; then
-    for root in "$PARAM_ROOT" "$PARAM_ROOT_2" "$PARAM_ROOT_3" "$PARAM_ROOT_4"; do
+    roots=$("$program" policy roots --policy "$PARAM_POLICY" -- "$PARAM_CACHE")
+    while IFS= read -r root; do
         below=${root#\~/}
-        if [[ -n $root ]]; then arguments+=(--root "/opt/cacheseal/workspace/${below#/}=$root"); fi
-    done
+        arguments+=(--root "/opt/cacheseal/workspace/${below#/}=$root")
+    done < <(printf '%s\n' "$roots")
     # Nothing but the workspace has arrived since the guard started, and it went where this job wanted it.
-    "$program" guard check
+    "$program" guard check --policy "$PARAM_POLICY"
 fi
 exec "$program" "${arguments[@]}" -- "$PARAM_CACHE"

@@ -16,7 +16,7 @@ readonly reports=/opt/cacheseal/reports/$PARAM_CACHE
 /bin/rm -rf -- "$reports"
 /bin/mkdir -p -- "$reports/junit"
 
-arguments=(verify --guard --gate "$PARAM_GATE")
+arguments=(verify --guard --policy "$PARAM_POLICY" --gate "$PARAM_GATE")
 case $PARAM_EXPLAIN in true | 1) arguments+=(--explain) ;; esac
 if [[ -n $PARAM_REVOCATIONS ]]; then
     [[ $PARAM_REVOCATIONS =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || {
@@ -42,7 +42,7 @@ case $status in
 esac
 
 # Discarded: only if nothing else was written, and if what was refused is really gone.
-"$program" guard check
+"$program" guard check --policy "$PARAM_POLICY"
 left=0
 "$program" "${arguments[@]}" -- "$PARAM_CACHE" || left=$?
 if ((left != 3)); then

@@ -9,6 +9,7 @@ mod installing;
 mod later;
 mod review;
 mod scenes;
+mod travelling;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
+
+use super::attacks::NPM_KEY;
 use super::{ONLY_MAIN, Push, Site, Told, file, must, text};
 
 /// The blocks of the document that are fenced with exactly this.
@@ -109,7 +112,7 @@ fn the_document_leads_from_nothing_to_a_green_gate_and_then_to_a_red_one() {
     // 2. A context.
     let expression = block("text expression");
     assert_eq!(expression.trim(), ONLY_MAIN);
-    site.write_context("deps-signing", &serde_json::json!({ "CACHESEAL_KEY": line.trim() }), expression.trim());
+    site.write_context("deps-signing", &json!({ "CACHESEAL_KEY": line.trim() }), expression.trim());
     // 3. The jobs.
     site.write("repository/.circleci/config.yml", block("yaml .circleci/config.yml"));
     site.write("repository/.gitignore", "node_modules/\ndist/\n.cacheseal/\n");
@@ -135,6 +138,29 @@ fn the_document_leads_from_nothing_to_a_green_gate_and_then_to_a_red_one() {
     // And the way out.
     site.run(&Push::of("main")).expect("success");
     site.release("v0.1.2").expect("success");
+    // 5. In the first days what a cache brings beside its roots is listed, and then it is refused.
+    let beside = json!({
+        "version": 2.1,
+        "jobs": { "poison": { "docker": [{ "image": "cimg/node:22.14" }], "steps": [
+            "checkout",
+            { "restore_cache": { "key": NPM_KEY } },
+            { "run": "echo : >>~/.bashrc" },
+            { "save_cache": { "key": format!("{NPM_KEY}-newest"), "paths": ["~/.cacheseal-npm", "~/.bashrc"] } },
+        ] } },
+        "workflows": { "main": { "jobs": ["poison"] } },
+    });
+    site.run(&Push { config: Some(&beside), ..Push::of("main") }).expect("success");
+    let told = site.release("v0.1.3");
+    told.expect("success");
+    let report = told.job("release").directory.join("artifacts/cacheseal/npm/report.json");
+    let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["candidates"][0]["path"], "/home/circleci/.bashrc", "{report:#}");
+    let line = "          report_only: true\n";
+    let config = block("yaml .circleci/config.yml");
+    assert!(config.contains(line) && fs::read_to_string(file("docs/CIRCLECI.md")).unwrap().contains("take the line"));
+    site.write("repository/.circleci/config.yml", config.replace(line, ""));
+    site.commit("the gate refuses what is written beside the cache");
+    site.release("v0.1.4").job("release").stopped_at(gate, 15);
 }
 
 #[test]

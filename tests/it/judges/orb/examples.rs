@@ -52,45 +52,30 @@ signers = ["deps-main"]
 max_age = "7d"
 "#;
 
-/// A cache that an example takes as given: name, key, root, and what fills it.
-type Given = (&'static str, &'static str, &'static str, &'static str);
+/// A cache that an example takes as given: name, key, and what fills it.
+type Given = (&'static str, &'static str, &'static str);
 
 /// The caches that the examples take as given, by example.
 const GIVEN: &[(&str, &[Given])] = &[
-    (
-        "go",
-        &[(
-            "go",
-            "go-v1-{{ checksum \"go.sum\" }}",
-            "~/go/pkg/mod",
-            "mkdir -p ~/go/pkg/mod && echo module >~/go/pkg/mod/module",
-        )],
-    ),
+    ("go", &[("go", "go-v1-{{ checksum \"go.sum\" }}", "mkdir -p ~/go/pkg/mod && echo module >~/go/pkg/mod/module")]),
     (
         "monorepo",
         &[
             (
                 "cargo",
                 "cargo-v1-{{ checksum \"server/Cargo.lock\" }}",
-                "~/.cargo/registry",
                 "mkdir -p ~/.cargo && cp -R /opt/image/registry ~/.cargo/registry",
             ),
             (
                 "web",
                 "web-v1-{{ checksum \"web/package-lock.json\" }}",
-                "web/node_modules",
                 "mkdir -p web/node_modules/left && echo 1 >web/node_modules/left/index.js",
             ),
         ],
     ),
     (
         "release_gate",
-        &[(
-            "npm",
-            "npm-v1-{{ checksum \"package-lock.json\" }}",
-            "node_modules",
-            "npm ci --offline --no-audit --no-fund",
-        )],
+        &[("npm", "npm-v1-{{ checksum \"package-lock.json\" }}", "npm ci --offline --no-audit --no-fund")],
     ),
 ];
 
@@ -113,7 +98,7 @@ fn site(name: &str) -> Site {
 }
 
 /// Seals and saves a cache.
-fn give(site: &Site, (cache, cache_key, root, fill): (&str, &str, &str, &str)) {
+fn give(site: &Site, (cache, cache_key, fill): Given) {
     let config = json!({
         "version": 2.1,
         "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
@@ -122,7 +107,7 @@ fn give(site: &Site, (cache, cache_key, root, fill): (&str, &str, &str, &str)) {
             "cacheseal/install",
             { "cacheseal/guard": { "caches": cache, "no_restore": true } },
             { "run": fill },
-            { "cacheseal/save": { "cache": cache, "key": cache_key, "root": root } },
+            { "cacheseal/save": { "cache": cache, "key": cache_key } },
         ] } },
         "workflows": { "main": { "jobs": [{ "give": { "context": "deps-signing" } }] } },
     });

@@ -143,7 +143,7 @@ fn a_restore_without_an_install_before_it_fails() {
 /// A job that restores, installs, seals and saves.
 fn filling(key: &str, context: &str) -> Value {
     let cache = json!({
-        "cache": "npm", "gate": "release", "key": key, "root": "node_modules",
+        "cache": "npm", "gate": "release", "key": key, "save": true,
         "steps": [{ "run": { "name": "Install", "command": "npm ci --offline --no-audit --no-fund" } }],
     });
     let steps = json!([

@@ -129,7 +129,7 @@ fn the_agent_is_not_looked_up_on_path() {
             { "cacheseal/install": { "binary": "/opt/image/cacheseal" } },
             { "cacheseal/guard": { "caches": "npm", "no_restore": true } },
             { "run": { "name": "Install", "command": "npm ci --offline --no-audit --no-fund" } },
-            { "cacheseal/save": { "cache": "npm", "key": NPM_KEY, "root": "node_modules" } },
+            { "cacheseal/save": { "cache": "npm", "key": NPM_KEY } },
         ] } },
         "workflows": { "main": { "jobs": ["job"] } },
     });

@@ -9,13 +9,16 @@ use serde_json::{Value, json};
 use super::{file, judge, must, text, told};
 use crate::harness::copy_tree;
 
+/// The tag of this version.
+const TAG: &str = concat!("v", env!("CARGO_PKG_VERSION"));
+
 fn python(script: &str, arguments: &[&str]) -> Output {
     judge("python3").arg("-B").arg(file(script)).args(arguments).output().unwrap()
 }
 
 #[test]
 fn the_orb_passes_the_review() {
-    let output = python("tests/orb/review.py", &[text(&file("orb/src")), "--tag", "v1.0.0"]);
+    let output = python("tests/orb/review.py", &[text(&file("orb/src")), "--tag", TAG]);
     assert!(output.status.success(), "{}", told(&output));
 }
 
@@ -24,12 +27,12 @@ fn each_check_of_the_review_finds_what_it_is_for() {
     let long = "echo this command is so long that it belongs into a script of its own";
     for (check, path, from, to) in [
         ("RC001", "@orb.yml", "source_url: ", "other_url: "),
-        ("RC002", "commands/verify.yml", "description: >\n  Verify", "other: >\n  Verify"),
+        ("RC002", "commands/verify.yml", "description: >\n  Put", "other: >\n  Put"),
         ("RC005", "@orb.yml", "description: >\n", "description: short\nother: >\n"),
         ("RC008", "commands/install.yml", "      name: Install cacheseal\n", ""),
         ("RC009", "commands/install.yml", "<<include(scripts/install.sh)>>", long),
         ("RC010", "commands/install.yml", "  base_url:\n", "  base-url:\n"),
-        ("RC011", "examples/node.yml", "cacheseal@1.0", "cacheseal@2.0"),
+        ("RC011", "examples/node.yml", "cacheseal@0.1", "cacheseal@1.1"),
         ("RC012", "commands/save.yml", "  key:\n    type: string\n", "  key:\n    type: string\n    default: $HOME\n"),
     ] {
         let directory = tempfile::tempdir().unwrap();
@@ -38,7 +41,7 @@ fn each_check_of_the_review_finds_what_it_is_for() {
         let text_before = fs::read_to_string(source.join(path)).unwrap();
         assert!(text_before.contains(from), "{check}: {path} has no `{from}`");
         fs::write(source.join(path), text_before.replacen(from, to, 1)).unwrap();
-        let output = python("tests/orb/review.py", &[text(&source), "--tag", "v1.0.0"]);
+        let output = python("tests/orb/review.py", &[text(&source), "--tag", TAG]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let failed: Vec<_> = said.lines().filter(|line| line.ends_with(" failed")).collect();
         assert_eq!((output.status.code(), failed), (Some(1), vec![format!("{check} failed").as_str()]), "{said}");

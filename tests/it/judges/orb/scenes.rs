@@ -177,7 +177,7 @@ fn a_poisoned_restore_that_a_trusted_job_would_seal_again() {
     let site = Site::sealed();
     site.poison(POISON_LEFT, &["node_modules", ".cacheseal/npm"]);
     let key = format!("{NPM_KEY}-newer-again");
-    let save = json!({ "cacheseal/save": { "cache": "npm", "root": "node_modules", "key": key } });
+    let save = json!({ "cacheseal/save": { "cache": "npm", "key": key } });
     let config = sealing_again(&save);
     let told = site.run(&Push { config: Some(&config), ..Push::of("main") });
     told.job("seal-again").stopped_at("Seal the cache npm", 10);
