@@ -10,14 +10,13 @@ import argparse
 import json
 import os
 import pathlib
-import re
-import secrets
 import subprocess
 import sys
 import tempfile
 import uuid
 
 import config
+import expression
 
 CONTAINER = ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]
 REPOSITORY = "https://github.com/acme/app"
@@ -31,15 +30,7 @@ class Pipeline:
         self.store = pathlib.Path(arguments.store)
         (self.store / "jobs").mkdir(parents=True, exist_ok=True)
         self.revision = self.git("rev-parse", f"{arguments.tag or arguments.branch}^{{commit}}")
-        self.values = {
-            "id": str(uuid.uuid4()),
-            "number": len(list((self.store / "jobs").iterdir())) + 1,
-            # The pull request of a fork has the number 7 here.
-            "git.branch": "" if arguments.tag else "pull/7" if arguments.fork else arguments.branch,
-            "git.tag": arguments.tag or "",
-            "git.revision": self.revision,
-            "config_source": arguments.config_source,
-        }
+        self.values = values_of(arguments, self.revision, len(list((self.store / "jobs").iterdir())) + 1)
         self.workflow_id = str(uuid.uuid4())
 
     def git(self, *command):
@@ -76,7 +67,11 @@ class Pipeline:
     def authorised(self, names):
         """Whether every context lets this pipeline in. What cannot be evaluated does not."""
         values = {**{f"pipeline.{key}": value for key, value in self.values.items()}, "job.ssh.enabled": False}
-        return all(Expression(self.context(name)["expression"], values).holds() for name in names if self.context(name)["expression"])
+        restrictions = [self.context(name)["expression"] for name in names]
+        try:
+            return all(expression.holds(one, values) for one in restrictions if one)
+        except expression.ExpressionError:
+            return False
 
     def job(self, job, bundle):
         """Runs one job in a container."""
@@ -132,67 +127,19 @@ class Pipeline:
         return variables
 
 
-class Expression:
-    """The restriction of a context: `and`, `or`, `not`, `==`, `!=`, `starts-with`, parentheses, texts, booleans, values."""
-
-    TOKEN = re.compile(r'\s*("[^"]*"|\(|\)|==|!=|[\w.-]+)')
-
-    def __init__(self, text, values):
-        self.tokens, self.values, at = [], values, 0
-        text = text.rstrip()
-        while at < len(text):
-            found = self.TOKEN.match(text, at)
-            if not found:
-                raise config.ConfigError(f"expression: what is `{text[at:]}`?")
-            self.tokens.append(found[1])
-            at = found.end()
-
-    def holds(self):
-        """Fails closed: an error, or a value that is missing, is a no."""
-        try:
-            held = self.any_of()
-            return held is True and not self.tokens
-        except (KeyError, IndexError, TypeError, AttributeError):
-            return False
-
-    def take(self, *wanted):
-        return self.tokens.pop(0) if self.tokens and self.tokens[0] in wanted else None
-
-    def any_of(self):
-        held = self.all_of()
-        while self.take("or"):
-            other = self.all_of()
-            held = held or other
-        return held
-
-    def all_of(self):
-        held = self.negated()
-        while self.take("and"):
-            other = self.negated()
-            held = held and other
-        return held
-
-    def negated(self):
-        return not self.negated() if self.take("not") else self.compared()
-
-    def compared(self):
-        left = self.operand()
-        operator = self.take("==", "!=", "starts-with")
-        if operator is None:
-            return left
-        right = self.operand()
-        return {"==": lambda: left == right, "!=": lambda: left != right, "starts-with": lambda: left.startswith(right)}[operator]()
-
-    def operand(self):
-        token = self.tokens.pop(0)
-        if token == "(":
-            held = self.any_of()
-            if self.take(")") is None:
-                raise IndexError
-            return held
-        if token.startswith('"'):
-            return token[1:-1]
-        return {"true": True, "false": False}[token] if token in ("true", "false") else self.values[token]
+def values_of(arguments, revision="0" * 40, number=1):
+    """The values of the pipeline that a push or a schedule starts."""
+    return {
+        "id": str(uuid.uuid4()),
+        "number": number,
+        # The pull request of a fork has the number 7 here.
+        "git.branch": "" if arguments.tag else "pull/7" if arguments.fork else arguments.branch,
+        "git.tag": arguments.tag or "",
+        "git.revision": revision,
+        "config_source": arguments.config_source,
+        "trigger_source": "scheduled_pipeline" if arguments.schedule else "webhook",
+        "schedule.name": arguments.schedule or "",
+    }
 
 
 def packed(arguments):
@@ -224,11 +171,12 @@ def main():
         command.add_argument("--branch", default="main")
         command.add_argument("--tag")
         command.add_argument("--config-source", default="repository")
+        command.add_argument("--fork", metavar="OWNER/NAME", help="build a pull request from this fork")
+        command.add_argument("--schedule", metavar="NAME", help="a schedule starts the pipeline, and no push")
     command.add_argument("--store", required=True, help="caches, workspaces and jobs")
     command.add_argument("--repository", required=True)
     command.add_argument("--image", help="a directory that every job finds as /opt/image")
     command.add_argument("--context", action="append", default=[], metavar="NAME=FILE")
-    command.add_argument("--fork", metavar="OWNER/NAME", help="build a pull request from this fork")
     arguments = parser.parse_args()
     try:
         return VERBS[arguments.verb](arguments)
@@ -251,8 +199,7 @@ def inline(arguments):
 
 
 def process(arguments):
-    values = {"git.branch": arguments.branch, "git.tag": arguments.tag or "", "git.revision": "0" * 40, "number": 1, "id": "0"}
-    json.dump(compiled(arguments, values), sys.stdout, indent=1)
+    json.dump(compiled(arguments, values_of(arguments)), sys.stdout, indent=1)
 
 
 def run(arguments):

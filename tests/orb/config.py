@@ -8,6 +8,8 @@ import re
 
 import yaml
 
+import expression
+
 
 class ConfigError(Exception):
     """The configuration does not compile."""
@@ -81,16 +83,31 @@ def dump(document):
 NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 VALUE = re.compile(r"(?<!\\)<<\s*([\w.-]+)\s*>>")
+# The options of each step, beside `name` and `when`, which all have. CircleCI ignores others, and so does this.
 BUILT_IN = {
     "checkout": {"path"},
-    "run": {"name", "command", "shell", "environment", "background", "working_directory", "no_output_timeout", "when"},
-    "save_cache": {"name", "key", "paths", "when"},
-    "restore_cache": {"name", "key", "keys"},
-    "persist_to_workspace": {"name", "root", "paths"},
-    "attach_workspace": {"name", "at"},
-    "store_artifacts": {"name", "path", "destination"},
-    "store_test_results": {"name", "path"},
+    "run": {"command", "shell", "environment", "background", "working_directory", "no_output_timeout", "teardown"},
+    "save_cache": {"key", "paths"},
+    "restore_cache": {"key", "keys"},
+    "persist_to_workspace": {"root", "paths"},
+    "attach_workspace": {"at"},
+    "store_artifacts": {"path", "destination"},
+    "store_test_results": {"path"},
 }
+REQUIRED = {
+    "run": {"command"},
+    "save_cache": {"key", "paths"},
+    "persist_to_workspace": {"root", "paths"},
+    "attach_workspace": {"at"},
+    "store_artifacts": {"path"},
+    "store_test_results": {"path"},
+}
+WHEN = ("always", "on_success", "on_fail")
+TEARDOWN = {"run", "save_cache", "persist_to_workspace", "store_artifacts", "store_test_results"}
+# What CircleCI knows besides, and this does not.
+OTHER_STEPS = {"add_ssh_keys", "deploy", "install_signing_bundle", "setup_remote_docker", "with_tool_cache"}
+OTHER_KEYS = {"functions", "job-groups", "experimental"}
+WORKFLOW_KEYS = {"when", "unless", "jobs"}
 EXECUTOR_KEYS = {"docker", "machine", "macos", "environment", "shell", "working_directory", "resource_class"}
 JOB_KEYS = EXECUTOR_KEYS | {"description", "parameters", "executor", "steps"}
 
@@ -188,11 +205,12 @@ class Scope:
         for step in steps:
             name, body = (step, {}) if isinstance(step, str) else _only(step)
             if name in ("when", "unless"):
-                condition = self.resolve(body["condition"], arguments)
-                if _holds(condition) == (name == "when"):
+                if self.condition(body["condition"], arguments) == (name == "when"):
                     found.extend(self.steps(body["steps"], arguments))
             elif name == "steps":
                 found.extend(self.steps(self.resolve(body, arguments), arguments))
+            elif name in OTHER_STEPS:
+                raise ConfigError(f"step `{name}`: not imitated")
             elif name in BUILT_IN:
                 found.append({name: self.built_in(name, body, arguments)})
             else:
@@ -205,10 +223,43 @@ class Scope:
         """A step that CircleCI itself knows."""
         if name in (self.document.get("commands") or {}):
             raise ConfigError(f"a command named `{name}` is not emulated")
-        body = self.resolve({"command": body} if isinstance(body, str) else body or {}, arguments)
-        if unknown := sorted(set(body) - BUILT_IN[name]):
-            raise ConfigError(f"step `{name}`: unexpected keys {unknown}")
+        body = {"command": body} if isinstance(body, str) else dict(body or {})
+        # Resolved where its steps are.
+        teardown = body.pop("teardown", None)
+        body = self.resolve({key: item for key, item in body.items() if key in BUILT_IN[name] | {"name", "when"}}, arguments)
+        if missing := sorted(REQUIRED.get(name, set()) - set(body)):
+            raise ConfigError(f"step `{name}`: {missing} missing")
+        if name == "restore_cache" and not {"key", "keys"} & set(body):
+            raise ConfigError("step `restore_cache`: expected key or keys")
+        if body.get("when", "always") not in WHEN:
+            raise ConfigError(f"step `{name}`: when: expected one of {WHEN}, found {body['when']!r}")
+        for key in {"paths", "keys"} & set(body):
+            body[key] = [body[key]] if isinstance(body[key], str) else body[key]
+        if teardown is not None and "teardown" in BUILT_IN[name]:
+            body["teardown"] = [self.teardown(*_only(step), arguments) for step in teardown]
         return body
+
+    def teardown(self, name, body, arguments):
+        """A step that a run step leaves for the end of the job."""
+        if name not in TEARDOWN:
+            raise ConfigError(f"step `{name}` cannot stand in a teardown")
+        body = self.built_in(name, body, arguments)
+        if body.get("background") or "teardown" in body:
+            raise ConfigError("a step in a teardown has no background and no teardown")
+        return {name: {"when": "always", **body}}
+
+    def condition(self, condition, arguments):
+        """Whether the condition of a step or workflow holds: an expression, a logic statement or a parameter."""
+        if isinstance(condition, str) and "<<" not in condition:
+            return self.holds(condition)
+        return _holds(self.resolve(condition, arguments))
+
+    def holds(self, text):
+        """Whether an expression about the pipeline holds."""
+        try:
+            return expression.holds(text, {f"pipeline.{key}": value for key, value in (self.pipeline or {}).items()})
+        except expression.ExpressionError as error:
+            raise ConfigError(f"expression `{text}`: {error}") from error
 
     def executor(self, value, arguments):
         """An executor by name, with arguments if it takes some."""
@@ -218,14 +269,14 @@ class Scope:
         bound = scope.bind(executor, given, self, arguments, f"executor `{name}`")
         fields = {key: item for key, item in executor.items() if key not in ("parameters", "description")}
         if unknown := sorted(set(fields) - EXECUTOR_KEYS):
-            raise ConfigError(f"executor `{name}`: unexpected keys {unknown}")
+            raise ConfigError(f"executor `{name}`: not imitated: {unknown}")
         return {**scope.resolve(fields, bound), "resolved": True}
 
     def job(self, name, invocation):
         """A job as a workflow invokes it."""
         job, scope = self.find("jobs", name)
         if unknown := sorted(set(job) - JOB_KEYS):
-            raise ConfigError(f"job `{name}`: unexpected keys {unknown}")
+            raise ConfigError(f"job `{name}`: not imitated: {unknown}")
         own = {"name", "requires", "context", "filters", "pre-steps", "post-steps"}
         given = {key: item for key, item in invocation.items() if key not in own}
         bound = scope.bind(job, given, self, {}, f"job `{name}`")
@@ -244,7 +295,7 @@ class Scope:
             "name": invocation.get("name", name.replace("/", "-")),
             "requires": list(invocation.get("requires") or []),
             "contexts": [context] if isinstance(context, str) else list(context),
-            "filters": invocation.get("filters") or {},
+            "filters": {} if invocation.get("filters") is None else invocation["filters"],
             "executor": {key: item for key, item in fields.items() if key != "resolved"},
             "steps": _unescaped(list(steps)),
         }
@@ -291,25 +342,33 @@ def _unescaped(value):
 def compile_workflow(document, orbs, pipeline, workflow=None):
     """The jobs of one workflow that the branch or tag lets run, in an order in which they can."""
     document = copy.deepcopy(document)
+    if unknown := sorted(OTHER_KEYS & set(document)):
+        raise ConfigError(f"not imitated: {unknown}")
     parameters = {f"parameters.{key}": item["default"] for key, item in (document.get("parameters") or {}).items()}
     scope = Scope(document, orbs, {**pipeline, **parameters})
     workflows = document.get("workflows") or {}
     if workflow is None and len(workflows) != 1:
         raise ConfigError(f"say which workflow: {sorted(workflows)}")
     chosen = workflows[workflow or next(iter(workflows))]
-    condition = chosen.get("when", True)
-    if not _holds(scope.resolve(condition, {})):
+    if unknown := sorted(set(chosen) - WORKFLOW_KEYS):
+        raise ConfigError(f"workflow: not imitated: {unknown}")
+    if any(key in chosen and scope.condition(chosen[key], {}) != (key == "when") for key in ("when", "unless")):
         return []
     jobs = []
     for item in chosen["jobs"]:
         name, invocation = (item, {}) if isinstance(item, str) else _only(item)
         # Steps of an invocation are resolved where they are expanded.
         jobs.append(scope.job(name, invocation or {}))
-    return _ordered([job for job in jobs if _passes(job["filters"], pipeline)])
+    return _ordered([job for job in jobs if _passes(job["filters"], scope)])
 
 
-def _passes(filters, pipeline):
-    """Filters of a job. A tag starts only the jobs that have a filter for tags."""
+def _passes(filters, scope):
+    """Filters of a job. An expression decides alone; else a tag starts only the jobs that have a filter for tags."""
+    if isinstance(filters, str):
+        return scope.holds(filters)
+    if not isinstance(filters, dict):
+        raise ConfigError(f"filters: expected an expression or a map, found {filters!r}")
+    pipeline = scope.pipeline
     tag, branch = pipeline["git.tag"], pipeline["git.branch"]
     kind, name = ("tags", tag) if tag else ("branches", branch)
     rule = filters.get(kind)

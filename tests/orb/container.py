@@ -115,23 +115,29 @@ class Job:
         return os.path.normpath(os.path.join(base, text))
 
     def perform(self):
-        """Every step in its order; after a failure only those that say so, and those that store."""
+        """Every step in its order; after a failure only those that say so, and those that store. Teardowns come last."""
         pathlib.Path(self.directory).mkdir(parents=True, exist_ok=True)
         if self.identity:
             for path in (self.directory, *map(str, pathlib.Path(self.directory).parents)):
                 if path.startswith(self.home):
                     os.chown(path, UID, GID)
-        failed, told = False, []
-        for step in self.spec["steps"]:
+        failed, told, teardowns = False, [], []
+
+        def steps():
+            yield from self.spec["steps"]
+            yield from reversed(teardowns)
+
+        for step in steps():
             (kind, body) = next(iter(step.items()))
             name = body.get("name") or (body["command"].strip().split("\n")[0] if kind == "run" else kind)
-            when = "always" if kind.startswith("store_") else body.get("when", "on_success")
+            when = body.get("when", "always" if kind.startswith("store_") else "on_success")
             record = {"name": name, "type": kind, "status": "skipped", "exit": None, "output": ""}
             told.append(record)
             if (SCRATCH / "scratch/halt").exists():
                 continue
             if when == "on_success" and failed or when == "on_fail" and not failed:
                 continue
+            teardowns += body.get("teardown", [])
             try:
                 record["exit"], record["output"] = getattr(self, f"step_{kind}")(body, record)
             except StepError as error:
@@ -203,9 +209,8 @@ class Job:
         caches = _read(STORE / "caches.json", [])
         if any(cache["key"] == key and cache["scope"] == scope for cache in caches):
             return 0, f"Skipping cache generation, cache already exists for key: {key}"
-        paths = [body["paths"]] if isinstance(body["paths"], str) else body["paths"]
         told, members = [], []
-        for path in (self.path(path, self.directory) for path in paths):
+        for path in (self.path(path, self.directory) for path in body["paths"]):
             if os.path.lexists(path):
                 members.append(path.lstrip("/"))
             else:

@@ -1,7 +1,8 @@
 """The review checks RC001 to RC012 that CircleCI's orb-tools make of an orb's source: review.py SOURCE [--online] [--tag TAG]
 
 The official checks are an orb themselves and cannot run here. RC006 and RC007 ask the network, so only with --online;
-RC011 is about releases, so only with --tag. Ends with 1 if a check fails, and names the file."""
+RC011 is about releases, so only with --tag. FILTERS is a check of our own: examples filter jobs by expressions, since
+CircleCI deprecated the filters of branches and tags. Ends with 1 if a check fails, and names the file."""
 
 import argparse
 import pathlib
@@ -15,7 +16,7 @@ COMMAND_LENGTH_MAX = 64
 
 
 def steps_of(steps):
-    """Every step at any depth, conditions opened."""
+    """Every step at any depth, conditions and teardowns opened."""
     for step in steps or []:
         if not isinstance(step, dict):
             continue
@@ -23,6 +24,8 @@ def steps_of(steps):
             yield name, body
             if name in ("when", "unless"):
                 yield from steps_of(body["steps"])
+            if name == "run" and isinstance(body, dict):
+                yield from steps_of(body.get("teardown"))
 
 
 class Orb:
@@ -133,6 +136,14 @@ def rc012(orb):
                         yield f"{path}: the default of `{name}` holds a variable, which a cache key does not expand"
 
 
+def filters(orb):
+    for path, example in orb.of("examples"):
+        for workflow in (example["usage"].get("workflows") or {}).values():
+            for _, job in steps_of(workflow.get("jobs")):
+                if isinstance((job or {}).get("filters"), dict):
+                    yield f"{path}: filters of branches and tags are deprecated: write an expression"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source")
@@ -140,7 +151,7 @@ def main():
     parser.add_argument("--tag")
     arguments = parser.parse_args()
     orb, failed = Orb(arguments.source), False
-    checks = [rc001, rc002, rc003, rc004, rc005, rc008, rc009, rc010, rc012]
+    checks = [rc001, rc002, rc003, rc004, rc005, rc008, rc009, rc010, rc012, filters]
     if arguments.online:
         checks += [rc006, rc007]
     found = {check.__name__: list(check(orb)) for check in checks}

@@ -6,6 +6,7 @@ mod document;
 mod examples;
 mod gates;
 mod installing;
+mod language;
 mod later;
 mod review;
 mod scenes;
