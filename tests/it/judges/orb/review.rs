@@ -187,16 +187,24 @@ fn filters_choose_the_jobs_of_a_branch_or_tag() {
 fn the_pipeline_of_this_project_compiles_for_branches_and_tags() {
     let orb = format!("cacheseal/cacheseal={}", text(&file("orb/src")));
     let pipeline = file(".circleci/pipeline.yml");
-    let names = |more: &[&str]| {
-        let arguments = [&["process", text(&pipeline), "--orb", &orb], more].concat();
+    let of = |workflow: &str, more: &[&str]| {
+        let arguments = [&["process", text(&pipeline), "--orb", &orb, "--workflow", workflow], more].concat();
         let output = python("tests/orb/circleci.py", &arguments);
         assert!(output.status.success(), "{}", told(&output));
         let jobs: Value = serde_json::from_slice(&output.stdout).unwrap();
         jobs.as_array().unwrap().iter().map(|job| job["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
+    let names = |more: &[&str]| of("main", more);
     let publishes = |names: &[String]| names.iter().filter(|name| name.starts_with("publish-")).count();
     let seals = |names: &[String]| names.iter().any(|name| name == "seal-dependencies");
     let (main, branch, tag) = (names(&[]), names(&["--branch", "other"]), names(&["--tag", "v1.0.0"]));
     assert_eq!((publishes(&main), publishes(&branch), publishes(&tag)), (0, 0, 2));
     assert!(seals(&main) && !seals(&branch) && !seals(&tag));
+    // A push looks up no advisories, and the schedule does nothing else.
+    for push in [&[][..], &["--branch", "other"], &["--tag", "v1.0.0"]] {
+        assert_eq!(of("advisories", push), [""; 0]);
+    }
+    let schedule = ["--schedule", "advisories"];
+    assert_eq!((of("main", &schedule), of("advisories", &schedule)), (vec![], vec!["advisories".to_owned()]));
+    assert_eq!(of("main", &["--schedule", "nightly"]), main);
 }
