@@ -82,6 +82,12 @@ impl Deref for Bytes {
     }
 }
 
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl DerefMut for Bytes {
     #[expect(clippy::indexing_slicing, reason = "memory is as long as it was made; a panic is a refusal")]
     fn deref_mut(&mut self) -> &mut [u8] {

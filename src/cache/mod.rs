@@ -1,9 +1,10 @@
 //! A whole cache: sealing its roots, verifying them, taking them away. Brings tree, policy and judgement together.
 
 mod archived;
+mod checkout;
 mod cosigning;
+mod loading;
 mod lockfiles;
-mod opening;
 mod packing;
 mod place;
 mod proving;
@@ -16,6 +17,7 @@ mod verifying;
 
 pub use archived::{ArchiveRequest, ArchiveVerification, verify_archive};
 pub use cosigning::{Vouched, cosign};
+pub(crate) use loading::{ByNobody, Loader, SealFiles, UnverifiedSeal, sealed_roots};
 pub use packing::{PackError, PackRequest, Packed, pack};
 pub use place::{RootState, Workspace};
 pub use rechecking::{Kept, KeptRoot, Recheck, RecheckRequest, recheck};

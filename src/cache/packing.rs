@@ -63,7 +63,7 @@ pub fn pack<W: Write>(request: &PackRequest<'_>, out: W) -> Result<(Packed, W), 
     match (Pack { request, documents: &documents }).write(out) {
         Err(PackError::Write(_)) if request.interrupted.load(Ordering::Relaxed) => Err(PackError::Interrupted),
         Err(error) => Err(error),
-        Ok(out) => Ok((Packed { statement: documents.statement }, out)),
+        Ok(out) => Ok((Packed { statement: documents.seal.statement }, out)),
     }
 }
 
@@ -89,7 +89,7 @@ enum RootError {
 impl Pack<'_> {
     fn write<W: Write>(&self, out: W) -> Result<W, PackError> {
         let encoder = Encoder::new(out, self.request.compression);
-        let sealed_at = self.documents.statement.predicate.sealed_at.as_second();
+        let sealed_at = self.documents.seal.statement.predicate.sealed_at.as_second();
         let mut tar = Writer::new(encoder, u64::try_from(sealed_at).unwrap_or(0));
         self.write_seal(&mut tar).map_err(PackError::Write)?;
         for root in self.roots() {
@@ -103,7 +103,7 @@ impl Pack<'_> {
     }
 
     fn roots(&self) -> impl Iterator<Item = Root<'_>> {
-        let sealed = self.documents.statement.predicate.roots.iter().zip(&self.documents.manifests);
+        let sealed = self.documents.seal.statement.predicate.roots.iter().zip(&self.documents.manifests);
         self.request.roots.iter().zip(sealed).map(|(placed, (sealed, document))| Root {
             placed,
             sealed,
@@ -117,7 +117,7 @@ impl Pack<'_> {
             tar.file(path.as_bytes(), bytes.len() as u64, false)?;
             tar.content(bytes)
         };
-        file(ENVELOPE, &self.documents.envelope)?;
+        file(ENVELOPE, &self.documents.seal.bytes)?;
         self.documents.manifests.iter().flatten().try_for_each(|document| file(&document.name, &document.bytes))
     }
 

@@ -1,7 +1,8 @@
 //! Verifying a restored cache.
 
+use super::checkout::read_lockfiles;
+use super::loading::{ByGate, Loader, sealed_roots};
 use super::lockfiles::{Question, judge};
-use super::opening::{check_manifest, code_of, forbidden_modes, judge_seal, read_lockfiles};
 use super::place::{RootState, Workspace};
 use super::proving::ProvenRoot;
 use super::rechecking::{Kept, KeptRoot};
@@ -9,12 +10,11 @@ use super::unread_seal::judge_form;
 use crate::base::{Code, Escaped, Exit, Limits, Refusal, Refusals, plural};
 use crate::lockfile::LockedSet;
 use crate::policy::{Edge, LinkRule, LockfileRule, PlacedRoot};
+use crate::seal::SEALS;
 use crate::seal::manifest::{Manifest, Totals};
-use crate::seal::statement::{SealedRoot, Statement, Subject};
-use crate::seal::{ENVELOPE, SEALS};
+use crate::seal::statement::{SealedRoot, Statement};
 use crate::tree::{
-    Comparison, Directory, Expectation, Found, HardLinks, Kind, Memory, Options, SealDirectory, Stamps, all_missing,
-    compare,
+    Comparison, Directory, Expectation, HardLinks, Memory, Options, SealDirectory, Stamps, all_missing, compare,
 };
 use crate::verify::{Checkout, Coverage, Lockfiles, Rule, TrustedSeal};
 
@@ -154,31 +154,26 @@ impl<'a> Run<'a> {
         states
     }
 
+    fn loader(&mut self) -> Loader<'_> {
+        Loader::of_cache(&self.request.edge.cache.name, self.limits, &mut self.refusals)
+    }
+
     /// The seal, if the gate accepts it. Decides between a miss and a cache without a seal.
     fn open_seal(&mut self, states: &[Option<RootState>]) -> Option<(SealDirectory, TrustedSeal)> {
-        let place = self.place.clone();
-        let cache = &self.request.edge.cache.name;
-        match SealDirectory::open(self.request.workspace.policy_directory(), cache) {
-            Ok(Found::There(directory)) => {
-                forbidden_modes(&directory).for_each(|refusal| self.refusals.push(refusal));
-                let bytes = self.read_envelope(&directory)?;
-                let trusted = self.judge(&bytes)?;
-                self.check_names(&directory, trusted.statement());
-                Some((directory, trusted))
-            }
-            Ok(Found::Absent) => {
-                self.absent_seal(states);
-                None
-            }
-            Ok(Found::Unsafe { kind, .. }) => {
-                self.refuse(Code::MalformedSeal, &place, "a real directory below real directories", kind.noun());
-                None
-            }
-            Err(error) => {
-                self.refuse(Code::Unreadable, &place, "a seal", error.to_string());
-                None
-            }
-        }
+        let request = self.request;
+        let Some(directory) = self.loader().directory(request.workspace, &request.edge.cache.name).ok()? else {
+            self.absent_seal(states);
+            return None;
+        };
+        self.loader().modes(&directory);
+        let envelope = self.loader().envelope(&directory)?;
+        let checkout = Checkout { now: request.now, platform: request.platform.clone(), lockfiles: self.lockfiles() };
+        let mut gate = ByGate { edge: request.edge, checkout: &checkout, rules: Vec::new() };
+        let trusted = self.loader().judge(&envelope, &mut gate);
+        self.rules = gate.rules;
+        let trusted = trusted?;
+        self.loader().names(&directory, trusted.statement());
+        Some((directory, trusted))
     }
 
     /// Where no seal is wanted, its directory has the form of one. A miss if there is nothing in the roots either.
@@ -243,27 +238,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn read_envelope(&mut self, directory: &SealDirectory) -> Option<Vec<u8>> {
-        let place = format!("{}/{ENVELOPE}", self.place);
-        match directory.file(ENVELOPE, self.limits.envelope_bytes_max) {
-            Ok(bytes) => Some(bytes),
-            Err(error) => {
-                let code = code_of(&error, Code::NoSeal, Code::SealTooLarge);
-                self.refuse(code, &place, "a regular file that stays as it is", format!("it {error}"));
-                None
-            }
-        }
-    }
-
-    fn judge(&mut self, bytes: &[u8]) -> Option<TrustedSeal> {
-        let lockfiles = self.lockfiles();
-        let checkout = Checkout { now: self.request.now, platform: self.request.platform.clone(), lockfiles };
-        let (trusted, rules, refusals) = judge_seal(bytes, self.request.edge, &checkout, self.limits);
-        self.rules = rules;
-        self.refusals.append(refusals);
-        trusted
-    }
-
     /// The checkout's lockfiles, read only where the gate compares them.
     fn lockfiles(&mut self) -> Lockfiles {
         if !self.request.lockfiles_pinned || self.request.edge.gate.lockfile == LockfileRule::Any {
@@ -272,23 +246,6 @@ impl<'a> Run<'a> {
         let (lockfiles, refusals) = read_lockfiles(self.request.workspace, self.request.edge, self.limits);
         self.refusals.append(refusals);
         lockfiles
-    }
-
-    /// The seal holds exactly the envelope and the manifests that the statement names.
-    fn check_names(&mut self, directory: &SealDirectory, statement: &Statement) {
-        let named: Vec<_> = statement.predicate.roots.iter().filter_map(|root| root.manifest.as_deref()).collect();
-        for (name, kind) in directory.names() {
-            let expected = name == ENVELOPE.as_bytes() || named.iter().any(|named| named.as_bytes() == name);
-            if !expected || *kind != Kind::File {
-                let place = format!("{}/{}", self.place, Escaped(name));
-                self.refuse(
-                    Code::MalformedSeal,
-                    &place,
-                    "only `seal.json` and the manifests it names, regular files",
-                    kind.noun(),
-                );
-            }
-        }
     }
 
     fn compare_all(&mut self, directory: &SealDirectory, trusted: &TrustedSeal, states: &[Option<RootState>]) -> Facts {
@@ -302,35 +259,26 @@ impl<'a> Run<'a> {
                 statement.predicate.roots.len().to_string(),
             );
         }
-        let mut subjects = statement.subjects.iter();
         let mut links_leaving = 0;
         let mut hardlinks = HardLinks::default();
-        for (sealed, state) in statement.predicate.roots.iter().zip(states) {
-            let Some(name) = sealed.manifest.as_deref() else {
+        for ((sealed, manifest), state) in sealed_roots(statement).zip(states) {
+            let Some((name, subject)) = manifest else {
                 self.sealed_as_absent(sealed, state.as_ref());
                 self.kept.push(KeptRoot { spelling: sealed.path.clone(), tree: None });
                 continue;
             };
-            // Subjects stand in the order of the roots that have a manifest; parsing has made sure of it.
-            match (subjects.next(), state) {
-                (None, _) => {
-                    self.refuse(Code::ManifestMismatch, name, "a manifest that was signed", "no subject for it");
-                }
-                (Some(subject), Some(state)) => {
-                    let Some(manifest) = self.open_manifest(directory, name, subject, sealed) else { continue };
-                    let before = self.differences();
-                    let mut stamps = None;
-                    if let Some(comparison) = self.compare_root(sealed, &manifest, state) {
-                        links_leaving += comparison.links_leaving;
-                        stamps = comparison.stamps;
-                        hardlinks.append(comparison.hardlinks);
-                        self.refusals.append(comparison.refusals);
-                    }
-                    self.explain_root(sealed, self.differences() - before);
-                    self.keep(sealed, manifest, stamps);
-                }
-                (Some(_), None) => {}
+            let Some(state) = state else { continue };
+            let Some((manifest, _)) = self.loader().manifest(directory, sealed, name, subject) else { continue };
+            let before = self.differences();
+            let mut stamps = None;
+            if let Some(comparison) = self.compare_root(sealed, &manifest, state) {
+                links_leaving += comparison.links_leaving;
+                stamps = comparison.stamps;
+                hardlinks.append(comparison.hardlinks);
+                self.refusals.append(comparison.refusals);
             }
+            self.explain_root(sealed, self.differences() - before);
+            self.keep(sealed, manifest, stamps);
         }
         self.explain_links();
         self.hardlinks(hardlinks);
@@ -412,32 +360,6 @@ impl<'a> Run<'a> {
                 "nothing: the root was absent when it was sealed",
                 "a directory",
             );
-        }
-    }
-
-    /// A manifest, from the very bytes whose digest was signed.
-    fn open_manifest(
-        &mut self,
-        directory: &SealDirectory,
-        name: &str,
-        subject: &Subject,
-        sealed: &SealedRoot,
-    ) -> Option<Manifest> {
-        let place = format!("{}/{name}", self.place);
-        let (bytes, digest) = match directory.manifest(name, self.limits.manifest_bytes_max) {
-            Ok(read) => read,
-            Err(error) => {
-                let code = code_of(&error, Code::ManifestMismatch, Code::ManifestTooLarge);
-                self.refuse(code, &place, "the manifest that was signed", format!("it {error}"));
-                return None;
-            }
-        };
-        match check_manifest(&bytes, digest, subject, sealed, &place, self.limits) {
-            Ok(manifest) => Some(manifest),
-            Err(refusal) => {
-                self.refusals.push(refusal);
-                None
-            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::archive_input::ArchiveInput;
 use super::context::{Context, shown};
 use super::failure::Failure;
-use super::sealed::UnverifiedSeal;
+use super::sealed::FoundSeal;
 use crate::archive::{CodecOptions, Expected, Layout, Place, UnverifiedArchive, UnverifiedKind, unwrapped};
 use crate::base::{Algorithm, Code, EntryPath, Escaped, Limits};
 use crate::policy::RootPath;
@@ -14,7 +14,7 @@ use crate::seal::manifest::{Builder, Manifest, NewEntry};
 /// An archive and the only seal in it, if there is one.
 pub(super) struct Archived {
     pub(super) archive: UnverifiedArchive,
-    pub(super) seal: Option<UnverifiedSeal>,
+    pub(super) seal: Option<FoundSeal>,
 }
 
 /// The trees of an archive's roots.
@@ -39,7 +39,7 @@ impl Archived {
             unwrapped(input.source, &options, |stream| UnverifiedArchive::read(stream, algorithm, limits));
         let mut seals = std::mem::take(&mut archive.seals).into_iter();
         let seal = match (seals.next(), seals.next()) {
-            (Some((place, files)), None) => Some(UnverifiedSeal::of_files(&place, files, limits)?),
+            (Some((place, files)), None) => Some(FoundSeal::of_files(&place, files, limits)?),
             (Some((one, _)), Some((other, _))) => {
                 let message = format!(
                     "{}: expected one seal in the archive, found `{}` and `{}`",
@@ -73,8 +73,8 @@ impl Archived {
     }
 
     /// The trees of the roots that `seal` names: the archive's own, or another.
-    pub(super) fn trees(&self, seal: &UnverifiedSeal, algorithm: Algorithm) -> Result<Trees, Failure> {
-        let predicate = &seal.statement.predicate;
+    pub(super) fn trees(&self, seal: &FoundSeal, algorithm: Algorithm) -> Result<Trees, Failure> {
+        let predicate = &seal.seal.statement.predicate;
         let parse = |path: &str| {
             RootPath::parse(path).map_err(|error| Failure::new(Code::MalformedStatement, error.to_string()))
         };

@@ -10,6 +10,7 @@ pub(super) use super::guard_arguments::{
 };
 
 use super::common_arguments::parse_elsewhere;
+pub(super) use super::policy_arguments::{PolicyCommand, PolicyRootsArguments};
 use crate::archive::Expected;
 use crate::base::{Digest, EntryPath};
 use crate::seal::statement::Platform;
@@ -476,25 +477,6 @@ pub(super) enum ExportForm {
     B3sum,
     /// A Sigstore bundle v0.3 with the key's id as hint
     SigstoreBundle,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PolicyCommand {
-    /// Print what --policy-sha256 pins: the policy and every file it names
-    Digest(PolicyArgument),
-    /// Look for what is allowed but unwise: exits with 20 if it finds something
-    Check(PolicyArgument),
-    /// Print the roots of a cache, one a line, as the policy writes them
-    Roots(PolicyRootsArguments),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct PolicyRootsArguments {
-    /// The cache, as the policy names it
-    #[arg(value_name = "CACHE")]
-    pub(super) cache: String,
-    #[command(flatten)]
-    pub(super) policy: PolicyArgument,
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use super::arguments::DiffArguments;
 use super::context::{Context, shown};
 use super::failure::Failure;
 use super::outcome::Outcome;
-use super::sealed::UnverifiedSeal;
+use super::sealed::FoundSeal;
 use crate::base::{Algorithm, Code, EntryPath, Escaped, Limits, Refusal, Refusals};
 use crate::report::{refusals_json, refusals_text};
 use crate::seal::ENVELOPE;
@@ -18,7 +18,7 @@ use crate::tree::{Directory, Options, snapshot};
 
 /// One side: a seal with its roots, a directory that is still to be read, or an archive that is.
 enum Side<'a> {
-    Seal(Box<UnverifiedSeal>),
+    Seal(Box<FoundSeal>),
     Directory(&'a Path),
     Archive(&'a Path),
 }
@@ -71,12 +71,12 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Outcome, Failure> {
 }
 
 impl Side<'_> {
-    fn seal(&self) -> Option<&UnverifiedSeal> {
+    fn seal(&self) -> Option<&FoundSeal> {
         if let Side::Seal(seal) = self { Some(seal) } else { None }
     }
 
     fn algorithm(&self) -> Option<Algorithm> {
-        self.seal()?.statement.predicate.roots.first().map(|root| root.digest)
+        self.seal()?.seal.statement.predicate.roots.first().map(|root| root.digest)
     }
 }
 
@@ -91,7 +91,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// The trees of a side. An archive is told apart into roots by its own seal, or by that of the other side.
-    fn trees(&self, side: &Side<'_>, other: Option<&UnverifiedSeal>) -> Result<Trees, Failure> {
+    fn trees(&self, side: &Side<'_>, other: Option<&FoundSeal>) -> Result<Trees, Failure> {
         let limits = self.options.limits;
         let (roots, outside) = match side {
             Side::Seal(seal) => {
@@ -163,7 +163,7 @@ fn outcome(found: &Refusals) -> Outcome {
 
 fn open<'a>(path: &'a Path, limits: &Limits) -> Result<Side<'a>, Failure> {
     if path.join(ENVELOPE).symlink_metadata().is_ok() || path.file_name().is_some_and(|name| name == ENVELOPE) {
-        return Ok(Side::Seal(Box::new(UnverifiedSeal::open(path, limits)?)));
+        return Ok(Side::Seal(Box::new(FoundSeal::open(path, limits)?)));
     }
     match path.metadata() {
         Ok(metadata) if metadata.is_dir() => Ok(Side::Directory(path)),

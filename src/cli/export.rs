@@ -6,13 +6,13 @@ use super::arguments::{ExportArguments, ExportForm};
 use super::context::to_stderr;
 use super::failure::Failure;
 use super::outcome::Outcome;
-use super::sealed::UnverifiedSeal;
+use super::sealed::FoundSeal;
 use crate::base::{Code, Exit, Limits};
 use crate::seal::manifest::{digest_lines, mtree};
 
 pub(super) fn run(arguments: &ExportArguments) -> Result<Outcome, Failure> {
     let limits = Limits::STANDARD;
-    let seal = UnverifiedSeal::open(&arguments.seal, &limits)?;
+    let seal = FoundSeal::open(&arguments.seal, &limits)?;
     let bytes = match arguments.form {
         ExportForm::SigstoreBundle => sigstore_bundle(&seal)?,
         form => listing(&seal, form, arguments.root.as_deref(), &limits)?,
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<Outcome, Failure> {
     Ok(Outcome { exit: Exit::Ok, output: bytes, json })
 }
 
-fn listing(seal: &UnverifiedSeal, form: ExportForm, root: Option<&str>, limits: &Limits) -> Result<Vec<u8>, Failure> {
+fn listing(seal: &FoundSeal, form: ExportForm, root: Option<&str>, limits: &Limits) -> Result<Vec<u8>, Failure> {
     let (_, manifest) = seal.manifest(root, limits)?;
     let (tool, algorithm) = match form {
         ExportForm::Mtree => return Ok(mtree(&manifest)),
@@ -38,13 +38,13 @@ fn listing(seal: &UnverifiedSeal, form: ExportForm, root: Option<&str>, limits: 
 }
 
 /// A Sigstore bundle in its key form (protobuf-specs v0.3): the envelope as it is, one signature, the key by hint.
-fn sigstore_bundle(seal: &UnverifiedSeal) -> Result<Vec<u8>, Failure> {
-    let keyids: Vec<&str> = seal.envelope.unverified_keyids().collect();
+fn sigstore_bundle(seal: &FoundSeal) -> Result<Vec<u8>, Failure> {
+    let keyids: Vec<&str> = seal.seal.envelope.unverified_keyids().collect();
     let [keyid] = keyids.as_slice() else {
         let message = format!("expected a seal with one signature, as Sigstore bundles have, found {}", keyids.len());
         return Err(Failure::new(Code::UnsupportedExport, message));
     };
-    let envelope: Value = serde_json::from_slice(&seal.bytes)
+    let envelope: Value = serde_json::from_slice(&seal.seal.bytes)
         .map_err(|error| Failure::new(Code::MalformedEnvelope, error.to_string()))?;
     // Readers of bundles refuse unknown fields, so only the three that DSSE defines go in.
     let bundle = json!({

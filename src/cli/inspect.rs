@@ -9,7 +9,7 @@ use super::archived::Archived;
 use super::arguments::InspectArguments;
 use super::failure::Failure;
 use super::outcome::Outcome;
-use super::sealed::UnverifiedSeal;
+use super::sealed::FoundSeal;
 use crate::archive::UnverifiedKind;
 use crate::base::{Algorithm, Escaped, Exit, Limits, Refusal, Refusals, plural};
 use crate::report::{bytes_text, refusals_json, refusals_text};
@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<Outcome, Failure> {
     if is_archive {
         return archive(arguments, &limits);
     }
-    let seal = UnverifiedSeal::open(&arguments.seal, &limits)?;
+    let seal = FoundSeal::open(&arguments.seal, &limits)?;
     let mut json = json!({ "version": 1, "command": "inspect", "exit": 0, "verified": false });
     let text = describe(&seal, &limits, &mut json);
     let output = format!("unverified: this is what the seal says of itself; anybody could have written it\n{text}");
@@ -31,9 +31,9 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<Outcome, Failure> {
 }
 
 /// Adds what a seal says to a report.
-fn describe(seal: &UnverifiedSeal, limits: &Limits, json: &mut Value) -> String {
-    let payload: Value = serde_json::from_slice(seal.envelope.unverified_payload().1).unwrap_or_default();
-    let keyids: Vec<&str> = seal.envelope.unverified_keyids().collect();
+fn describe(seal: &FoundSeal, limits: &Limits, json: &mut Value) -> String {
+    let payload: Value = serde_json::from_slice(seal.seal.envelope.unverified_payload().1).unwrap_or_default();
+    let keyids: Vec<&str> = seal.seal.envelope.unverified_keyids().collect();
     let manifests = seal.manifests(limits);
     if let Some(fields) = json.as_object_mut() {
         fields.insert("keyids".to_owned(), json!(keyids));
@@ -91,8 +91,8 @@ fn archive(arguments: &InspectArguments, limits: &Limits) -> Result<Outcome, Fai
     Ok(Outcome { exit, output: out.into_bytes(), json })
 }
 
-fn text(seal: &UnverifiedSeal, keyids: &[&str], manifests: Option<&Failure>) -> String {
-    let predicate = &seal.statement.predicate;
+fn text(seal: &FoundSeal, keyids: &[&str], manifests: Option<&Failure>) -> String {
+    let predicate = &seal.seal.statement.predicate;
     let mut out = String::new();
     let mut row = |label: &str, value: &str| {
         let _ = writeln!(out, "  {label:<10} {}", Escaped(value.as_bytes()));

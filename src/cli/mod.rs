@@ -22,6 +22,7 @@ mod key_file;
 mod outcome;
 mod pack;
 mod policy;
+mod policy_arguments;
 mod reports;
 mod revoke;
 mod seal;

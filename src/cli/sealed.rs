@@ -1,23 +1,21 @@
-//! A seal on disk as `inspect`, `diff` and `export` read it: consistent in itself, but by nobody in particular.
+//! A seal as `inspect`, `diff` and `export` read it: consistent in itself, but by nobody in particular.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::context::shown;
 use super::failure::Failure;
-use crate::base::{Code, Digest, Escaped, Limits};
+use crate::base::{Code, Escaped, Limits, Refusals};
+use crate::cache::{ByNobody, Loader, SealFiles, UnverifiedSeal, sealed_roots};
 use crate::seal::ENVELOPE;
-use crate::seal::envelope::UnverifiedEnvelope;
 use crate::seal::manifest::Manifest;
-use crate::seal::statement::Statement;
-use crate::tree::{Directory, ReadError, SealDirectory};
+use crate::tree::{Directory, SealDirectory};
 
-/// A seal whose signatures nobody has checked.
-pub(super) struct UnverifiedSeal {
-    pub(super) envelope: UnverifiedEnvelope,
-    pub(super) statement: Statement,
-    /// `seal.json` as it is.
-    pub(super) bytes: Vec<u8>,
+/// A seal that was found, and its files.
+pub(super) struct FoundSeal {
+    pub(super) seal: UnverifiedSeal,
+    /// The seal as messages name it.
+    place: String,
     files: Files,
 }
 
@@ -28,16 +26,7 @@ enum Files {
     Memory(BTreeMap<String, Vec<u8>>),
 }
 
-impl Files {
-    fn file(&self, name: &str, max: u64) -> Result<Vec<u8>, ReadError> {
-        match self {
-            Self::Directory(directory) => directory.file(name, max),
-            Self::Memory(files) => files.get(name).cloned().ok_or(ReadError::Absent),
-        }
-    }
-}
-
-impl UnverifiedSeal {
+impl FoundSeal {
     /// Opens the seal directory at `path`; its `seal.json` may be named too.
     pub(super) fn open(path: &Path, limits: &Limits) -> Result<Self, Failure> {
         let directory = if path.file_name().is_some_and(|name| name == ENVELOPE) {
@@ -45,53 +34,38 @@ impl UnverifiedSeal {
         } else {
             path
         };
-        let failed = |code, what: String| Failure::new(code, format!("{}: {what}", shown(path)));
-        let opened = Directory::open(directory).and_then(SealDirectory::read);
-        let directory =
-            opened.map_err(|error| failed(Code::Unreadable, format!("expected a seal directory: {error}")))?;
-        Self::read(&shown(path), Files::Directory(directory), limits)
+        let opened = Directory::open(directory).and_then(SealDirectory::read).map_err(|error| {
+            Failure::new(Code::Unreadable, format!("{}: expected a seal directory: {error}", shown(path)))
+        })?;
+        let place = Escaped(directory.as_os_str().as_encoded_bytes()).to_string();
+        let seal = read(&opened, &place, limits)?;
+        Ok(Self { seal, place, files: Files::Directory(opened) })
     }
 
     /// The seal whose files an archive holds at `place`.
     pub(super) fn of_files(place: &[u8], files: BTreeMap<String, Vec<u8>>, limits: &Limits) -> Result<Self, Failure> {
-        Self::read(&format!("`{}`", Escaped(place)), Files::Memory(files), limits)
-    }
-
-    fn read(place: &str, files: Files, limits: &Limits) -> Result<Self, Failure> {
-        let failed = |code, what: String| Failure::new(code, format!("{place}: {what}"));
-        let bytes = files.file(ENVELOPE, limits.envelope_bytes_max).map_err(|error| match error {
-            ReadError::Absent => failed(Code::NoSeal, format!("expected `{ENVELOPE}` in it, but it is not there")),
-            ReadError::TooLarge { .. } => failed(Code::SealTooLarge, format!("`{ENVELOPE}` {error}")),
-            ReadError::NotRegular(_) => failed(Code::MalformedSeal, format!("`{ENVELOPE}` {error}")),
-            _ => failed(Code::Unreadable, format!("`{ENVELOPE}` {error}")),
-        })?;
-        let envelope =
-            UnverifiedEnvelope::parse(&bytes, limits).map_err(|error| failed(error.code(), error.to_string()))?;
-        let (payload_type, payload) = envelope.unverified_payload();
-        let statement =
-            Statement::parse(payload_type, payload, limits).map_err(|error| failed(error.code(), error.to_string()))?;
-        Ok(Self { envelope, statement, bytes, files })
+        let place = Escaped(place).to_string();
+        let seal = read(&files, &place, limits)?;
+        Ok(Self { seal, place, files: Files::Memory(files) })
     }
 
     /// The manifests of the roots that were there, if they are the ones that the statement names.
     pub(super) fn manifests(&self, limits: &Limits) -> Result<Vec<(&str, Manifest)>, Failure> {
-        let roots = self.statement.predicate.roots.iter().filter_map(|root| Some((root, root.manifest.as_deref()?)));
+        match &self.files {
+            Files::Directory(directory) => self.manifests_of(directory, limits),
+            Files::Memory(files) => self.manifests_of(files, limits),
+        }
+    }
+
+    fn manifests_of(&self, files: &impl SealFiles, limits: &Limits) -> Result<Vec<(&str, Manifest)>, Failure> {
+        let mut refusals = Refusals::new(limits.refusals_max);
+        let mut loader = Loader::new(self.place.as_str(), limits, &mut refusals);
         let mut manifests = Vec::new();
-        for ((root, name), subject) in roots.zip(&self.statement.subjects) {
-            let failed = |code, what: String| Failure::new(code, format!("`{}`: {what}", Escaped(name.as_bytes())));
-            let bytes = self.files.file(name, limits.manifest_bytes_max).map_err(|error| match error {
-                ReadError::Absent => failed(Code::ManifestMismatch, error.to_string()),
-                ReadError::TooLarge { .. } => failed(Code::ManifestTooLarge, error.to_string()),
-                ReadError::NotRegular(_) => failed(Code::MalformedSeal, error.to_string()),
-                _ => failed(Code::Unreadable, error.to_string()),
-            })?;
-            let found = Digest::sha256(&bytes);
-            if found != subject.sha256 {
-                let what = format!("expected sha256 {}, found {found}", subject.sha256);
-                return Err(failed(Code::ManifestMismatch, what));
-            }
-            let manifest = Manifest::parse(&bytes, root.digest, limits)
-                .map_err(|error| failed(error.code(), error.to_string()))?;
+        for (root, manifest) in sealed_roots(&self.seal.statement) {
+            let Some((name, subject)) = manifest else { continue };
+            let Some((manifest, _)) = loader.manifest(files, root, name, subject) else {
+                return Err(first(&refusals));
+            };
             manifests.push((root.path.as_str(), manifest));
         }
         Ok(manifests)
@@ -115,4 +89,21 @@ impl UnverifiedSeal {
             None => Err(Failure::new(Code::Usage, format!("expected `--root` to name one of {names}"))),
         }
     }
+}
+
+fn read(files: &impl SealFiles, place: &str, limits: &Limits) -> Result<UnverifiedSeal, Failure> {
+    let mut refusals = Refusals::new(limits.refusals_max);
+    let mut loader = Loader::new(place, limits, &mut refusals);
+    let seal = loader.envelope(files).and_then(|envelope| loader.judge(&envelope, &mut ByNobody));
+    seal.ok_or_else(|| first(&refusals))
+}
+
+/// The first thing that was refused, as an error of the command.
+fn first(refusals: &Refusals) -> Failure {
+    let Some(refusal) = refusals.iter().next() else {
+        return Failure::new(Code::Internal, "a seal was refused without a reason".to_owned());
+    };
+    let (place, expected, found) = (Escaped(&refusal.place), &refusal.expected, &refusal.found);
+    let found = if found.starts_with("it ") { format!("but {found}") } else { format!("found {found}") };
+    Failure::new(refusal.code, format!("`{place}`: expected {expected}, {found}"))
 }

@@ -1,9 +1,9 @@
 //! What is done with a member, once it is known where it belongs.
 
-use super::held::{Met, MetKind, forbidden};
+use super::expected::{Seen, SeenKind};
+use super::progress::SealProgress;
 use super::request::Sink;
-use super::run::{Observed, ObservedKind, Phase, Run, Stop};
-use super::seal::{Acceptance, Opened};
+use super::run::{Observed, ObservedKind, Run, Stop};
 use crate::archive::{Admitted, Contents, Member, MemberKind, Obstacle, Place, Reader};
 use crate::base::{Algorithm, Code, Digest, EntryPath, Hasher, Refusal, place};
 
@@ -14,14 +14,14 @@ const SHARED_BITS: u32 = 0o7102;
 
 impl Run<'_, '_> {
     /// Takes a refused member out of what may be missing.
-    pub(super) fn touch(&mut self, at: &Place) {
+    pub(super) fn mark_refused(&mut self, at: &Place) {
         let Place::Root(root, path) = at else { return };
-        match &mut self.phase {
-            Phase::Open(open) => open.held.touch(*root, path.as_bytes()),
-            Phase::Waiting(_) => {
+        match &mut self.seal {
+            SealProgress::Trusted(trusted) => trusted.expected.mark_refused(*root, path.as_bytes()),
+            SealProgress::Waiting | SealProgress::Accepted(..) => {
                 self.wait(Observed { root: *root, path: path.clone(), mode: 0, kind: ObservedKind::Refused });
             }
-            Phase::Refused => {}
+            SealProgress::Refused => {}
         }
     }
 
@@ -35,8 +35,8 @@ impl Run<'_, '_> {
 
     fn count_contents(&mut self, size: u64) -> Result<(), Stop> {
         self.contents = self.contents.saturating_add(size);
-        match &self.phase {
-            Phase::Open(open) if self.contents > open.totals.bytes.saturating_add(BLOCK) => Err(Stop),
+        match &self.seal {
+            SealProgress::Trusted(trusted) if self.contents > trusted.totals.bytes.saturating_add(BLOCK) => Err(Stop),
             _ => Ok(()),
         }
     }
@@ -52,7 +52,7 @@ impl Run<'_, '_> {
             self.passages.push((path, member.mode));
             return Ok(());
         }
-        self.refuse_stray(&member.unverified_name, MetKind::of(member).noun());
+        self.refuse_stray(&member.unverified_name, SeenKind::of(member).noun());
         self.skip(reader, member)
     }
 
@@ -60,60 +60,7 @@ impl Run<'_, '_> {
         self.refuse(Code::StrayEntry, name, "only the roots and the seal of this cache", noun);
     }
 
-    pub(super) fn seal_member(
-        &mut self,
-        reader: &mut Reader<'_, '_>,
-        below: &EntryPath,
-        member: &Member,
-    ) -> Result<(), Stop> {
-        if self.request.seal.is_some() {
-            let expected = "no seal in the archive where one is given beside it";
-            self.refuse(Code::AmbiguousLayout, &member.unverified_name, expected, MetKind::of(member).noun());
-            return self.skip(reader, member);
-        }
-        self.judge_rights(&member.unverified_name, member);
-        let MemberKind::File { size } = member.kind else {
-            // The directory itself.
-            if below.as_bytes().is_empty() && member.kind == MemberKind::Directory {
-                self.seal.meet_directory();
-            } else {
-                let expected = "only `seal.json` and the manifests it names, regular files";
-                self.refuse(Code::MalformedSeal, &member.unverified_name, expected, MetKind::of(member).noun());
-            }
-            return Ok(());
-        };
-        match self.seal.accept(below.as_bytes(), size, &member.unverified_name, &mut self.refusals) {
-            Acceptance::Read => {}
-            Acceptance::Refused => return self.skip(reader, member),
-            Acceptance::SealRefused => {
-                self.opened(Opened::Refused(Vec::new()))?;
-                return self.skip(reader, member);
-            }
-        }
-        let mut bytes = Vec::new();
-        // Without room for all of them now, there may be some as they come.
-        let _ = bytes.try_reserve_exact(usize::try_from(size).unwrap_or(0));
-        let mut sha256 = Hasher::new(Algorithm::Sha256);
-        let read = reader.contents(|piece| {
-            bytes.extend_from_slice(piece);
-            sha256.update(piece);
-            Ok(())
-        });
-        read.map_err(|error| self.stop_at(&error))?;
-        let opened = self.seal.add(below.as_bytes(), bytes, sha256.finish(), &mut self.refusals);
-        self.opened(opened)
-    }
-
-    /// Refuses modes, attributes and lists of a file or directory of the seal by which others could change it.
-    fn judge_rights(&mut self, at: &[u8], member: &Member) {
-        self.refuse_privilege(at, member);
-        let is_file = matches!(member.kind, MemberKind::File { .. });
-        if is_file || member.kind == MemberKind::Directory {
-            forbidden(member.mode, is_file, &|| at.to_vec(), &mut self.refusals);
-        }
-    }
-
-    fn refuse_privilege(&mut self, at: &[u8], member: &Member) {
+    pub(super) fn refuse_privilege(&mut self, at: &[u8], member: &Member) {
         if let Some(privilege) = &member.privilege {
             self.refuse(Code::ForbiddenMode, at, "no attribute that gives privileges", privilege);
         }
@@ -127,7 +74,7 @@ impl Run<'_, '_> {
         admitted: Admitted,
         member: &Member,
     ) -> Result<(), Stop> {
-        if self.sink.is_some() && !matches!(self.phase, Phase::Open(_)) {
+        if self.sink.is_some() && !matches!(self.seal, SealProgress::Trusted(_)) {
             let expected = "the seal before what it is for: only then can the archive be unpacked";
             self.refuse(Code::SealNotFirst, &member.unverified_name, expected, "a member of a root");
             return Err(Stop);
@@ -137,8 +84,8 @@ impl Run<'_, '_> {
             MemberKind::File { size } => self.file(reader, root, below, admitted, member, *size),
             MemberKind::HardLink(target) => self.hard_link(root, below, admitted, member, target),
             kind => {
-                let met = Met { kind: MetKind::of(member), mode: member.mode };
-                self.meet(root, &below, &met);
+                let seen = Seen { kind: SeenKind::of(member), mode: member.mode };
+                self.compare(root, &below, &seen);
                 match kind {
                     MemberKind::Directory => self.sink(|sink| sink.directory(root, below.as_bytes())),
                     MemberKind::Link(text) => self.sink(|sink| sink.link(root, below.as_bytes(), text)),
@@ -149,42 +96,43 @@ impl Run<'_, '_> {
     }
 
     /// Holds a member without contents against the seal, or keeps it until there is one.
-    fn meet(&mut self, root: usize, below: &EntryPath, met: &Met<'_>) {
-        match &mut self.phase {
-            Phase::Open(open) => {
-                open.held.meet(root, below.as_bytes(), met, &mut self.refusals);
+    fn compare(&mut self, root: usize, below: &EntryPath, seen: &Seen<'_>) {
+        match &mut self.seal {
+            SealProgress::Trusted(trusted) => {
+                trusted.expected.compare(root, below.as_bytes(), seen, &mut self.refusals);
             }
-            Phase::Waiting(_) => {
-                let kind = match met.kind {
-                    MetKind::Directory => ObservedKind::Directory,
-                    MetKind::Link(text) => ObservedKind::Link(text.to_vec()),
-                    MetKind::Special(noun) => ObservedKind::Special(noun),
-                    MetKind::File { .. } => ObservedKind::Refused,
+            SealProgress::Waiting | SealProgress::Accepted(..) => {
+                let kind = match seen.kind {
+                    SeenKind::Directory => ObservedKind::Directory,
+                    SeenKind::Link(text) => ObservedKind::Link(text.to_vec()),
+                    SeenKind::Special(noun) => ObservedKind::Special(noun),
+                    SeenKind::File { .. } => ObservedKind::Refused,
                 };
-                self.wait(Observed { root, path: below.clone(), mode: met.mode, kind });
+                self.wait(Observed { root, path: below.clone(), mode: seen.mode, kind });
             }
-            Phase::Refused => {}
+            SealProgress::Refused => {}
         }
     }
 
     /// Holds what was met before the seal against it.
-    pub(super) fn hold_observed(&mut self, member: &Observed) {
-        let Phase::Open(open) = &mut self.phase else { return };
+    pub(super) fn compare_observed(&mut self, member: &Observed) {
+        let SealProgress::Trusted(trusted) = &mut self.seal else { return };
         let path = member.path.as_bytes();
         let kind = match &member.kind {
-            ObservedKind::File { size, .. } => MetKind::File { size: *size },
-            ObservedKind::Directory => MetKind::Directory,
-            ObservedKind::Link(text) => MetKind::Link(text),
-            ObservedKind::Special(noun) => MetKind::Special(noun),
-            ObservedKind::Refused => return open.held.touch(member.root, path),
+            ObservedKind::File { size, .. } => SeenKind::File { size: *size },
+            ObservedKind::Directory => SeenKind::Directory,
+            ObservedKind::Link(text) => SeenKind::Link(text),
+            ObservedKind::Special(noun) => SeenKind::Special(noun),
+            ObservedKind::Refused => return trusted.expected.mark_refused(member.root, path),
         };
-        let expected = open.held.meet(member.root, path, &Met { kind, mode: member.mode }, &mut self.refusals);
+        let expected =
+            trusted.expected.compare(member.root, path, &Seen { kind, mode: member.mode }, &mut self.refusals);
         if let (Some(expected), ObservedKind::File { size, digest }) = (expected, &member.kind) {
-            self.hold_digest(member.root, path, *size, expected, *digest);
+            self.compare_digest(member.root, path, *size, expected, *digest);
         }
     }
 
-    fn hold_digest(&mut self, root: usize, path: &[u8], size: u64, expected: Digest, found: Digest) {
+    fn compare_digest(&mut self, root: usize, path: &[u8], size: u64, expected: Digest, found: Digest) {
         if found != expected {
             let algorithm = self.request.edge.cache.digest;
             let text = |digest| format!("{size} bytes of {algorithm} {digest}");
@@ -202,14 +150,16 @@ impl Run<'_, '_> {
         member: &Member,
         size: u64,
     ) -> Result<(), Stop> {
-        let met = Met { kind: MetKind::File { size }, mode: member.mode };
-        let expected = match &mut self.phase {
-            Phase::Refused => return self.skip(reader, member),
-            Phase::Waiting(_) => None,
-            Phase::Open(open) => match open.held.meet(root, below.as_bytes(), &met, &mut self.refusals) {
-                Some(expected) => Some(expected),
-                None => return self.skip(reader, member),
-            },
+        let seen = Seen { kind: SeenKind::File { size }, mode: member.mode };
+        let expected = match &mut self.seal {
+            SealProgress::Refused => return self.skip(reader, member),
+            SealProgress::Waiting | SealProgress::Accepted(..) => None,
+            SealProgress::Trusted(trusted) => {
+                match trusted.expected.compare(root, below.as_bytes(), &seen, &mut self.refusals) {
+                    Some(expected) => Some(expected),
+                    None => return self.skip(reader, member),
+                }
+            }
         };
         self.count_contents(size)?;
         if expected.is_some() {
@@ -218,7 +168,7 @@ impl Run<'_, '_> {
         let digest = self.digest(reader, size, expected.is_some())?;
         self.entries.set_contents(admitted, Contents { root, size, mode: member.mode, digest });
         if let Some(expected) = expected {
-            self.hold_digest(root, below.as_bytes(), size, expected, digest);
+            self.compare_digest(root, below.as_bytes(), size, expected, digest);
             return self.sink(|sink| sink.file_end());
         }
         self.wait(Observed { root, path: below, mode: member.mode, kind: ObservedKind::File { size, digest } });
@@ -274,7 +224,7 @@ impl Run<'_, '_> {
             Err(obstacle) => {
                 let at = place(self.spelling(root), below.as_bytes());
                 self.refuse_obstacle(&at, obstacle);
-                self.touch(&Place::Root(root, below));
+                self.mark_refused(&Place::Root(root, below));
                 return Ok(());
             }
         };
@@ -286,11 +236,11 @@ impl Run<'_, '_> {
         self.entries.set_contents(admitted, Contents { root, ..contents });
         let kind = ObservedKind::File { size: contents.size, digest: contents.digest };
         let observed = Observed { root, path: below, mode: member.mode, kind };
-        match &self.phase {
-            Phase::Waiting(_) => self.wait(observed),
-            Phase::Refused => {}
-            Phase::Open(_) => {
-                self.hold_observed(&observed);
+        match &self.seal {
+            SealProgress::Waiting | SealProgress::Accepted(..) => self.wait(observed),
+            SealProgress::Refused => {}
+            SealProgress::Trusted(_) => {
+                self.compare_observed(&observed);
                 self.sink(|sink| sink.copy(root, observed.path.as_bytes(), contents.root, from.as_bytes()))?;
             }
         }

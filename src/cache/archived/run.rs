@@ -2,16 +2,15 @@
 
 use std::io::Read;
 
-use super::held::{Held, MetKind};
+use super::expected::SeenKind;
+use super::progress::{ArrivedFiles, SealProgress, Trusted};
 use super::request::{ArchiveRequest, ArchiveVerification, Sink};
-use super::seal::{ArchivedSeal, Opened, OpenedSeal};
 
 use crate::archive::{ArchiveError, CodecOptions, Entries, Kind, Layout, Member, Obstacle, Place, Reader, unwrapped};
 use crate::base::{Code, Digest, EntryPath, Exit, Refusal, Refusals, place, plural};
-use crate::cache::opening::read_lockfiles;
+use crate::cache::checkout::read_lockfiles;
 use crate::cache::verifying::{Facts, Verification};
-use crate::policy::{LinkRule, LockfileRule};
-use crate::seal::manifest::Totals;
+use crate::policy::LockfileRule;
 use crate::verify::{Checkout, Lockfiles, Rule};
 
 /// Reads `source` once and holds it against the policy.
@@ -74,7 +73,7 @@ const EXTRA_MEMBERS_MAX: u64 = 10_000;
 /// What an allocation takes beside what is in it, on average.
 const ALLOCATION_BYTES: usize = 24;
 /// What a member takes beside its contents and its names: headers, filling, and an extension with some attributes.
-const MEMBER_BYTES: u64 = 8 << 10;
+pub(super) const MEMBER_BYTES: u64 = 8 << 10;
 
 /// The reading ends: what there is to say has been said.
 pub(super) struct Stop;
@@ -84,8 +83,13 @@ pub(super) struct Run<'a, 's> {
     pub(super) sink: Option<&'s mut dyn Sink>,
     pub(super) layout: Layout,
     pub(super) entries: Entries<'a>,
-    pub(super) seal: ArchivedSeal<'a>,
-    pub(super) phase: Phase,
+    /// What the checkout says.
+    pub(super) checkout: Checkout,
+    pub(super) seal: SealProgress,
+    /// Files of the seal before it is trusted.
+    pub(super) arrived: ArrivedFiles,
+    /// Members of roots before it is.
+    pub(super) observed: Vec<Observed>,
     /// Directories that are neither in a root nor the seal's.
     pub(super) passages: Vec<(EntryPath, u32)>,
     pub(super) refusals: Refusals,
@@ -96,24 +100,6 @@ pub(super) struct Run<'a, 's> {
     members: u64,
     /// Memory that what waits for the seal takes, bytes, as far as the paths do not take it.
     waiting_bytes: u64,
-}
-
-/// How far the seal is known.
-pub(super) enum Phase {
-    /// Not yet: what was met waits for it.
-    Waiting(Vec<Observed>),
-    /// It is trusted.
-    Open(Box<Open>),
-    /// It was refused: nothing is compared with it.
-    Refused,
-}
-
-pub(super) struct Open {
-    pub(super) held: Held,
-    facts: Facts,
-    pub(super) totals: Totals,
-    /// What the archive may expand to, whatever its ratio.
-    bytes_max: u64,
 }
 
 /// A member of a root that was met before the seal.
@@ -158,8 +144,10 @@ impl<'a, 's> Run<'a, 's> {
                 &request.expected,
             ),
             entries: Entries::new(limits),
-            seal: ArchivedSeal::new(request.edge, checkout, limits),
-            phase: Phase::Waiting(Vec::new()),
+            checkout,
+            seal: SealProgress::Waiting,
+            arrived: ArrivedFiles::default(),
+            observed: Vec::new(),
             passages: Vec::new(),
             refusals,
             rules: Vec::new(),
@@ -175,46 +163,6 @@ impl<'a, 's> Run<'a, 's> {
 
     pub(super) fn refuse_obstacle(&mut self, at: &[u8], obstacle: Obstacle) {
         self.refusals.push(Refusal::new(obstacle.code, at, obstacle.expected, obstacle.found));
-    }
-
-    /// Opens the seal that lies beside the archive.
-    pub(super) fn open_beside(&mut self) -> Result<(), Stop> {
-        let Some(directory) = self.request.seal else { return Ok(()) };
-        let opened = self.seal.read_directory(directory, &mut self.refusals);
-        self.opened(opened)
-    }
-
-    /// Goes on with what is known of the seal now.
-    pub(super) fn opened(&mut self, opened: Opened) -> Result<(), Stop> {
-        match opened {
-            Opened::NotYet => Ok(()),
-            Opened::Refused(rules) => {
-                self.rules = rules;
-                self.phase = Phase::Refused;
-                // Nothing will be written.
-                if self.sink.is_some() { Err(Stop) } else { Ok(()) }
-            }
-            Opened::Trusted(trusted) => {
-                let OpenedSeal { facts, rules, trees, files } = *trusted;
-                self.rules = rules;
-                let links_inside = self.request.edge.gate.links == LinkRule::Inside;
-                let totals = facts.totals();
-                self.entries.expect(totals.entries);
-                // A manifest has each name with its whole path, as the members have it: in deep trees that is more than all
-                // else, and it is there twice, in the seal and in the members.
-                let seal = files.iter().fold(0_u64, |sum, (_, bytes)| sum.saturating_add(bytes.len() as u64));
-                let around = totals.entries.saturating_mul(MEMBER_BYTES).saturating_add(seal.saturating_mul(2));
-                let bytes_max = totals.bytes.saturating_add(around);
-                let open = Open { bytes_max, held: Held::new(trees, links_inside), facts, totals };
-                let waiting = std::mem::replace(&mut self.phase, Phase::Open(Box::new(open)));
-                if let Phase::Waiting(observed) = waiting {
-                    for member in &observed {
-                        self.hold_observed(member);
-                    }
-                }
-                files.iter().try_for_each(|(name, bytes)| self.sink(|sink| sink.seal_file(name, bytes)))
-            }
-        }
     }
 
     /// Reads all members. Whether the end of the archive was reached.
@@ -242,12 +190,12 @@ impl<'a, 's> Run<'a, 's> {
 
     fn member(&mut self, reader: &mut Reader<'_, '_>, member: &Member) -> Result<(), Stop> {
         self.members += 1;
-        let members_max = match &self.phase {
-            Phase::Open(open) => {
-                reader.set_bound(open.bytes_max);
-                open.totals.entries.saturating_add(EXTRA_MEMBERS_MAX)
+        let members_max = match &self.seal {
+            SealProgress::Trusted(trusted) => {
+                reader.set_bound(trusted.bytes_max);
+                trusted.totals.entries.saturating_add(EXTRA_MEMBERS_MAX)
             }
-            Phase::Waiting(_) | Phase::Refused => self.request.limits.entries_max,
+            _ => self.request.limits.entries_max,
         };
         if self.members > members_max {
             let expected = "the sealed entries, or a number within the limit";
@@ -262,8 +210,8 @@ impl<'a, 's> Run<'a, 's> {
                 return self.skip(reader, member);
             }
         };
-        let kind = match MetKind::of(member) {
-            MetKind::Directory => Kind::Directory,
+        let kind = match SeenKind::of(member) {
+            SeenKind::Directory => Kind::Directory,
             kind => Kind::Leaf(kind.noun()),
         };
         let admitted = match self.entries.admit(&path, kind) {
@@ -272,7 +220,7 @@ impl<'a, 's> Run<'a, 's> {
                 let at = self.spelled(&place, member);
                 let is_limit = obstacle.code.exit() == Exit::Limit;
                 self.refuse_obstacle(&at, obstacle);
-                self.touch(&place);
+                self.mark_refused(&place);
                 return if is_limit { Err(Stop) } else { self.skip(reader, member) };
             }
         };
@@ -285,16 +233,16 @@ impl<'a, 's> Run<'a, 's> {
 
     /// Adds a member to what waits for the seal.
     pub(super) fn wait(&mut self, member: Observed) {
-        if let Phase::Waiting(observed) = &mut self.phase {
+        if let SealProgress::Waiting | SealProgress::Accepted(..) = self.seal {
             self.waiting_bytes += member.memory();
-            observed.push(member);
+            self.observed.push(member);
         }
     }
 
     /// Before a seal is trusted, memory is bounded by nothing that the archive says.
     fn check_waiting(&mut self) -> Result<(), Stop> {
-        let memory = self.entries.memory() + self.waiting_bytes + self.seal.waiting_bytes();
-        if matches!(self.phase, Phase::Open(_)) || memory <= self.request.limits.waiting_bytes_max {
+        let memory = self.entries.memory() + self.waiting_bytes + self.arrived.unverified_bytes;
+        if matches!(self.seal, SealProgress::Trusted(_)) || memory <= self.request.limits.waiting_bytes_max {
             return Ok(());
         }
         let expected = "a trusted seal before so many members: it in front of them, or `--seal`";
@@ -325,20 +273,18 @@ impl<'a, 's> Run<'a, 's> {
         }
         if read_whole {
             self.judge_passages();
-            if let Phase::Waiting(_) = self.phase {
-                self.close_seal();
-            }
-            if let Phase::Open(open) = &self.phase {
-                open.held.refuse_missing(&mut self.refusals, self.request.limits.refusals_max);
+            self.end_of_seal();
+            if let SealProgress::Trusted(trusted) = &self.seal {
+                trusted.expected.refuse_missing(&mut self.refusals, self.request.limits.refusals_max);
             }
         }
         let (home, checkout) = self.layout.found();
-        let facts = match self.phase {
-            Phase::Open(open) => {
-                self.rules.push(contents_rule(&open, &self.refusals, self.request));
-                Some(Facts { links_leaving: open.held.links_leaving, ..open.facts })
+        let facts = match self.seal {
+            SealProgress::Trusted(trusted) => {
+                self.rules.push(contents_rule(&trusted, &self.refusals, self.request));
+                Some(Facts { links_leaving: trusted.expected.links_leaving, ..trusted.facts })
             }
-            Phase::Waiting(_) | Phase::Refused => None,
+            SealProgress::Waiting | SealProgress::Accepted(..) | SealProgress::Refused => None,
         };
         let verification =
             Verification { refusals: self.refusals, facts, coverage: None, rules: self.rules, kept: None };
@@ -363,34 +309,15 @@ impl<'a, 's> Run<'a, 's> {
             }
         }
     }
-
-    /// All of the archive was read and the seal is not complete.
-    fn close_seal(&mut self) {
-        let opened = self.seal.close(&mut self.refusals);
-        if !matches!(opened, Opened::NotYet) {
-            // What may stop a reading does not matter after its end.
-            let _: Result<(), Stop> = self.opened(opened);
-            return;
-        }
-        let Phase::Waiting(observed) = &self.phase else { return };
-        let is_nothing =
-            |member: &Observed| member.path.as_bytes().is_empty() && matches!(member.kind, ObservedKind::Directory);
-        let place = self.seal.place().to_owned();
-        if self.seal.is_met() || !observed.iter().all(is_nothing) {
-            self.refuse(Code::NoSeal, place.as_bytes(), "a seal for the files in the roots", "nothing");
-        } else {
-            self.refuse(Code::NothingRestored, place.as_bytes(), "a seal and its roots", "neither: nothing is in it");
-        }
-    }
 }
 
 /// How the contents compared, for those who ask.
-fn contents_rule(open: &Open, refusals: &Refusals, request: &ArchiveRequest<'_>) -> Rule {
+fn contents_rule(trusted: &Trusted, refusals: &Refusals, request: &ArchiveRequest<'_>) -> Rule {
     let is_difference = |code: Code| code.exit() == Exit::Changed && code != Code::LinkEscapes;
     let differences = refusals.counts().filter(|(code, _)| is_difference(*code)).map(|(_, count)| count).sum();
     Rule {
         code: Code::DigestMismatch,
-        expected: format!("the {} of all roots as sealed", plural(open.totals.entries, "entry", "entries")),
+        expected: format!("the {} of all roots as sealed", plural(trusted.totals.entries, "entry", "entries")),
         found: plural(differences, "difference", "differences"),
         met: differences == 0,
         origin: request.edge.policy.origin(request.edge.cache.lines.roots),

@@ -1,127 +1,112 @@
 //! The seal of an archive: its files as they come, in whatever order, until they are the whole of it.
 
-use std::collections::BTreeMap;
-
-use super::held::SealedTree;
-use crate::base::{Code, Digest, Escaped, Limits, Refusal, Refusals};
-use crate::cache::opening::{check_manifest, code_of, judge_seal};
+use super::expected::{ExpectedTrees, SealedTree, SeenKind, forbidden};
+use super::progress::{SealProgress, Trusted, named};
+use super::run::{MEMBER_BYTES, Observed, ObservedKind, Run, Stop};
+use crate::archive::{Member, MemberKind, Reader};
+use crate::base::{Algorithm, Code, Digest, EntryPath, Hasher};
+use crate::cache::loading::{ByGate, FILES_OF_A_SEAL, Loader, sealed_roots};
 use crate::cache::verifying::Facts;
-use crate::policy::Edge;
+use crate::policy::LinkRule;
 use crate::seal::{ENVELOPE, SEALS};
-use crate::tree::{Kind, SealDirectory};
-use crate::verify::{Checkout, Rule, TrustedSeal};
+use crate::verify::{Rule, TrustedSeal};
 
-/// The files of a seal so far.
-pub(super) struct ArchivedSeal<'a> {
-    edge: &'a Edge<'a>,
-    checkout: Checkout,
-    limits: &'a Limits,
-    /// The seal as refusals name it.
-    place: String,
-    envelope: Vec<u8>,
-    /// By name; nothing for one that was refused for its size.
-    manifests: BTreeMap<String, Option<(Vec<u8>, Digest)>>,
-    /// Bytes of manifests that came before a trusted envelope.
-    unverified_bytes: u64,
-    is_met: bool,
-    state: State,
-}
+impl Run<'_, '_> {
+    /// Opens the seal that lies beside the archive.
+    pub(super) fn open_beside(&mut self) -> Result<(), Stop> {
+        let Some(directory) = self.request.seal else { return Ok(()) };
+        let mut gate = ByGate { edge: self.request.edge, checkout: &self.checkout, rules: Vec::new() };
+        let mut loader = Loader::of_cache(&self.request.edge.cache.name, self.request.limits, &mut self.refusals);
+        let envelope = loader.envelope(directory);
+        let seal = envelope.as_ref().and_then(|envelope| loader.judge(envelope, &mut gate));
+        let rules = gate.rules;
+        let (Some(envelope), Some(seal)) = (envelope, seal) else { return self.refuse_seal(rules) };
+        loader.names(directory, seal.statement());
+        let mut trees = Vec::new();
+        let mut files = vec![(ENVELOPE.to_owned(), envelope)];
+        for (root, manifest) in sealed_roots(seal.statement()) {
+            let tree = match manifest {
+                None => SealedTree::Absent,
+                Some((name, subject)) => match loader.manifest(directory, root, name, subject) {
+                    Some((manifest, bytes)) => {
+                        files.push((name.to_owned(), bytes.to_vec()));
+                        SealedTree::Known(manifest)
+                    }
+                    None => SealedTree::Unknown,
+                },
+            };
+            trees.push((root.path.clone(), tree));
+        }
+        self.trust(&seal, rules, trees, &files)
+    }
 
-enum State {
-    /// Without an envelope.
-    Waiting,
-    /// With an envelope that the gate accepts.
-    Trusted(Box<TrustedSeal>, Vec<Rule>),
-    /// It was opened: no file of it is still to come.
-    Open,
-    /// It was refused.
-    Refused,
-}
+    /// A member in the seal's directory, or that directory.
+    pub(super) fn seal_member(
+        &mut self,
+        reader: &mut Reader<'_, '_>,
+        below: &EntryPath,
+        member: &Member,
+    ) -> Result<(), Stop> {
+        let at = &member.unverified_name;
+        if self.request.seal.is_some() {
+            let expected = "no seal in the archive where one is given beside it";
+            self.refuse(Code::AmbiguousLayout, at, expected, SeenKind::of(member).noun());
+            return self.skip(reader, member);
+        }
+        self.judge_rights(at, member);
+        let MemberKind::File { size } = member.kind else {
+            if below.as_bytes().is_empty() && member.kind == MemberKind::Directory {
+                self.arrived.is_seen = true;
+            } else {
+                self.refuse(Code::MalformedSeal, at, FILES_OF_A_SEAL, SeenKind::of(member).noun());
+            }
+            return Ok(());
+        };
+        if !self.accept_seal_file(below.as_bytes(), size, at)? {
+            return self.skip(reader, member);
+        }
+        let mut bytes = Vec::new();
+        // Without room for all of them now, there may be some as they come.
+        let _ = bytes.try_reserve_exact(usize::try_from(size).unwrap_or(0));
+        let mut sha256 = Hasher::new(Algorithm::Sha256);
+        let read = reader.contents(|piece| {
+            bytes.extend_from_slice(piece);
+            sha256.update(piece);
+            Ok(())
+        });
+        read.map_err(|error| self.stop_at(&error))?;
+        self.add_seal_file(below.as_bytes(), bytes, sha256.finish())
+    }
 
-/// What is done with a file of the seal.
-pub(super) enum Acceptance {
-    /// It is read.
-    Read,
-    /// It was refused, and the seal with it.
-    SealRefused,
-    /// It was refused.
-    Refused,
-}
-
-/// What is known of a seal.
-pub(super) enum Opened {
-    /// Not enough.
-    NotYet,
-    /// The gate does not accept it; the rules that it was held against.
-    Refused(Vec<Rule>),
-    /// The gate accepts it.
-    Trusted(Box<OpenedSeal>),
-}
-
-/// A seal that the gate accepts.
-pub(super) struct OpenedSeal {
-    pub(super) facts: Facts,
-    pub(super) rules: Vec<Rule>,
-    /// What was sealed, by the spelling of its root.
-    pub(super) trees: Vec<(String, SealedTree)>,
-    /// Its files by their names, as they are.
-    pub(super) files: Vec<(String, Vec<u8>)>,
-}
-
-impl<'a> ArchivedSeal<'a> {
-    pub(super) fn new(edge: &'a Edge<'a>, checkout: Checkout, limits: &'a Limits) -> Self {
-        Self {
-            edge,
-            checkout,
-            limits,
-            place: format!("{SEALS}/{}", edge.cache.name),
-            envelope: Vec::new(),
-            manifests: BTreeMap::new(),
-            unverified_bytes: 0,
-            is_met: false,
-            state: State::Waiting,
+    /// Refuses modes, attributes and lists of a file or directory of the seal by which others could change it.
+    fn judge_rights(&mut self, at: &[u8], member: &Member) {
+        self.refuse_privilege(at, member);
+        let is_file = matches!(member.kind, MemberKind::File { .. });
+        if is_file || member.kind == MemberKind::Directory {
+            forbidden(member.mode, is_file, &|| at.to_vec(), &mut self.refusals);
         }
     }
 
-    /// The seal as refusals name it.
-    pub(super) fn place(&self) -> &str {
-        &self.place
-    }
-
-    /// Whether anything of it was met, its directory included.
-    pub(super) fn is_met(&self) -> bool {
-        self.is_met
-    }
-
-    /// Memory that manifests take which came before a trusted envelope, bytes.
-    pub(super) fn waiting_bytes(&self) -> u64 {
-        self.unverified_bytes
-    }
-
-    /// Notes that its directory is there.
-    pub(super) fn meet_directory(&mut self) {
-        self.is_met = true;
-    }
-
     /// Whether a file of the seal is to be read: one that a seal has, of a size that is believed.
-    pub(super) fn accept(&mut self, name: &[u8], size: u64, member: &[u8], refusals: &mut Refusals) -> Acceptance {
-        self.is_met = true;
-        let limits = self.limits;
+    fn accept_seal_file(&mut self, name: &[u8], size: u64, at: &[u8]) -> Result<bool, Stop> {
+        self.arrived.is_seen = true;
+        let limits = self.request.limits;
         let is_envelope = name == ENVELOPE.as_bytes();
-        let (is_named, manifest_max) = match &self.state {
-            State::Waiting => {
-                let left = limits.unverified_manifest_bytes_max.saturating_sub(self.unverified_bytes);
+        let (is_named, manifest_max) = match &self.seal {
+            SealProgress::Waiting => {
+                let left = limits.unverified_manifest_bytes_max.saturating_sub(self.arrived.unverified_bytes);
                 (is_envelope || is_manifest_name(name), left)
             }
-            State::Trusted(seal, _) => (named(seal).any(|named| named.as_bytes() == name), limits.manifest_bytes_max),
-            // Whatever a seal has came before it was opened.
-            State::Open => (false, 0),
-            State::Refused => return Acceptance::Refused,
+            SealProgress::Accepted(seal, _) => {
+                (named(seal.statement()).any(|named| named.as_bytes() == name), limits.manifest_bytes_max)
+            }
+            // All that a seal has came before it was trusted.
+            SealProgress::Trusted(_) => (false, 0),
+            SealProgress::Refused => return Ok(false),
         };
         if !is_named {
-            let expected = "only `seal.json` and the manifests it names, regular files";
-            refusals.push(Refusal::new(Code::MalformedSeal, member, expected, "a regular file"));
-            return Acceptance::Refused;
+            self.refuse(Code::MalformedSeal, at, FILES_OF_A_SEAL, "a regular file");
+            return Ok(false);
         }
         let (max, code) = if is_envelope {
             (limits.envelope_bytes_max, Code::SealTooLarge)
@@ -129,164 +114,127 @@ impl<'a> ArchivedSeal<'a> {
             (manifest_max, Code::ManifestTooLarge)
         };
         if size > max {
-            refusals.push(Refusal::new(code, member, format!("at most {max} bytes"), format!("{size} bytes")));
-            if matches!(self.state, State::Trusted(..)) {
-                self.manifests.insert(String::from_utf8_lossy(name).into_owned(), None);
-                return Acceptance::Refused;
+            self.refuse(code, at, &format!("at most {max} bytes"), format!("{size} bytes"));
+            if matches!(self.seal, SealProgress::Accepted(..)) {
+                self.arrived.manifests.insert(String::from_utf8_lossy(name).into_owned(), None);
+                return Ok(false);
             }
-            self.state = State::Refused;
-            return Acceptance::SealRefused;
+            return self.refuse_seal(Vec::new()).map(|()| false);
         }
-        if !is_envelope && matches!(self.state, State::Waiting) {
-            self.unverified_bytes += size;
+        if !is_envelope && matches!(self.seal, SealProgress::Waiting) {
+            self.arrived.unverified_bytes += size;
         }
-        Acceptance::Read
+        Ok(true)
     }
 
     /// Adds a file that was accepted, with its SHA-256.
-    pub(super) fn add(&mut self, name: &[u8], bytes: Vec<u8>, sha256: Digest, refusals: &mut Refusals) -> Opened {
+    fn add_seal_file(&mut self, name: &[u8], bytes: Vec<u8>, sha256: Digest) -> Result<(), Stop> {
         if name == ENVELOPE.as_bytes() {
-            let (trusted, rules, found) = judge_seal(&bytes, self.edge, &self.checkout, self.limits);
-            refusals.append(found);
-            let Some(trusted) = trusted else {
-                self.state = State::Refused;
-                return Opened::Refused(rules);
-            };
-            self.state = State::Trusted(Box::new(trusted), rules);
-            self.envelope = bytes;
+            let mut gate = ByGate { edge: self.request.edge, checkout: &self.checkout, rules: Vec::new() };
+            let mut loader = Loader::of_cache(&self.request.edge.cache.name, self.request.limits, &mut self.refusals);
+            let Some(seal) = loader.judge(&bytes, &mut gate) else { return self.refuse_seal(gate.rules) };
+            self.seal = SealProgress::Accepted(Box::new(seal), gate.rules);
+            self.arrived.envelope = bytes;
         } else {
-            self.manifests.insert(String::from_utf8_lossy(name).into_owned(), Some((bytes, sha256)));
+            self.arrived.manifests.insert(String::from_utf8_lossy(name).into_owned(), Some((bytes, sha256)));
         }
-        match &self.state {
-            State::Trusted(seal, _) if named(seal).all(|name| self.manifests.contains_key(name)) => {
-                self.close(refusals)
-            }
-            _ => Opened::NotYet,
+        match &self.seal {
+            SealProgress::Accepted(seal, _) if self.arrived.are_whole(seal) => self.complete_seal(),
+            _ => Ok(()),
         }
     }
 
-    /// Opens the seal with the manifests that are there.
-    pub(super) fn close(&mut self, refusals: &mut Refusals) -> Opened {
-        let (seal, rules) = match std::mem::replace(&mut self.state, State::Open) {
-            State::Trusted(seal, rules) => (seal, rules),
+    /// Trusts an accepted seal with the manifests that are there.
+    fn complete_seal(&mut self) -> Result<(), Stop> {
+        let (seal, rules) = match std::mem::replace(&mut self.seal, SealProgress::Refused) {
+            SealProgress::Accepted(seal, rules) => (seal, rules),
             other => {
-                self.state = other;
-                return Opened::NotYet;
+                self.seal = other;
+                return Ok(());
             }
         };
-        let statement = seal.statement();
-        for name in self.manifests.keys().filter(|name| !named(&seal).any(|named| named == name.as_str())) {
-            let at = format!("{}/{}", self.place, Escaped(name.as_bytes()));
-            let expected = "only `seal.json` and the manifests it names, regular files";
-            refusals.push(Refusal::new(Code::MalformedSeal, at, expected, "a regular file"));
-        }
-        let mut subjects = statement.subjects.iter();
+        let arrived = std::mem::take(&mut self.arrived);
+        let mut loader = Loader::of_cache(&self.request.edge.cache.name, self.request.limits, &mut self.refusals);
+        loader.names(&&arrived, seal.statement());
         let mut trees = Vec::new();
-        let mut files = vec![(ENVELOPE.to_owned(), std::mem::take(&mut self.envelope))];
-        for sealed in &statement.predicate.roots {
-            let tree = match &sealed.manifest {
+        for (root, manifest) in sealed_roots(seal.statement()) {
+            let tree = match manifest {
                 None => SealedTree::Absent,
-                Some(name) => {
-                    let place = format!("{}/{name}", self.place);
-                    let checked = match (subjects.next(), self.manifests.remove(name)) {
-                        (Some(subject), Some(Some((bytes, sha256)))) => {
-                            let checked = check_manifest(&bytes, sha256, subject, sealed, &place, self.limits);
-                            files.push((name.clone(), bytes));
-                            checked.map_err(Some)
-                        }
-                        // Refused when it was met.
-                        (Some(_), Some(None)) => Err(None),
-                        (Some(_), None) => {
-                            let expected = "the manifest that was signed";
-                            Err(Some(Refusal::new(Code::ManifestMismatch, place, expected, "it is not there")))
-                        }
-                        (None, _) => {
-                            let (expected, found) = ("a manifest that was signed", "no subject for it");
-                            Err(Some(Refusal::new(Code::ManifestMismatch, place, expected, found)))
-                        }
-                    };
-                    checked.map_or_else(
-                        |refusal| {
-                            if let Some(refusal) = refusal {
-                                refusals.push(refusal);
-                            }
-                            SealedTree::Unknown
-                        },
-                        SealedTree::Known,
-                    )
-                }
+                // Refused when it came.
+                Some((name, _)) if arrived.is_refused(name) => SealedTree::Unknown,
+                Some((name, subject)) => loader
+                    .manifest(&&arrived, root, name, subject)
+                    .map_or(SealedTree::Unknown, |(manifest, _)| SealedTree::Known(manifest)),
             };
-            trees.push((sealed.path.clone(), tree));
+            trees.push((root.path.clone(), tree));
         }
+        let files = arrived.into_files(seal.statement());
+        self.trust(&seal, rules, trees, &files)
+    }
+
+    /// From here on members are compared with what was sealed; first those that have waited for it.
+    fn trust(
+        &mut self,
+        seal: &TrustedSeal,
+        rules: Vec<Rule>,
+        trees: Vec<(String, SealedTree)>,
+        files: &[(String, Vec<u8>)],
+    ) -> Result<(), Stop> {
         let facts = Facts {
-            statement: statement.clone(),
+            statement: seal.statement().clone(),
             signers: seal.signers().iter().map(|(name, key)| (name.clone(), key.to_string())).collect(),
             links_leaving: 0,
             warnings: seal.warnings().to_vec(),
         };
-        Opened::Trusted(Box::new(OpenedSeal { facts, rules, trees, files }))
+        let totals = facts.totals();
+        self.rules = rules;
+        self.entries.expect(totals.entries);
+        // A manifest has each name with its whole path, as the members have it: in deep trees that is more than all else,
+        // and it is there twice, in the seal and in the members.
+        let sealed = files.iter().fold(0_u64, |sum, (_, bytes)| sum.saturating_add(bytes.len() as u64));
+        let around = totals.entries.saturating_mul(MEMBER_BYTES).saturating_add(sealed.saturating_mul(2));
+        let links_inside = self.request.edge.gate.links == LinkRule::Inside;
+        self.seal = SealProgress::Trusted(Box::new(Trusted {
+            expected: ExpectedTrees::new(trees, links_inside),
+            facts,
+            totals,
+            bytes_max: totals.bytes.saturating_add(around),
+        }));
+        for member in std::mem::take(&mut self.observed) {
+            self.compare_observed(&member);
+        }
+        files.iter().try_for_each(|(name, bytes)| self.sink(|sink| sink.seal_file(name, bytes)))
     }
 
-    /// Reads a seal that lies beside the archive.
-    pub(super) fn read_directory(&mut self, directory: &SealDirectory, refusals: &mut Refusals) -> Opened {
-        let limits = self.limits;
-        let mut opened = match self.read_file(directory, ENVELOPE, limits.envelope_bytes_max, refusals) {
-            Some((bytes, sha256)) => self.add(ENVELOPE.as_bytes(), bytes, sha256, refusals),
-            None => Opened::Refused(Vec::new()),
-        };
-        let names: Vec<String> = match &self.state {
-            State::Trusted(seal, _) => named(seal).map(str::to_owned).collect(),
-            State::Waiting | State::Open | State::Refused => return opened,
-        };
-        for (name, kind) in directory.names() {
-            let is_named = name == ENVELOPE.as_bytes() || names.iter().any(|named| named.as_bytes() == name);
-            if !is_named || *kind != Kind::File {
-                let at = format!("{}/{}", self.place, Escaped(name));
-                let expected = "only `seal.json` and the manifests it names, regular files";
-                refusals.push(Refusal::new(Code::MalformedSeal, at, expected, kind.noun()));
-            }
-        }
-        for name in names {
-            if let Some((bytes, sha256)) = self.read_file(directory, &name, limits.manifest_bytes_max, refusals) {
-                opened = self.add(name.as_bytes(), bytes, sha256, refusals);
-            }
-        }
-        match opened {
-            Opened::NotYet => self.close(refusals),
-            opened => opened,
-        }
+    /// Compares nothing any more. `rules` are those that the seal was judged by.
+    fn refuse_seal(&mut self, rules: Vec<Rule>) -> Result<(), Stop> {
+        self.rules = rules;
+        self.seal = SealProgress::Refused;
+        self.observed.clear();
+        // Nothing will be written.
+        if self.sink.is_some() { Err(Stop) } else { Ok(()) }
     }
 
-    fn read_file(
-        &self,
-        directory: &SealDirectory,
-        name: &str,
-        max: u64,
-        refusals: &mut Refusals,
-    ) -> Option<(Vec<u8>, Digest)> {
-        let (absent, too_large) = if name == ENVELOPE {
-            (Code::NoSeal, Code::SealTooLarge)
+    /// All of the archive was read: an accepted seal gets no more manifests, and without any there may have been nothing.
+    pub(super) fn end_of_seal(&mut self) {
+        match self.seal {
+            SealProgress::Trusted(_) | SealProgress::Refused => return,
+            SealProgress::Accepted(..) => {
+                // What may stop a reading does not matter after its end.
+                let _: Result<(), Stop> = self.complete_seal();
+                return;
+            }
+            SealProgress::Waiting => {}
+        }
+        let is_nothing =
+            |member: &Observed| member.path.as_bytes().is_empty() && matches!(member.kind, ObservedKind::Directory);
+        let place = format!("{SEALS}/{}", self.request.edge.cache.name);
+        if self.arrived.is_seen || !self.observed.iter().all(is_nothing) {
+            self.refuse(Code::NoSeal, place.as_bytes(), "a seal for the files in the roots", "nothing");
         } else {
-            (Code::ManifestMismatch, Code::ManifestTooLarge)
-        };
-        match directory.file(name, max) {
-            Ok(bytes) => {
-                let sha256 = Digest::sha256(&bytes);
-                Some((bytes, sha256))
-            }
-            Err(error) => {
-                let place = format!("{}/{name}", self.place);
-                let code = code_of(&error, absent, too_large);
-                refusals.push(Refusal::new(code, place, "a regular file that stays as it is", format!("it {error}")));
-                None
-            }
+            self.refuse(Code::NothingRestored, place.as_bytes(), "a seal and its roots", "neither: nothing is in it");
         }
     }
-}
-
-/// The manifests that a statement names.
-fn named(seal: &TrustedSeal) -> impl Iterator<Item = &str> {
-    seal.statement().predicate.roots.iter().filter_map(|root| root.manifest.as_deref())
 }
 
 /// `0.mtree`, `1.mtree`, …: what a seal may name.

@@ -5,10 +5,10 @@ use crate::base::{Code, Digest, Refusal, Refusals, place, split_name};
 use crate::seal::manifest::{Listing, Manifest, Node, forbidden_bits, leaves_root, link_text, missing};
 use crate::tree::all_missing;
 
-/// All roots of a seal, and what of them has been met.
+/// All roots of a seal, and what of them has been seen.
 #[derive(Debug)]
-pub(super) struct Held {
-    roots: Vec<HeldRoot>,
+pub(super) struct ExpectedTrees {
+    roots: Vec<ExpectedRoot>,
     /// Whether symlinks that leave their root are refused.
     links_inside: bool,
     /// Symlinks whose text leads out of their root.
@@ -28,22 +28,22 @@ pub(super) enum SealedTree {
 
 /// A member as the archive has it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Met<'a> {
-    pub(super) kind: MetKind<'a>,
+pub(super) struct Seen<'a> {
+    pub(super) kind: SeenKind<'a>,
     /// Permission bits.
     pub(super) mode: u32,
 }
 
 /// The type of a member.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum MetKind<'a> {
+pub(super) enum SeenKind<'a> {
     File { size: u64 },
     Directory,
     Link(&'a [u8]),
     Special(&'static str),
 }
 
-impl<'a> MetKind<'a> {
+impl<'a> SeenKind<'a> {
     /// The type of a member; a hard link is a file.
     pub(super) fn of(member: &'a Member) -> Self {
         match &member.kind {
@@ -81,19 +81,25 @@ impl<'a> MetKind<'a> {
     }
 }
 
-impl Held {
+impl ExpectedTrees {
     /// Roots in the policy's order, each with its spelling.
     pub(super) fn new(roots: Vec<(String, SealedTree)>, links_inside: bool) -> Self {
-        let roots = roots.into_iter().map(|(spelling, sealed)| HeldRoot::new(spelling, sealed)).collect();
+        let roots = roots.into_iter().map(|(spelling, sealed)| ExpectedRoot::new(spelling, sealed)).collect();
         Self { roots, links_inside, links_leaving: 0 }
     }
 
     /// Holds a member against what was sealed. For a file that may still be the sealed one, the digest that its
     /// contents must have.
-    pub(super) fn meet(&mut self, root: usize, path: &[u8], met: &Met<'_>, refusals: &mut Refusals) -> Option<Digest> {
+    pub(super) fn compare(
+        &mut self,
+        root: usize,
+        path: &[u8],
+        seen: &Seen<'_>,
+        refusals: &mut Refusals,
+    ) -> Option<Digest> {
         let links_inside = self.links_inside;
         let root = self.roots.get_mut(root)?;
-        root.is_met = true;
+        root.is_seen = true;
         let at = || place(&root.spelling, path);
         let found = match &root.sealed {
             SealedTree::Unknown => return None,
@@ -108,22 +114,22 @@ impl Held {
         };
         let differs = |code, expected: String, found: &str| Refusal::new(code, at(), expected, found);
         match found {
-            Located::Root if matches!(met.kind, MetKind::Directory) => {
+            Located::Root if matches!(seen.kind, SeenKind::Directory) => {
                 if std::mem::replace(&mut root.is_named, true) {
                     refusals.push(differs(Code::DuplicateEntry, "each entry once".to_owned(), "it again"));
                 }
-                forbidden(met.mode, false, &at, refusals);
+                forbidden(seen.mode, false, &at, refusals);
             }
             Located::Root => {
-                refusals.push(differs(met.kind.mismatch(), "a directory".to_owned(), met.kind.noun()));
+                refusals.push(differs(seen.kind.mismatch(), "a directory".to_owned(), seen.kind.noun()));
                 root.is_refused = true;
             }
             Located::Nothing => {
-                let (code, expected) = match met.kind {
-                    MetKind::Special(_) => (Code::SpecialFile, "a file, directory or symlink"),
+                let (code, expected) = match seen.kind {
+                    SeenKind::Special(_) => (Code::SpecialFile, "a file, directory or symlink"),
                     _ => (Code::ExtraEntry, "nothing"),
                 };
-                refusals.push(differs(code, expected.to_owned(), met.kind.noun()));
+                refusals.push(differs(code, expected.to_owned(), seen.kind.noun()));
             }
             Located::Below { len, node, is_new } => {
                 if is_new {
@@ -131,27 +137,27 @@ impl Held {
                     refusals.push(Refusal::new(Code::TypeMismatch, at, node.describe(), "a directory"));
                 }
             }
-            Located::Entry { mark: Mark::Met, .. } => {
+            Located::Entry { mark: Mark::Seen, .. } => {
                 refusals.push(differs(Code::DuplicateEntry, "each entry once".to_owned(), "it again"));
             }
             Located::Entry { node, link, mark } => {
-                if met.kind.fits(node) {
-                    *mark = Mark::Met;
-                    let (leaves, digest) = same_type(node, link, path, met, links_inside, &at, refusals);
+                if seen.kind.fits(node) {
+                    *mark = Mark::Seen;
+                    let (leaves, digest) = same_type(node, link, path, seen, links_inside, &at, refusals);
                     self.links_leaving += u64::from(leaves);
                     return digest;
                 }
                 *mark = Mark::Alone;
-                refusals.push(differs(met.kind.mismatch(), node.describe(), met.kind.noun()));
+                refusals.push(differs(seen.kind.mismatch(), node.describe(), seen.kind.noun()));
             }
         }
         None
     }
 
     /// Notes that a member was refused for something else: it is not missing as well.
-    pub(super) fn touch(&mut self, root: usize, path: &[u8]) {
+    pub(super) fn mark_refused(&mut self, root: usize, path: &[u8]) {
         let Some(root) = self.roots.get_mut(root) else { return };
-        root.is_met = true;
+        root.is_seen = true;
         if let SealedTree::Known(manifest) = &root.sealed
             && let Located::Entry { mark, .. } = locate(manifest, &mut root.marks, &mut root.route, path)
         {
@@ -159,11 +165,11 @@ impl Held {
         }
     }
 
-    /// Adds a refusal for everything that was sealed and not met.
+    /// Adds a refusal for everything that was sealed and not seen.
     pub(super) fn refuse_missing(&self, refusals: &mut Refusals, refusals_max: usize) {
         for root in &self.roots {
             let SealedTree::Known(manifest) = &root.sealed else { continue };
-            if !root.is_met {
+            if !root.is_seen {
                 refusals.append(all_missing(&root.spelling, manifest, refusals_max));
             } else if !root.is_refused {
                 root.refuse_missing_below(manifest, refusals);
@@ -178,22 +184,22 @@ fn same_type(
     node: Node,
     sealed_link: &[u8],
     path: &[u8],
-    met: &Met<'_>,
+    seen: &Seen<'_>,
     links_inside: bool,
     at: &dyn Fn() -> Vec<u8>,
     refusals: &mut Refusals,
 ) -> (bool, Option<Digest>) {
-    match (node, met.kind) {
-        (Node::File { size: sealed, executable, digest }, MetKind::File { size }) => {
-            forbidden(met.mode, true, at, refusals);
-            executability(executable, met, at, refusals);
+    match (node, seen.kind) {
+        (Node::File { size: sealed, executable, digest }, SeenKind::File { size }) => {
+            forbidden(seen.mode, true, at, refusals);
+            executability(executable, seen, at, refusals);
             if size == sealed {
                 return (false, Some(digest));
             }
             let found = format!("a file of {size} bytes");
             refusals.push(Refusal::new(Code::DigestMismatch, at(), node.describe(), found));
         }
-        (Node::Link(_), MetKind::Link(text)) => {
+        (Node::Link(_), SeenKind::Link(text)) => {
             if text != sealed_link {
                 refusals.push(Refusal::new(Code::LinkMismatch, at(), link_text(sealed_link), link_text(text)));
             }
@@ -205,21 +211,21 @@ fn same_type(
             }
             return (leaves, None);
         }
-        _ => forbidden(met.mode, false, at, refusals),
+        _ => forbidden(seen.mode, false, at, refusals),
     }
     (false, None)
 }
 
 /// One root, with what was sealed for it.
 #[derive(Debug)]
-struct HeldRoot {
+struct ExpectedRoot {
     spelling: String,
     sealed: SealedTree,
     /// A mark for each record of each listing.
     marks: Vec<Box<[Mark]>>,
-    /// Whether anything of it was met, the root itself included.
-    is_met: bool,
-    /// Whether the root itself was met.
+    /// Whether anything of it was seen, the root itself included.
+    is_seen: bool,
+    /// Whether the root itself was seen.
     is_named: bool,
     /// Whether it was refused as a whole.
     is_refused: bool,
@@ -235,37 +241,37 @@ struct Reached {
     records: usize,
 }
 
-/// Whether a record has been met.
+/// Whether a record has been seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
-    Unmet,
+    Unseen,
     /// A directory that others lie in.
     Entered,
-    Met,
+    Seen,
     /// Refused for what it is: nothing is said of what was sealed below it.
     Alone,
 }
 
-impl HeldRoot {
+impl ExpectedRoot {
     fn new(spelling: String, sealed: SealedTree) -> Self {
-        let unmet = |listing: &Listing| vec![Mark::Unmet; listing.records().len()].into_boxed_slice();
+        let unseen = |listing: &Listing| vec![Mark::Unseen; listing.records().len()].into_boxed_slice();
         let marks = match &sealed {
-            SealedTree::Known(manifest) => (0..).map_while(|index| manifest.listing(index)).map(unmet).collect(),
+            SealedTree::Known(manifest) => (0..).map_while(|index| manifest.listing(index)).map(unseen).collect(),
             SealedTree::Absent | SealedTree::Unknown => Vec::new(),
         };
         let route = Route::new(Reached { listing: 0, records: 0 });
-        Self { spelling, sealed, marks, is_met: false, is_named: false, is_refused: false, route }
+        Self { spelling, sealed, marks, is_seen: false, is_named: false, is_refused: false, route }
     }
 
     fn refuse_missing_below(&self, manifest: &Manifest, refusals: &mut Refusals) {
         let mut waiting = vec![(self.spelling.as_bytes().to_vec(), 0, false)];
         while let Some((path, index, is_missing)) = waiting.pop() {
             let Some(listing) = manifest.listing(index) else { continue };
-            // A mark that is not there must not make its entry one that was met.
+            // A mark that is not there must not make its entry one that was seen.
             let marks = &self.marks[index as usize];
             for (at, record) in listing.records().iter().enumerate() {
                 let mark = &marks[at];
-                let is_missing = is_missing || *mark == Mark::Unmet;
+                let is_missing = is_missing || *mark == Mark::Unseen;
                 if *mark == Mark::Alone {
                     continue;
                 }
@@ -297,7 +303,7 @@ enum Located<'m> {
     Entry { node: Node, link: &'m [u8], mark: &'m mut Mark },
 }
 
-/// Finds a path, and marks the directories on the way as met: whoever unpacks the archive creates them.
+/// Finds a path, and marks the directories on the way as seen: whoever unpacks the archive creates them.
 fn locate<'m>(
     manifest: &'m Manifest,
     marks: &'m mut [Box<[Mark]>],
@@ -336,7 +342,7 @@ fn entry<'m>(
     Some((node, marks.get_mut(reached.listing as usize)?.get_mut(position)?))
 }
 
-/// Goes to a directory, those on the way marked as met.
+/// Goes to a directory, those on the way marked as seen.
 fn descend<'m>(
     manifest: &Manifest,
     marks: &mut [Box<[Mark]>],
@@ -349,7 +355,7 @@ fn descend<'m>(
         let name = &directory[name];
         match entry(manifest, marks, route.here(), name).ok_or(Located::Nothing)? {
             (Node::Directory(listing), mark) => {
-                if *mark == Mark::Unmet {
+                if *mark == Mark::Unseen {
                     *mark = Mark::Entered;
                 }
                 route.step(end, Reached { listing, records: 0 });
@@ -375,8 +381,8 @@ pub(super) fn forbidden(mode: u32, is_file: bool, at: &dyn Fn() -> Vec<u8>, refu
     }
 }
 
-fn executability(sealed: bool, met: &Met<'_>, at: &dyn Fn() -> Vec<u8>, refusals: &mut Refusals) {
-    if (met.mode & 0o100 != 0) != sealed {
+fn executability(sealed: bool, seen: &Seen<'_>, at: &dyn Fn() -> Vec<u8>, refusals: &mut Refusals) {
+    if (seen.mode & 0o100 != 0) != sealed {
         let (expected, found) =
             if sealed { ("executable", "not executable") } else { ("not executable", "executable") };
         let text = |what: &str| format!("{what} by its owner");
@@ -399,19 +405,19 @@ mod tests {
         top.push(b"d", Node::Directory(1)).unwrap();
         top.finish();
         let manifest = Manifest::new(Algorithm::Blake3, vec![top, below]);
-        let mut held = Held::new(vec![("deps".to_owned(), SealedTree::Known(manifest))], false);
+        let mut held = ExpectedTrees::new(vec![("deps".to_owned(), SealedTree::Known(manifest))], false);
         let mut refusals = Refusals::new(10);
         let mut meet = |path: &[u8], kind, count| {
-            held.meet(0, path, &Met { kind, mode: 0o755 }, &mut refusals);
+            held.compare(0, path, &Seen { kind, mode: 0o755 }, &mut refusals);
             let found = refusals.counts().find(|(code, _)| *code == Code::DuplicateEntry).map_or(0, |(_, count)| count);
             assert_eq!(found, count, "{}", String::from_utf8_lossy(path));
         };
         // A directory may come after what is in it.
-        meet(b"d/f", MetKind::File { size: 1 }, 0);
-        meet(b"d", MetKind::Directory, 0);
-        meet(b"", MetKind::Directory, 0);
-        meet(b"d/f", MetKind::File { size: 1 }, 1);
-        meet(b"d", MetKind::Directory, 2);
-        meet(b"", MetKind::Directory, 3);
+        meet(b"d/f", SeenKind::File { size: 1 }, 0);
+        meet(b"d", SeenKind::Directory, 0);
+        meet(b"", SeenKind::Directory, 0);
+        meet(b"d/f", SeenKind::File { size: 1 }, 1);
+        meet(b"d", SeenKind::Directory, 2);
+        meet(b"", SeenKind::Directory, 3);
     }
 }
