@@ -8,6 +8,7 @@ mod gates;
 mod installing;
 mod language;
 mod later;
+mod release;
 mod review;
 mod scenes;
 mod travelling;
