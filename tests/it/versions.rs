@@ -54,7 +54,7 @@ fn orb_documents_and_program_have_the_version_of_the_crate() {
     for (path, version) in of_orb {
         assert!([series, VERSION].contains(&version.as_str()), "{}: the orb at {version}", path.display());
     }
-    for mark in [concat!("releases/download", "/v"), concat!("deb/cacheseal", "_"), concat!("mirror ", "v")] {
+    for mark in [concat!("releases/download", "/v"), concat!("debian/cacheseal", "_"), concat!("mirror ", "v")] {
         for (path, version) in versions_behind(mark) {
             assert_eq!(version, VERSION, "{}: behind `{mark}`", path.display());
         }
