@@ -154,7 +154,7 @@ fn the_document_leads_from_nothing_to_a_green_gate_and_then_to_a_red_one() {
     told.expect("success");
     let report = told.job("release").directory.join("artifacts/cacheseal/npm/report.json");
     let report: Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
-    assert_eq!(report["candidates"][0]["path"], "/home/circleci/.bashrc", "{report:#}");
+    assert_eq!(report["candidates"][0]["place"], "/home/circleci/.bashrc", "{report:#}");
     let line = "          report_only: true\n";
     let config = block("yaml .circleci/config.yml");
     assert!(config.contains(line) && fs::read_to_string(file("docs/CIRCLECI.md")).unwrap().contains("take the line"));
