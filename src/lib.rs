@@ -42,8 +42,13 @@
 //! # }
 //! ```
 //!
-//! Imports between the modules point left only: base, identity, seal and policy, tree, verify, cache, guard, report,
-//! cli. Only `tree`, `guard` and `cli` touch files; only `cli` knows arguments, environment, clock and randomness.
+//! Imports between the modules point left only:
+//!
+//! ```text
+//! base <- identity <- seal, policy <- tree, archive <- lockfile <- verify <- cache <- guard <- report <- cli
+//! ```
+//!
+//! Only `tree`, `guard` and `cli` touch files; only `cli` knows arguments, environment, clock and randomness.
 
 pub mod archive;
 pub mod base;

@@ -135,3 +135,42 @@ fn a_dead_link_is_reported() {
 fn no_link_is_dead() {
     assert_none(&dead_links(&repository()));
 }
+
+/// Steps of walks, `file.rs: function`, that name no file of `src/` or no function in it.
+fn lost_steps(text: &str, files: &[SourceFile]) -> (usize, Vec<String>) {
+    let spans = text.split('`').skip(1).step_by(2);
+    let steps: Vec<_> =
+        spans.filter_map(|span| span.split_once(".rs: ").filter(|(_, name)| !name.contains(' '))).collect();
+    let is_there = |(path, name): &(&str, &str)| {
+        let path = format!("src/{path}.rs");
+        let defines = |file: &SourceFile| {
+            let text = file.text();
+            ["(", "<"].iter().any(|next| text.contains(&format!("fn {name}{next}")))
+        };
+        files.iter().any(|file| file.path == path && defines(file))
+    };
+    let lost = steps.iter().filter(|step| !is_there(step));
+    (steps.len(), lost.map(|(path, name)| format!("there is no `{name}` in src/{path}.rs")).collect())
+}
+
+#[test]
+fn lost_steps_are_reported() {
+    let files = [SourceFile::sample("src/a/b.rs", "fn one() {}\nfn two<T>() {}")];
+    for (text, lost) in [
+        ("1. `a/b.rs: one`, `a/b.rs: two`: x", 0),
+        ("1. `a/b.rs: on`: x", 1),
+        ("1. `a/c.rs: one`: x", 1),
+        ("see `a/c.rs` and `x: y`", 0),
+    ] {
+        assert_eq!(lost_steps(text, &files).1.len(), lost, "{text}");
+    }
+}
+
+#[test]
+fn walks_name_functions_that_exist() {
+    let files = repository();
+    let architecture = files.iter().find(|file| file.path == "docs/ARCHITECTURE.md").unwrap().text();
+    let (steps, lost) = lost_steps(&architecture, &files);
+    assert!(steps > 30, "{steps}");
+    assert_none(&lost);
+}

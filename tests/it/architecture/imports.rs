@@ -123,6 +123,16 @@ fn circles(files: &[SourceFile]) -> Vec<String> {
     offences
 }
 
+/// The order of the rooms that there are, as documents show it.
+fn order(files: &[SourceFile]) -> String {
+    let exists = |room: &str| files.iter().any(|file| file.path.starts_with(&format!("src/{room}/")));
+    let mut ranks: BTreeMap<u8, Vec<&str>> = BTreeMap::new();
+    for (room, rank) in RANKS.iter().filter(|(room, _)| exists(room)) {
+        ranks.entry(*rank).or_default().push(room);
+    }
+    ranks.into_values().map(|rooms| rooms.join(", ")).collect::<Vec<_>>().join(" <- ")
+}
+
 fn samples(files: &[(&str, &str)]) -> Vec<SourceFile> {
     files.iter().map(|(path, text)| SourceFile::sample(&format!("src/{path}"), text)).collect()
 }
@@ -202,4 +212,14 @@ fn nothing_imports_in_a_circle() {
     // A reader that finds nothing would report nothing.
     assert!(edges(&files).len() > 10);
     assert_none(&circles(&files));
+}
+
+#[test]
+fn documents_show_the_order_of_the_rooms() {
+    let files = repository();
+    let order = order(&files);
+    for (path, before) in [("docs/ARCHITECTURE.md", "\n"), ("src/lib.rs", "\n//! ")] {
+        let file = files.iter().find(|file| file.path == path).unwrap();
+        assert!(file.text().contains(&format!("{before}{order}\n")), "{path} does not say: {order}");
+    }
 }
