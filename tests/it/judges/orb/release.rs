@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use cacheseal::base::Digest;
 use serde_json::{Value, json};
 
-use super::{Push, Site, Told, file, judge, must, text, told};
+use super::{Push, Site, Told, file, judge, must, told};
 use crate::harness::{copy_tree, key, platform};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
