@@ -45,7 +45,7 @@
 //! Imports between the modules point left only:
 //!
 //! ```text
-//! base <- identity <- seal, policy <- tree, archive <- lockfile <- verify <- cache <- guard <- report <- cli
+//! base <- identity <- seal, policy <- tree, archive <- lockfile <- verify <- cache <- report <- guard <- cli
 //! ```
 //!
 //! Only `tree`, `guard` and `cli` touch files; only `cli` knows arguments, environment, clock and randomness.

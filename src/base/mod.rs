@@ -4,6 +4,7 @@ mod buffer;
 mod code;
 mod digest;
 mod display;
+pub mod exact;
 mod json;
 mod limits;
 mod path;

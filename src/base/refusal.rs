@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Code, Exit};
 
 /// One reason against a cache. A code whose exit is [`Exit::Io`] says that something could not be decided;
 /// it stands among the refusals because any of them is enough to withhold trust.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Refusal {
     /// What is wrong.
     pub code: Code,
     /// Where: a path as the policy spells its root, then the entry; or a field of the seal. Raw bytes: show through [`super::Escaped`].
+    #[serde(with = "super::exact")]
     pub place: Vec<u8>,
     /// What was expected there. Text that came from outside is already escaped in it.
     pub expected: String,
@@ -150,6 +154,12 @@ impl Refusals {
     /// The kept ones, worst first, then by place.
     pub fn iter(&self) -> impl Iterator<Item = &Refusal> {
         self.kept.values().flat_map(|kept| &kept.refusals)
+    }
+
+    /// The kept ones, and how many there are of each code.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Refusal>, BTreeMap<Code, u64>) {
+        (self.kept.into_values().flat_map(|kept| kept.refusals).collect(), self.counts)
     }
 
     /// The exit status that wins among them; [`Exit::Ok`] if there is none.

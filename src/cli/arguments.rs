@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use super::common_arguments::{PolicyArgument, WalkArguments};
@@ -13,6 +14,7 @@ use super::common_arguments::parse_elsewhere;
 pub(super) use super::policy_arguments::{PolicyCommand, PolicyRootsArguments};
 use crate::archive::Expected;
 use crate::base::{Digest, EntryPath};
+use crate::report::{FORMATS, Format};
 use crate::seal::statement::Platform;
 use crate::tree::Disposal;
 
@@ -24,17 +26,16 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("CACHESEAL_B
 #[command(name = "cacheseal", version = VERSION, max_term_width = 100, arg_required_else_help = true)]
 pub(super) struct Cli {
     /// Form of the output: text for people, json for programs, junit (of `verify` alone) for test reports
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub(super) format: Format,
+    #[arg(long, global = true, value_parser = forms(), default_value = "text", value_name = "FORMAT")]
+    pub(super) format: &'static Format,
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    Text,
-    Json,
-    Junit,
+/// The names of the forms, and the form of each.
+fn forms() -> impl TypedValueParser<Value = &'static Format> {
+    let named = |name: String| Format::named(&name, FORMATS).ok_or("expected the name of a form");
+    PossibleValuesParser::new(FORMATS.iter().map(|format| format.name)).try_map(named)
 }
 
 #[derive(Debug, Subcommand)]
@@ -250,7 +251,7 @@ pub(super) struct VerifyArguments {
     pub(super) on_refusal: OnRefusal,
     /// Also write the report to a file: text, json or junit (can be repeated)
     #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_report)]
-    pub(super) report: Vec<(Format, PathBuf)>,
+    pub(super) report: Vec<(&'static Format, PathBuf)>,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
     #[command(flatten)]
@@ -372,9 +373,9 @@ impl From<OnRefusal> for Disposal {
     }
 }
 
-fn parse_report(text: &str) -> Result<(Format, PathBuf), String> {
+fn parse_report(text: &str) -> Result<(&'static Format, PathBuf), String> {
     let (format, file) = text.split_once('=').filter(|(_, file)| !file.is_empty()).ok_or("expected FORMAT=FILE")?;
-    let format = Format::from_str(format, false).map_err(|_| "expected text, json or junit before the `=`")?;
+    let format = Format::named(format, FORMATS).ok_or("expected text, json or junit before the `=`")?;
     Ok((format, PathBuf::from(file)))
 }
 

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::outcome::Outcome;
 use super::sealed::FoundSeal;
 use crate::base::{Algorithm, Code, EntryPath, Escaped, Limits, Refusal, Refusals};
-use crate::report::{refusals_json, refusals_text};
+use crate::report::refusals_text;
 use crate::seal::ENVELOPE;
 use crate::seal::manifest::{Manifest, differences};
 use crate::tree::{Directory, Options, snapshot};
@@ -156,7 +156,7 @@ fn outcome(found: &Refusals) -> Outcome {
     };
     let json = json!({
         "version": 1, "command": "diff", "verified": false, "same": found.is_empty(), "exit": exit.number(),
-        "differences": refusals_json(found),
+        "differences": found.iter().collect::<Vec<_>>(),
     });
     Outcome { exit, output: text.into_bytes(), json }
 }

@@ -7,6 +7,7 @@ use crate::cache::SealError;
 use crate::identity::KeyError;
 use crate::lockfile::LockfileError;
 use crate::policy::PolicyError;
+use crate::report::ErrorReport;
 
 /// What went wrong, its stable code, and what to do.
 #[derive(Debug, Clone)]
@@ -33,6 +34,11 @@ impl Failure {
             let _ = writeln!(out, "hint: {hint}");
         }
         out
+    }
+
+    /// As a report of a command.
+    pub(super) fn report<'a>(&'a self, command: &'a str, cache: &'a str, gate: &'a str) -> ErrorReport<'a> {
+        ErrorReport { command, cache, gate, code: self.code, message: &self.message, hints: &self.hints }
     }
 }
 

@@ -12,7 +12,7 @@ use super::outcome::Outcome;
 use super::sealed::FoundSeal;
 use crate::archive::UnverifiedKind;
 use crate::base::{Algorithm, Escaped, Exit, Limits, Refusal, Refusals, plural};
-use crate::report::{bytes_text, refusals_json, refusals_text};
+use crate::report::{bytes_text, refusals_text};
 use crate::seal::ENVELOPE;
 
 pub(super) fn run(arguments: &InspectArguments) -> Result<Outcome, Failure> {
@@ -66,7 +66,7 @@ fn archive(arguments: &InspectArguments, limits: &Limits) -> Result<Outcome, Fai
     let mut json = json!({
         "version": 1, "command": "inspect", "exit": exit.number(), "verified": false,
         "archive": { "files": files, "directories": directories, "links": links, "bytes": bytes },
-        "problems": refusals_json(&problems),
+        "problems": problems.iter().collect::<Vec<_>>(),
     });
     let mut out = "unverified: this is what the archive holds; anybody could have written it\n".to_owned();
     let _ = writeln!(

@@ -1,14 +1,12 @@
 //! Verifying, as the command line and the guard both do it.
 
-use super::arguments::Format;
 use super::context::Context;
 use super::failure::Failure;
-use super::json_line::json_line;
 use super::setup::Setup;
-use crate::base::{Escaped, Exit, Limits, Refusal, Refusals};
+use crate::base::{Escaped, Limits, Refusal, Refusals};
 use crate::cache::{Verification, VerifyRequest, verify};
-use crate::guard::{Demand, Disposed, Rendered};
-use crate::report::Report;
+use crate::guard::{Demand, Disposed};
+use crate::report::VerifyReport;
 use crate::tree::{Disposal, Options};
 use crate::verify::Rule;
 
@@ -38,39 +36,18 @@ pub(super) fn judge(
     Ok(verification)
 }
 
-/// Shows a verdict. `disposal` says what was done with the cache.
-pub(super) fn rendered(
-    demand: &Demand,
-    verification: &Verification,
-    candidates: Option<&Refusals>,
-    disposal: Vec<String>,
-) -> Rendered {
-    let outcome = verification.exit();
-    let allowed = outcome == Exit::Miss && demand.allow_miss;
-    rendering(&Report {
-        command: "verify",
-        cache: &demand.cache,
-        gate: &demand.gate,
-        outcome,
-        exit: if allowed { Exit::Ok } else { outcome },
-        refusals: &verification.refusals,
-        facts: verification.facts.as_ref(),
-        coverage: verification.coverage.as_ref(),
-        rules: demand.explain.then_some(verification.rules.as_slice()),
-        candidates,
-        disposal,
-        archive: None,
-        unpacked: None,
-    })
+/// A verdict as a report.
+pub(super) fn report(demand: &Demand, found: Verification) -> VerifyReport {
+    VerifyReport::new("verify", (&demand.cache, &demand.gate), found, demand.explain, demand.allow_miss)
 }
 
 /// A verdict from a single refusal, with which nothing else was looked at.
-pub(super) fn refused(demand: &Demand, context: &Context, refusal: Refusal, note: &str) -> Rendered {
+pub(super) fn refused(demand: &Demand, context: &Context, refusal: Refusal, note: &str) -> VerifyReport {
     let mut refusals = Refusals::new(context.limits.refusals_max);
     refusals.push(refusal);
-    let verification = Verification { refusals, facts: None, coverage: None, rules: Vec::new(), kept: None };
+    let found = Verification { refusals, facts: None, coverage: None, rules: Vec::new(), kept: None };
     let disposal = if demand.on_refusal == Disposal::Keep { Vec::new() } else { vec![note.to_owned()] };
-    rendered(demand, &verification, None, disposal)
+    report(demand, found).with(None, disposal)
 }
 
 /// Takes a refused cache away and says what was done.
@@ -87,18 +64,4 @@ pub(super) fn dispose(demand: &Demand, setup: &Setup) -> Disposed {
     let tell =
         |failure: &Refusal| format!("{}: {} is still there: {}", failure.code, Escaped(&failure.place), failure.found);
     Disposed { told: failures.iter().map(tell).collect(), gone: false, aside }
-}
-
-/// A report in every form.
-pub(super) fn rendering(report: &Report<'_>) -> Rendered {
-    Rendered { exit: report.exit, text: report.text(), json: report.json(), junit: report.junit() }
-}
-
-/// A verdict in one of the forms.
-pub(super) fn in_form(rendered: &Rendered, format: Format) -> Vec<u8> {
-    match format {
-        Format::Text => rendered.text.clone().into_bytes(),
-        Format::Json => json_line(&rendered.json),
-        Format::Junit => rendered.junit.clone().into_bytes(),
-    }
 }

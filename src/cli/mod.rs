@@ -15,7 +15,6 @@ mod guard_arguments;
 mod init;
 mod inspect;
 mod interrupt;
-mod json_line;
 mod judging;
 mod key;
 mod key_file;
@@ -37,14 +36,13 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use arguments::{Cli, Command, Format};
+use arguments::{Cli, Command};
 use context::Context;
 use failure::Failure;
-use json_line::json_line;
 use outcome::Outcome;
 
 use crate::base::{Code, Exit};
-use crate::report::error_json;
+use crate::report::{ErrorReport, FORMATS, Format, json_line};
 
 /// Runs the program. The exit status is fixed before anything is written, so a closed pipe does not change it.
 #[must_use]
@@ -59,15 +57,12 @@ pub fn run() -> ExitCode {
         Ok(outcome) => (outcome.exit, Shown::Outcome(outcome)),
         Err(failure) => (failure.code.exit(), Shown::Failure(failure)),
     };
-    match (shown, cli.format) {
-        // Only `verify` gets this far with `junit`, and its output is in that form then.
-        (Shown::Outcome(outcome), Format::Text | Format::Junit) => report(&outcome.output),
-        (Shown::Outcome(outcome), Format::Json) => report(&json_line(&outcome.json)),
-        (Shown::Failure(failure), Format::Text | Format::Junit) => context::to_stderr(failure.text().as_bytes()),
-        (Shown::Failure(failure), Format::Json) => {
-            let value = error_json(name, failure.code, exit, &failure.message, &failure.hints);
-            report(&json_line(&value));
-        }
+    match (shown, cli.format.is_json()) {
+        // Only `verify` gets this far with a form of its own, and its output is in that form then.
+        (Shown::Outcome(outcome), false) => report(&outcome.output),
+        (Shown::Outcome(outcome), true) => report(&json_line(&outcome.json)),
+        (Shown::Failure(failure), false) => context::to_stderr(failure.text().as_bytes()),
+        (Shown::Failure(failure), true) => report(&(cli.format.error)(&failure.report(name, "", ""))),
     }
     ExitCode::from(exit.number())
 }
@@ -78,7 +73,10 @@ fn no_command(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && asks_for_json() {
         let text = error.to_string();
         let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
-        context::to_stdout(&json_line(&error_json("cacheseal", Code::Usage, Exit::Usage, message, &[])));
+        let report = ErrorReport { command: "cacheseal", cache: "", gate: "", code: Code::Usage, message, hints: &[] };
+        if let Some(json) = Format::named("json", FORMATS) {
+            context::to_stdout(&(json.error)(&report));
+        }
     } else {
         let _ = error.print();
     }
@@ -97,11 +95,10 @@ enum Shown {
     Failure(Failure),
 }
 
-fn dispatch(command: Command, context: &Context, format: Format) -> Result<Outcome, Failure> {
-    if format == Format::Junit && !matches!(command, Command::Verify(_)) {
-        return Err(
-            Failure::new(Code::Usage, "expected `--format junit` for `verify` alone").hint("say `text` or `json`")
-        );
+fn dispatch(command: Command, context: &Context, format: &'static Format) -> Result<Outcome, Failure> {
+    if !["text", "json"].contains(&format.name) && !matches!(command, Command::Verify(_)) {
+        let message = format!("expected `--format {}` for `verify` alone", format.name);
+        return Err(Failure::new(Code::Usage, message).hint("say `text` or `json`"));
     }
     match command {
         Command::Init(arguments) => init::run(&arguments, context),

@@ -17,7 +17,7 @@ use super::unwritable::unwritable;
 use crate::archive::Compression;
 use crate::base::{Code, Exit, Refusals, plural};
 use crate::cache::{PackError, PackRequest, Packed, pack};
-use crate::report::{bytes_text, counts_json, refusals_json, refusals_text, verdict};
+use crate::report::{bytes_text, refusals_text, verdict};
 use crate::tree::{NewFile, Options};
 
 pub(super) fn run(arguments: &PackArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -160,9 +160,10 @@ fn refused(arguments: &PackArguments, refusals: &Refusals) -> Outcome {
     let exit = refusals.exit();
     let verdict = verdict(exit);
     let text = format!("{verdict}: cache `{}` was not packed\n{}", arguments.cache, refusals_text(refusals));
+    let (listed, counts) = refusals.clone().into_parts();
     let json = json!({
         "version": 1, "command": "pack", "verdict": verdict, "exit": exit.number(), "cache": arguments.cache,
-        "refusals": refusals_json(refusals), "counts": counts_json(refusals),
+        "refusals": listed, "counts": counts,
     });
     Outcome { exit, output: text.into_bytes(), json }
 }

@@ -15,7 +15,7 @@ use crate::base::{Code, Escaped, Exit, Limits, plural};
 use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, Vouched, cosign, seal};
 use crate::guard::Sealing;
 use crate::identity::SecretKey;
-use crate::report::{bytes_text, counts_json, refusals_json, refusals_text};
+use crate::report::{bytes_text, refusals_text};
 use crate::tree::{Options, ReadError, read_named_file};
 
 pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -102,9 +102,10 @@ fn refused(cache: &str, error: SealError) -> Result<Outcome, Failure> {
     let SealError::Refused(refusals) = error else { return Err(error.into()) };
     let exit = refusals.exit();
     let text = format!("refused: cache `{cache}` was not sealed\n{}", refusals_text(&refusals));
+    let (listed, counts) = refusals.into_parts();
     let json = json!({
         "version": 1, "command": "seal", "verdict": "refused", "exit": exit.number(), "cache": cache,
-        "refusals": refusals_json(&refusals), "counts": counts_json(&refusals),
+        "refusals": listed, "counts": counts,
     });
     Ok(Outcome { exit, output: text.into_bytes(), json })
 }

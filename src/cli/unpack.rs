@@ -8,7 +8,7 @@ use super::interrupt::{Interrupt, interruption};
 use super::outcome::Outcome;
 use super::setup::{Setup, named_revocations};
 use crate::cache::{ArchiveRequest, UnpackError, UnpackRequest, unpack};
-use crate::report::Report;
+use crate::report::VerifyReport;
 
 /// Nothing was written when policy, keys, revocations and lockfiles are read, so they are believed.
 pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -43,24 +43,8 @@ pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outc
     };
     let unpacked = unpack(&request, interrupt.reader(input.source)?).map_err(|error| failure(&error))?;
     // From here on nothing changes the verdict.
-    let verification = &unpacked.archive.verification;
-    let outcome = verification.exit();
-    let report = Report {
-        command: "unpack",
-        cache: &cache,
-        gate: &gate,
-        outcome,
-        exit: outcome,
-        refusals: &verification.refusals,
-        facts: verification.facts.as_ref(),
-        coverage: None,
-        rules: arguments.explain.then_some(verification.rules.as_slice()),
-        candidates: None,
-        disposal: Vec::new(),
-        archive: Some(&unpacked.archive),
-        unpacked: Some(&unpacked),
-    };
-    Ok(Outcome { exit: outcome, output: report.text().into_bytes(), json: report.json() })
+    let report = VerifyReport::of_unpacked((&cache, &gate), unpacked, arguments.explain);
+    Ok(Outcome::of(report.exit, report.text(), &report))
 }
 
 fn failure(error: &UnpackError) -> Failure {

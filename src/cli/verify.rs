@@ -1,28 +1,29 @@
 //! `verify`.
 
-use super::arguments::{Format, VerifyArguments};
+use super::arguments::VerifyArguments;
 use super::context::{Context, to_stdout};
 use super::failure::Failure;
 use super::guard::ask_to_verify;
-use super::judging::{dispose, judge, refused, rendered};
+use super::judging::{dispose, judge, refused, report};
 use super::outcome::Outcome;
 use super::reports::{self, Reports};
 use super::setup::{Setup, SetupError, named_revocations};
 use crate::base::{Code, Refusal};
-use crate::guard::{Demand, Rendered};
-use crate::report::error_junit;
+use crate::guard::Demand;
+use crate::report::{Format, VerifyReport};
 use crate::verify::Rule;
 
-pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: Format) -> Result<Outcome, Failure> {
+pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: &Format) -> Result<Outcome, Failure> {
     let reports = Reports { files: &arguments.report, policy: &arguments.policy.policy, context };
     match verified(arguments, context) {
-        Ok(rendered) => Ok(reports::finish(rendered, format, &reports)),
+        Ok(report) => Ok(reports::finish(report, format, &reports)),
         Err(failure) => {
             // What of an archive is left to the policy to say, it may not have come to.
             let cache = arguments.cache.as_ref().or(arguments.archive.archive_cache.as_ref());
             let (cache, gate) = (cache.map_or("", String::as_str), arguments.gate.as_deref().unwrap_or(""));
-            if format == Format::Junit {
-                to_stdout(error_junit(cache, gate, failure.code, &failure.message).as_bytes());
+            // Text goes to stderr, and JSON is shown as for every command.
+            if !["text", "json"].contains(&format.name) {
+                to_stdout(&(format.error)(&failure.report("verify", cache, gate)));
             }
             Err(reports::fail(failure, cache, gate, &reports))
         }
@@ -30,7 +31,7 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: Format
 }
 
 /// An archive by the checkout, directories by the guard or by the policy on disk.
-fn verified(arguments: &VerifyArguments, context: &Context) -> Result<Rendered, Failure> {
+fn verified(arguments: &VerifyArguments, context: &Context) -> Result<VerifyReport, Failure> {
     if let Some(archive) = &arguments.archive.archive {
         return super::verify_archive::run(archive, arguments, context);
     }
@@ -53,7 +54,7 @@ fn verified(arguments: &VerifyArguments, context: &Context) -> Result<Rendered, 
 }
 
 /// Verifies by the policy on disk, which the command line says why to believe.
-fn verify_here(arguments: &VerifyArguments, demand: &Demand, context: &Context) -> Result<Rendered, Failure> {
+fn verify_here(arguments: &VerifyArguments, demand: &Demand, context: &Context) -> Result<VerifyReport, Failure> {
     let mut setup = match (arguments.pin.policy_sha256, arguments.pin.trust_checkout) {
         (Some(pin), _) => match Setup::load_pinned(&arguments.policy.policy, pin, context) {
             Ok(setup) => setup,
@@ -70,7 +71,7 @@ fn verify_here(arguments: &VerifyArguments, demand: &Demand, context: &Context) 
     let verification = judge(demand, &setup, believed, (arguments.pin.trust_checkout, false), &context.limits)?;
     // From here on nothing changes the verdict.
     let disposal = if verification.exit().is_refusal() { dispose(demand, &setup).told } else { Vec::new() };
-    Ok(rendered(demand, &verification, None, disposal))
+    Ok(report(demand, verification).with(None, disposal))
 }
 
 /// Why the policy was believed, as the first of the rules.
@@ -94,7 +95,7 @@ fn unpinned() -> Failure {
 }
 
 /// The policy is not the pinned one. Its roots are not touched either: they are not ours to believe.
-fn changed(demand: &Demand, context: &Context, refusal: Refusal) -> Rendered {
+fn changed(demand: &Demand, context: &Context, refusal: Refusal) -> VerifyReport {
     let note = "roots and seal were left alone: the policy that names them is not the pinned one";
     refused(demand, context, refusal, note)
 }

@@ -6,17 +6,15 @@ use super::archive_input::{ArchiveInput, chosen};
 use super::arguments::{ArchiveArguments, VerifyArguments};
 use super::context::{Context, shown};
 use super::failure::Failure;
-use super::judging::rendering;
 use super::setup::{Setup, named_revocations};
-use crate::base::{Code, Exit};
+use crate::base::Code;
 use crate::cache::{ArchiveRequest, verify_archive};
-use crate::guard::Rendered;
 use crate::policy::PlacedRoot;
-use crate::report::Report;
+use crate::report::VerifyReport;
 use crate::tree::{Directory, SealDirectory};
 
 /// Nothing is written, so the checkout is what it was, and its policy and lockfiles are believed.
-pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context) -> Result<Rendered, Failure> {
+pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context) -> Result<VerifyReport, Failure> {
     let mut setup = Setup::load(&arguments.policy.policy, context)?;
     for path in &arguments.revocations {
         setup.policy.recall(named_revocations(path, context)?.0);
@@ -47,24 +45,8 @@ pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context
     };
     let verified = verify_archive(&request, input.source);
     // From here on nothing changes the verdict.
-    let outcome = verified.verification.exit();
-    let allowed = outcome == Exit::Miss && arguments.allow_miss;
-    let report = Report {
-        command: "verify",
-        cache: &cache,
-        gate: &gate,
-        outcome,
-        exit: if allowed { Exit::Ok } else { outcome },
-        refusals: &verified.verification.refusals,
-        facts: verified.verification.facts.as_ref(),
-        coverage: None,
-        rules: arguments.explain.then_some(verified.verification.rules.as_slice()),
-        candidates: None,
-        disposal: Vec::new(),
-        archive: Some(&verified),
-        unpacked: None,
-    };
-    Ok(rendering(&report))
+    let (rules, allowed) = (arguments.explain, arguments.allow_miss);
+    Ok(VerifyReport::of_archive("verify", (&cache, &gate), verified, rules, allowed))
 }
 
 /// The names in the archive that `--root` tells, each with the index of its root.

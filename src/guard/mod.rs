@@ -24,7 +24,7 @@ mod watch;
 pub use client::{Silence, ask};
 pub use decide::{Decision, Disposed};
 pub use guarded::{Ground, Sealing, Settled};
-pub use protocol::{Answer, Demand, Hello, Question, Recheck, Rendered, ToldRefusal, of_wire, to_wire, told_refusals};
+pub use protocol::{Answer, Demand, Question, Recheck, of_wire, to_wire};
 pub use recheck::Unkept;
 pub use server::{Ended, Pace, serve};
 pub use socket::{ListenError, Listener, SocketName, bear_witness};

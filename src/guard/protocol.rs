@@ -7,11 +7,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
+use crate::base::{Code, Digest, Refusal, Refusals};
+use crate::report::{CheckReport, Guarding, RecheckReport, VerifyReport};
 use crate::tree::Disposal;
 
 /// The version of questions and answers.
-const PROTOCOL: u64 = 2;
+const PROTOCOL: u64 = 3;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,72 +111,30 @@ pub struct Demand {
 }
 
 /// What a guard answers.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Answer {
     /// What it guards.
-    Hello(Hello),
+    Guarding(Guarding),
+    /// What a check found.
+    Checked(CheckReport),
     /// A verdict.
-    Rendered(Rendered),
+    Verified(Box<VerifyReport>),
+    /// What a second look found.
+    Rechecked(RecheckReport),
     /// The roots may be sealed, or the seal is noted, by the policy of this SHA-256.
     Granted(String),
     /// They may not.
-    Refused(Vec<ToldRefusal>),
+    Refused(Vec<Refusal>),
     /// Nothing was decided.
     Failed {
         /// Code of the error.
-        code: String,
+        code: Code,
         /// What was expected and what was found.
         message: String,
         /// What to do.
         hints: Vec<String>,
     },
-}
-
-/// What a guard says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hello {
-    /// SHA-256 of the policy that it has in memory.
-    pub policy: String,
-    /// The guarded caches.
-    pub caches: Vec<String>,
-    /// Entries that it watches.
-    pub watched: u64,
-    /// Places that it could not read.
-    pub unreadable: u64,
-    /// Places that are not watched, or not wholly, and why.
-    pub partly: Vec<String>,
-    /// Its process id.
-    pub process: u64,
-    /// Stray writes decide nothing.
-    pub report_only: bool,
-}
-
-/// A verdict in every form.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rendered {
-    /// The exit status.
-    #[serde(with = "exit_number")]
-    pub exit: Exit,
-    /// For people.
-    pub text: String,
-    /// For programs.
-    pub json: Value,
-    /// As a `JUnit` report.
-    pub junit: String,
-}
-
-/// A refusal on its way to the job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ToldRefusal {
-    code: String,
-    /// In hex: names of files are bytes.
-    place: String,
-    expected: String,
-    found: String,
 }
 
 impl Answer {
@@ -188,42 +147,7 @@ impl Answer {
     /// The answer that refuses one.
     #[must_use]
     pub fn refused(refusals: &Refusals) -> Self {
-        let told = |refusal: &Refusal| ToldRefusal {
-            code: refusal.code.as_str().to_owned(),
-            place: hex::encode(&refusal.place),
-            expected: refusal.expected.clone(),
-            found: refusal.found.clone(),
-        };
-        Self::Refused(refusals.iter().map(told).collect())
-    }
-}
-
-/// The refusals of an answer; `None` if a code is unknown, or if there is no refusal at all.
-#[must_use]
-pub fn told_refusals(told: &[ToldRefusal], limits: &Limits) -> Option<Refusals> {
-    let mut refusals = Refusals::new(limits.refusals_max);
-    for one in told {
-        let (expected, found) = (one.expected.as_str(), one.found.as_str());
-        let place = hex::decode(&one.place).ok()?;
-        refusals.push(Refusal::new(Code::of_word(&one.code)?, place, expected, found));
-    }
-    (!refusals.is_empty()).then_some(refusals)
-}
-
-mod exit_number {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    use crate::base::Exit;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-    pub(super) fn serialize<S: Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u8(exit.number())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Exit, D::Error> {
-        let number = u64::deserialize(deserializer)?;
-        Exit::of_number(number).ok_or_else(|| D::Error::custom("no exit status"))
+        Self::Refused(refusals.iter().cloned().collect())
     }
 }
 
@@ -243,33 +167,35 @@ mod tests {
         };
         let read: Question = of_wire(&to_wire(&question)).unwrap();
         assert_eq!(format!("{read:?}"), format!("{question:?}"));
-        let rendered =
-            Rendered { exit: Exit::Stray, text: "t".to_owned(), json: json!({ "a": [1] }), junit: String::new() };
-        let Some(Answer::Rendered(read)) = of_wire(&to_wire(&Answer::Rendered(rendered.clone()))) else { panic!() };
-        assert_eq!(read, rendered);
         let mut refusals = Refusals::new(9);
         refusals.push(Refusal::new(Code::UnverifiedBase, &b"a\xff"[..], "e", "f"));
-        let Some(Answer::Refused(told)) = of_wire(&to_wire(&Answer::refused(&refusals))) else { panic!() };
-        assert_eq!(told_refusals(&told, &Limits::STANDARD).unwrap().iter().next(), refusals.iter().next());
+        let checked = CheckReport::new(vec!["deps".to_owned()], 7, refusals.clone(), true);
+        for answer in [Answer::refused(&refusals), Answer::Checked(checked)] {
+            assert_eq!(of_wire::<Answer>(&to_wire(&answer)), Some(answer));
+        }
     }
 
     #[test]
     fn what_no_guard_says_is_no_answer() {
-        assert!(of_wire::<Question>(&json!({ "protocol": 2, "body": "hello" })).is_some());
+        assert!(of_wire::<Question>(&json!({ "protocol": 3, "body": "hello" })).is_some());
         for strange in [
-            json!({ "protocol": 1, "body": "hello" }),
-            json!({ "protocol": 2, "body": "hello", "more": 1 }),
-            json!({ "protocol": 2, "body": { "check": { "report_only": true, "more": 1 } } }),
-            json!({ "protocol": 2, "body": { "check": {} } }),
-            json!({ "protocol": 2, "body": { "check": { "report_only": 1 } } }),
-            json!({ "protocol": 2, "body": "other" }),
+            json!({ "protocol": 2, "body": "hello" }),
+            json!({ "protocol": 3, "body": "hello", "more": 1 }),
+            json!({ "protocol": 3, "body": { "check": { "report_only": true, "more": 1 } } }),
+            json!({ "protocol": 3, "body": { "check": {} } }),
+            json!({ "protocol": 3, "body": { "check": { "report_only": 1 } } }),
+            json!({ "protocol": 3, "body": "other" }),
             json!("hello"),
         ] {
             assert!(of_wire::<Question>(&strange).is_none(), "{strange}");
         }
-        let answer = |exit: u64| json!({ "protocol": 2, "body": { "rendered": { "exit": exit, "text": "", "json": {}, "junit": "" } } });
-        assert!(of_wire::<Answer>(&answer(15)).is_some());
-        assert!(of_wire::<Answer>(&answer(99)).is_none());
-        assert!(told_refusals(&[], &Limits::STANDARD).is_none());
+        let failed =
+            |code: &str| json!({ "protocol": 3, "body": { "failed": { "code": code, "message": "", "hints": [] } } });
+        assert!(of_wire::<Answer>(&failed("usage")).is_some());
+        assert!(of_wire::<Answer>(&failed("use")).is_none());
+        let mut checked = to_wire(&Answer::Checked(CheckReport::new(Vec::new(), 0, Refusals::new(1), true)));
+        assert!(of_wire::<Answer>(&checked).is_some());
+        checked["body"]["checked"]["exit"] = 99.into();
+        assert!(of_wire::<Answer>(&checked).is_none());
     }
 }

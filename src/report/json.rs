@@ -1,126 +1,58 @@
 //! Reports for programs: `version` 1, fields are only ever added.
 
-use serde_json::{Value, json};
+use std::fmt::Write as _;
 
-use super::{Report, verdict};
-use crate::base::{Code, Exit, Refusals, escape_into};
-use crate::cache::Facts;
-use crate::tree::Confinement;
-use crate::verify::{Amount, Coverage, Rule};
+use serde::Serialize;
+use serde_json::Value;
 
-impl Report<'_> {
-    /// The report as a JSON object.
-    #[must_use]
-    pub fn json(&self) -> Value {
-        json!({
-            "version": 1,
-            "command": self.command,
-            "verdict": verdict(self.outcome),
-            "exit": self.exit.number(),
-            "cache": self.cache,
-            "gate": self.gate,
-            "refusals": refusals_json(self.refusals),
-            "counts": counts_json(self.refusals),
-            "seal": self.facts.map(facts),
-            "coverage": self.coverage.map(coverage),
-            "warnings": self.facts.map(|facts| facts.warnings.clone()).unwrap_or_default(),
-            "rules": self.rules.map(rules),
-            "candidates": self.candidates.map(refusals_json),
-            "disposal": self.disposal,
-            "unwritten": [],
-            "archive": self.archive.map(|archive| json!({
-                "home": archive.home, "checkout": archive.checkout, "readWhole": archive.read_whole,
-            })),
-            "unpacked": self.unpacked.map(|unpacked| json!({
-                "inPlace": self.outcome == Exit::Ok,
-                "confinement": unpacked.confinement.map(Confinement::as_str),
-                "left": unpacked.left,
-            })),
-        })
+use super::verdict::VERSION;
+use super::{ErrorReport, Format};
+use crate::base::{Code, Exit};
+
+pub(super) const FORMAT: Format = Format { name: "json", render: |report| json_line(report), error };
+
+#[derive(Serialize)]
+struct ErrorV1<'a> {
+    version: u8,
+    command: &'a str,
+    verdict: &'static str,
+    exit: Exit,
+    error: Details<'a>,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    code: Code,
+    message: &'a str,
+    hints: &'a [String],
+}
+
+fn error(report: &ErrorReport<'_>) -> Vec<u8> {
+    json_line(&ErrorV1 {
+        version: VERSION,
+        command: report.command,
+        verdict: "error",
+        exit: report.code.exit(),
+        error: Details { code: report.code, message: report.message, hints: report.hints },
+    })
+}
+
+/// A value as one line of printable ASCII. Much that JSON lets stand as it is could still move a cursor or reorder text.
+#[must_use]
+pub fn json_line(value: &impl Serialize) -> Vec<u8> {
+    // Strings, numbers and maps with text for keys: nothing that JSON could not hold.
+    let value: Value = serde_json::to_value(value).unwrap_or_default();
+    let mut line = String::new();
+    for character in value.to_string().chars() {
+        if matches!(character, ' '..='~') {
+            line.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(line, "\\u{unit:04x}");
+            }
+        }
     }
-}
-
-fn rules(rules: &[Rule]) -> Value {
-    let one = |rule: &Rule| {
-        json!({
-            "code": rule.code.as_str(), "met": rule.met, "expected": rule.expected, "found": rule.found,
-            "origin": rule.origin,
-        })
-    };
-    Value::Array(rules.iter().map(one).collect())
-}
-
-fn coverage(coverage: &Coverage) -> Value {
-    let amount = |amount: Amount| json!({ "files": amount.files, "bytes": amount.bytes });
-    let entries = coverage
-        .entries
-        .iter()
-        .map(|entry| json!({ "place": exact(&entry.place), "nature": entry.nature.as_str(), "reason": entry.reason }));
-    json!({
-        "total": amount(coverage.total),
-        "lockfile": amount(coverage.lockfile),
-        "signature": amount(coverage.signature),
-        "unproven": amount(coverage.unproven),
-        "weak": amount(coverage.weak),
-        "mismatched": amount(coverage.mismatched),
-        "packages": coverage.packages,
-        "entries": entries.collect::<Vec<_>>(),
-    })
-}
-
-/// Bytes as in manifests, so that every file name is exact.
-fn exact(bytes: &[u8]) -> String {
-    let mut escaped = Vec::new();
-    escape_into(&mut escaped, bytes);
-    String::from_utf8_lossy(&escaped).into_owned()
-}
-
-fn facts(facts: &Facts) -> Value {
-    let predicate = &facts.statement.predicate;
-    let source = &predicate.source;
-    json!({
-        "signers": facts.signers.iter().map(|(name, key)| json!({ "signer": name, "keyid": key })).collect::<Vec<_>>(),
-        "sealedAt": predicate.sealed_at.to_string(),
-        "source": { "ci": source.ci, "ref": source.ref_, "revision": source.revision, "job": source.job, "run": source.run },
-        "roots": predicate.roots.iter().map(|root| json!({
-            "path": root.path,
-            "present": root.manifest.is_some(),
-            "digest": root.digest.as_str(),
-            "entries": root.entries,
-            "bytes": root.bytes,
-        })).collect::<Vec<_>>(),
-        "linksLeaving": facts.links_leaving,
-    })
-}
-
-/// Refusals as an array, worst first. Places are escaped as in manifests, so that every file name is exact.
-#[must_use]
-pub fn refusals_json(refusals: &Refusals) -> Value {
-    let one = |refusal: &crate::base::Refusal| {
-        json!({
-            "code": refusal.code.as_str(),
-            "place": exact(&refusal.place),
-            "expected": refusal.expected,
-            "found": refusal.found,
-        })
-    };
-    Value::Array(refusals.iter().map(one).collect())
-}
-
-/// How many refusals there are of each code.
-#[must_use]
-pub fn counts_json(refusals: &Refusals) -> Value {
-    Value::Object(refusals.counts().map(|(code, count)| (code.as_str().to_owned(), count.into())).collect())
-}
-
-/// An error that ended a command before any verdict.
-#[must_use]
-pub fn error_json(command: &str, code: Code, exit: Exit, message: &str, hints: &[String]) -> Value {
-    json!({
-        "version": 1,
-        "command": command,
-        "verdict": "error",
-        "exit": exit.number(),
-        "error": { "code": code.as_str(), "message": message, "hints": hints },
-    })
+    line.push('\n');
+    line.into_bytes()
 }

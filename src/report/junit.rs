@@ -2,38 +2,33 @@
 
 use std::fmt::Write as _;
 
-use super::Report;
-use super::text::refusals_listed;
-use crate::base::{Code, Exit, Refusals};
+use super::text::{counted, listed_of};
+use super::{ErrorReport, Format, VerifyReport, text};
+use crate::base::{Code, Exit};
 
-impl Report<'_> {
-    /// The report as a `JUnit` document.
-    #[must_use]
-    pub fn junit(&self) -> String {
-        let text = self.text();
-        let mut inner = String::new();
-        if self.outcome == Exit::Miss && self.exit == Exit::Ok {
-            inner.push_str("      <skipped message=\"nothing was restored, which is allowed\"/>\n");
-        } else {
-            inner.push_str(&findings(self.refusals));
-        }
-        document(self.cache, self.gate, &inner, &text)
-    }
+pub(super) const FORMAT: Format = Format { name: "junit", render, error };
+
+fn render(report: &VerifyReport) -> Vec<u8> {
+    let inner = if report.is_allowed_miss() {
+        "      <skipped message=\"nothing was restored, which is allowed\"/>\n".to_owned()
+    } else {
+        findings(report)
+    };
+    document(&report.cache, &report.gate, &inner, &text::outcome(report)).into_bytes()
 }
 
-/// An error that ended `verify` before any verdict, as a `JUnit` document.
-#[must_use]
-pub fn error_junit(cache: &str, gate: &str, code: Code, message: &str) -> String {
-    let inner = element("error", code, message, message);
-    document(cache, gate, &inner, "")
+fn error(report: &ErrorReport<'_>) -> Vec<u8> {
+    let inner = element("error", report.code, report.message, report.message);
+    document(report.cache, report.gate, &inner, "").into_bytes()
 }
 
 /// An element for each code: a failure where something was decided, an error where nothing could be.
-fn findings(refusals: &Refusals) -> String {
+fn findings(report: &VerifyReport) -> String {
     let mut out = String::new();
-    for (code, count) in refusals.counts() {
+    for (code, count) in &report.counts {
         let name = if matches!(code.exit(), Exit::Io) { "error" } else { "failure" };
-        out.push_str(&element(name, code, &format!("{count} {code}"), &refusals_listed(refusals, code)));
+        let listed = listed_of(&report.refusals, *code, counted(&report.counts, *code));
+        out.push_str(&element(name, *code, &format!("{count} {code}"), &listed));
     }
     out
 }

@@ -1,12 +1,13 @@
 //! Reports for people. Not a stable interface: scripts read JSON and exit codes.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Report, verdict};
+use super::{ArchiveReport, CoverageReport, ErrorReport, Format, SealReport, UnpackReport, VerifyReport};
 use crate::base::{Code, Escaped, Exit, Refusal, Refusals, plural};
-use crate::cache::{ArchiveVerification, Facts, Unpacked};
-use crate::tree::Confinement;
-use crate::verify::{Amount, Coverage, Rule};
+use crate::verify::{Amount, Rule};
+
+pub(super) const FORMAT: Format = Format { name: "text", render: |report| outcome(report).into_bytes(), error };
 
 /// Entries shown that no lockfile proves; refusals name them too, where the gate refuses them.
 const UNPROVEN_SHOWN_MAX: usize = 10;
@@ -14,38 +15,40 @@ const UNPROVEN_SHOWN_MAX: usize = 10;
 /// Refusals shown in full; the counts cover all.
 const SHOWN_MAX: usize = 50;
 
-impl Report<'_> {
-    /// The report in plain text, ending in a line feed.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut out = format!("{}: cache `{}` at gate `{}`\n", verdict(self.outcome), self.cache, self.gate);
-        if let Some(facts) = self.facts {
-            out.push_str(&facts_text(facts));
-        }
-        if let Some(coverage) = self.coverage {
-            out.push_str(&coverage_text(coverage));
-        }
-        for warning in self.facts.iter().flat_map(|facts| &facts.warnings) {
-            let _ = writeln!(out, "warning: {warning}");
-        }
-        out.push_str(&rules_text(self.rules.unwrap_or_default()));
-        out.push_str(&refusals_with(self.refusals, self.archive.is_some(), self.exit == Exit::Ok));
-        out.push_str(&self.candidates.map_or_else(String::new, candidates_text));
-        if let Some(archive) = self.archive {
-            out.push_str(&archive_text(archive));
-        }
-        if let Some(unpacked) = self.unpacked {
-            out.push_str(&unpacked_text(unpacked, self.outcome));
-        }
-        for line in &self.disposal {
-            let _ = writeln!(out, "note: {line}");
-        }
-        out
+/// The report in plain text, ending in a line feed.
+pub(super) fn outcome(report: &VerifyReport) -> String {
+    let mut out = format!("{}: cache `{}` at gate `{}`\n", report.verdict, report.cache, report.gate);
+    out.push_str(&report.seal.as_ref().map_or_else(String::new, seal_text));
+    out.push_str(&report.coverage.as_ref().map_or_else(String::new, coverage_text));
+    for warning in &report.warnings {
+        let _ = writeln!(out, "warning: {warning}");
     }
+    out.push_str(&rules_text(report.rules.as_deref().unwrap_or_default()));
+    out.push_str(&listing(&report.refusals, &report.counts, report.archive.is_some(), report.is_allowed_miss()));
+    if let (Some(candidates), Some(counts)) = (&report.candidates, &report.candidate_counts) {
+        out.push_str(&candidates_text(candidates, counts));
+    }
+    out.push_str(&report.archive.as_ref().map_or_else(String::new, archive_text));
+    out.push_str(&report.unpacked.as_ref().map_or_else(String::new, unpacked_text));
+    for line in &report.disposal {
+        let _ = writeln!(out, "note: {line}");
+    }
+    for line in &report.unwritten {
+        let _ = writeln!(out, "error[{}]: {line}", Code::Unwritable);
+    }
+    out
+}
+
+fn error(report: &ErrorReport<'_>) -> Vec<u8> {
+    let mut out = format!("error[{}]: {}\n", report.code, report.message);
+    for hint in report.hints {
+        let _ = writeln!(out, "hint: {hint}");
+    }
+    out.into_bytes()
 }
 
 /// Where the archive has its parts, and whether more of it may be wrong.
-fn archive_text(archive: &ArchiveVerification) -> String {
+fn archive_text(archive: &ArchiveReport) -> String {
     let mut out = String::new();
     for (what, place) in [("home", &archive.home), ("the checkout", &archive.checkout)] {
         if let Some(place) = place.as_ref().filter(|place| !place.is_empty()) {
@@ -59,14 +62,14 @@ fn archive_text(archive: &ArchiveVerification) -> String {
 }
 
 /// Whether it was unpacked, and how far its reader was confined.
-fn unpacked_text(unpacked: &Unpacked, outcome: Exit) -> String {
+fn unpacked_text(unpacked: &UnpackReport) -> String {
     let mut out = String::new();
-    let done = if outcome == Exit::Ok { "roots and seal are in their places" } else { "nothing was unpacked" };
+    let done = if unpacked.in_place { "roots and seal are in their places" } else { "nothing was unpacked" };
     let _ = writeln!(out, "note: {done}");
-    let confined = match unpacked.confinement {
-        Some(Confinement::None) => "this system has no Landlock to keep the reader from other files",
-        Some(Confinement::Partial) => "its reader was kept from other files as far as Landlock can on this kernel",
-        Some(Confinement::Full) | None => "",
+    let confined = match unpacked.confinement.as_deref() {
+        Some("none") => "this system has no Landlock to keep the reader from other files",
+        Some("partial") => "its reader was kept from other files as far as Landlock can on this kernel",
+        _ => "",
     };
     if !confined.is_empty() {
         let _ = writeln!(out, "note: {confined}");
@@ -77,14 +80,13 @@ fn unpacked_text(unpacked: &Unpacked, outcome: Exit) -> String {
     out
 }
 
-fn facts_text(facts: &Facts) -> String {
-    let predicate = &facts.statement.predicate;
+fn seal_text(seal: &SealReport) -> String {
     let mut out = String::new();
-    for (name, key) in &facts.signers {
-        let short = key.get(..12).unwrap_or(key);
-        let _ = writeln!(out, "  sealed by `{name}` (key {short}) at {}", predicate.sealed_at);
+    for signed in &seal.signers {
+        let short = signed.keyid.get(..12).unwrap_or(&signed.keyid);
+        let _ = writeln!(out, "  sealed by `{}` (key {short}) at {}", signed.signer, seal.sealed_at);
     }
-    let source = &predicate.source;
+    let source = &seal.source;
     let from: Vec<String> = [("ref", &source.ref_), ("job", &source.job), ("revision", &source.revision)]
         .into_iter()
         .filter_map(|(what, value)| Some(format!("{what} `{}`", Escaped(value.as_deref()?.as_bytes()))))
@@ -92,23 +94,22 @@ fn facts_text(facts: &Facts) -> String {
     if !from.is_empty() {
         let _ = writeln!(out, "  from {}", from.join(", "));
     }
-    let totals = facts.totals();
-    let roots = predicate.roots.len() as u64;
+    let sum = |values: &mut dyn Iterator<Item = u64>| values.fold(0, u64::saturating_add);
     let _ = writeln!(
         out,
         "  {} in {}, {}",
-        plural(totals.entries, "entry", "entries"),
-        plural(roots, "root", "roots"),
-        bytes_text(totals.bytes)
+        plural(sum(&mut seal.roots.iter().map(|root| root.entries)), "entry", "entries"),
+        plural(seal.roots.len() as u64, "root", "roots"),
+        bytes_text(sum(&mut seal.roots.iter().map(|root| root.bytes)))
     );
-    if facts.links_leaving > 0 {
-        let _ = writeln!(out, "  {} out of their root", plural(facts.links_leaving, "symlink leads", "symlinks lead"));
+    if seal.links_leaving > 0 {
+        let _ = writeln!(out, "  {} out of their root", plural(seal.links_leaving, "symlink leads", "symlinks lead"));
     }
     out
 }
 
 /// How much is proven by what, and the first entries that no lockfile proves.
-fn coverage_text(coverage: &Coverage) -> String {
+fn coverage_text(coverage: &CoverageReport) -> String {
     let mut out = String::new();
     let amount = |amount: Amount| format!("{}, {}", plural(amount.files, "file", "files"), bytes_text(amount.bytes));
     let total = coverage.total;
@@ -123,7 +124,7 @@ fn coverage_text(coverage: &Coverage) -> String {
         let _ = writeln!(out, "  as locked, but by a digest that proves nothing: {}", amount(coverage.weak));
     }
     for entry in coverage.entries.iter().take(UNPROVEN_SHOWN_MAX) {
-        let (nature, place) = (entry.nature.as_str(), Escaped(&entry.place));
+        let (nature, place) = (&entry.nature, Escaped(&entry.place));
         let _ = writeln!(out, "  no lockfile proves {nature} {place}: {}", Escaped(entry.reason.as_bytes()));
     }
     out
@@ -142,17 +143,25 @@ fn rules_text(rules: &[Rule]) -> String {
 /// The refusals, worst first, then how many there are of each code, then where to read on.
 #[must_use]
 pub fn refusals_text(refusals: &Refusals) -> String {
-    refusals_with(refusals, false, false)
+    let (refusals, counts) = refusals.clone().into_parts();
+    listing_text(&refusals, &counts)
+}
+
+/// The same of refusals as reports have them.
+#[must_use]
+pub fn listing_text(refusals: &[Refusal], counts: &BTreeMap<Code, u64>) -> String {
+    listing(refusals, counts, false, false)
 }
 
 /// A miss that is `allowed` needs no advice.
-fn refusals_with(refusals: &Refusals, of_archive: bool, allowed: bool) -> String {
-    let mut out = listed(refusals.iter(), refusals.total(), kind);
-    if refusals.total() > 1 {
-        let counts: Vec<_> = refusals.counts().map(|(code, count)| format!("{count} {code}")).collect();
+fn listing(refusals: &[Refusal], counts: &BTreeMap<Code, u64>, of_archive: bool, allowed: bool) -> String {
+    let total = counts.values().sum();
+    let mut out = listed(refusals.iter(), total, kind);
+    if total > 1 {
+        let counts: Vec<_> = counts.iter().map(|(code, count)| format!("{count} {code}")).collect();
         let _ = writeln!(out, "total: {}", counts.join(", "));
     }
-    if let Some(worst) = refusals.iter().next().filter(|_| !allowed) {
+    if let Some(worst) = refusals.first().filter(|_| !allowed) {
         let advice = match worst.code {
             Code::UnprovenEntry if of_archive => "unpack the archive and run `verify` on the directories",
             code => advice(code),
@@ -162,16 +171,20 @@ fn refusals_with(refusals: &Refusals, of_archive: bool, allowed: bool) -> String
     out
 }
 
+/// How many there are of one code.
+pub(super) fn counted(counts: &BTreeMap<Code, u64>, code: Code) -> u64 {
+    counts.get(&code).copied().unwrap_or_default()
+}
+
 /// The refusals of one code.
-pub(super) fn refusals_listed(refusals: &Refusals, code: Code) -> String {
-    let total = refusals.counts().find(|(counted, _)| *counted == code).map_or(0, |(_, count)| count);
+pub(super) fn listed_of(refusals: &[Refusal], code: Code, total: u64) -> String {
     listed(refusals.iter().filter(|refusal| refusal.code == code), total, kind)
 }
 
 /// What would have been refused, for those who make a list of what to allow.
 #[must_use]
-pub fn candidates_text(refusals: &Refusals) -> String {
-    listed(refusals.iter(), refusals.total(), |_| "candidate")
+pub fn candidates_text(refusals: &[Refusal], counts: &BTreeMap<Code, u64>) -> String {
+    listed(refusals.iter(), counts.values().sum(), |_| "candidate")
 }
 
 fn listed<'a>(refusals: impl Iterator<Item = &'a Refusal>, total: u64, kind: fn(Code) -> &'static str) -> String {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::trail::Rule;
 use crate::base::{Code, Limits, Refusal, Refusals, plural};
 use crate::lockfile::{Finding, Reason};
@@ -9,7 +11,8 @@ use crate::policy::{Edge, Unproven};
 use crate::tree::{FileFacts, Kind};
 
 /// Files and symlinks, and the bytes in them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Amount {
     /// Files and symlinks.
     pub files: u64,

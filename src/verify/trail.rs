@@ -1,9 +1,12 @@
 //! Every rule that was applied: what was compared, and the line of the policy that it came from.
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::{Code, Refusal, Refusals};
 
 /// One rule, applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The code that it refuses with.
     pub code: Code,

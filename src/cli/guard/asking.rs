@@ -1,9 +1,10 @@
 //! The side that asks. No answer, or none that can be believed, is a refusal.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::super::arguments::{
     GuardCheckArguments, GuardRecheckArguments, GuardWaitArguments, PolicyArgument, SealArguments, VerifyArguments,
@@ -13,14 +14,10 @@ use super::super::failure::Failure;
 use super::super::judging::refused;
 use super::super::outcome::Outcome;
 use super::super::setup::{Setup, named_revocations};
-use super::duty::{hello_json, hello_text};
 use super::failure_file::{self, understood};
 use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
-use crate::guard::{
-    Answer, Demand, Hello, Question, Recheck, Rendered, Sealing, Silence, SocketName, ask, of_wire, to_wire,
-    told_refusals,
-};
-use crate::report::{counts_json, refusals_json, refusals_text};
+use crate::guard::{Answer, Demand, Question, Recheck, Sealing, Silence, SocketName, ask, of_wire, to_wire};
+use crate::report::{Guarding, VerifyReport, listing_text};
 use crate::seal::statement::{SealedRoot, Statement};
 
 /// How long a guard may be silent. It gives a sign of life every five seconds.
@@ -84,14 +81,22 @@ fn unanswered(command: &str, policy: &Path, why: Unanswered) -> Result<Outcome, 
     }
 }
 
+/// A command of the guard's that was refused before anything was looked at.
+#[derive(Serialize)]
+struct RefusedV1<'a> {
+    version: u8,
+    command: &'a str,
+    verdict: &'static str,
+    exit: Exit,
+    refusals: Vec<Refusal>,
+    counts: BTreeMap<Code, u64>,
+}
+
 fn refused_outcome(command: &str, refusals: &Refusals) -> Outcome {
     let exit = refusals.exit();
-    let text = format!("refused: {command}\n{}", refusals_text(refusals));
-    let json = json!({
-        "version": 1, "command": command, "verdict": "refused", "exit": exit.number(),
-        "refusals": refusals_json(refusals), "counts": counts_json(refusals),
-    });
-    Outcome { exit, output: text.into_bytes(), json }
+    let (refusals, counts) = refusals.clone().into_parts();
+    let text = format!("refused: {command}\n{}", listing_text(&refusals, &counts));
+    Outcome::of(exit, text, &RefusedV1 { version: 1, command, verdict: "refused", exit, refusals, counts })
 }
 
 /// Waits for a guard. Nothing was restored yet, so the policy on disk can be believed: the guard must have the same.
@@ -102,7 +107,7 @@ pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<
         setup.policy.cache(cache)?;
     }
     let hello = match first_answer(arguments, context)? {
-        Ok(Answer::Hello(hello)) => hello,
+        Ok(Answer::Guarding(hello)) => hello,
         Ok(_) => return unanswered("guard wait", policy, strange()),
         Err(Unanswered::Silence(Silence::Nobody)) => {
             let silence = Silence::Gone(format!("nobody answered within {} seconds", arguments.timeout));
@@ -124,15 +129,11 @@ pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<
     if !refusals.is_empty() {
         return Ok(refused_outcome("guard wait", &refusals));
     }
-    Ok(Outcome {
-        exit: Exit::Ok,
-        output: hello_text(&hello).into_bytes(),
-        json: hello_json(&hello, "guard wait", "guarding"),
-    })
+    Ok(Outcome::of(Exit::Ok, hello.text(), &hello.said_by("guard wait", "guarding")))
 }
 
 /// The first of the caches waited for that a guard has not.
-fn unguarded<'a>(arguments: &'a GuardWaitArguments, hello: &Hello) -> Option<&'a String> {
+fn unguarded<'a>(arguments: &'a GuardWaitArguments, hello: &Guarding) -> Option<&'a String> {
     arguments.caches.iter().find(|cache| !hello.caches.contains(cache))
 }
 
@@ -151,7 +152,7 @@ fn first_answer(arguments: &GuardWaitArguments, context: &Context) -> Result<Res
         let answer = ask_once(policy, &Question::Hello, left);
         let may_change = match &answer {
             Err(Unanswered::Silence(Silence::Nobody | Silence::Gone(_))) => true,
-            Ok(Answer::Hello(hello)) => arguments.failure_file.is_some() && unguarded(arguments, hello).is_some(),
+            Ok(Answer::Guarding(hello)) => arguments.failure_file.is_some() && unguarded(arguments, hello).is_some(),
             _ => false,
         };
         if !may_change || begun.elapsed() + PAUSE >= allowed {
@@ -178,9 +179,8 @@ pub(super) fn recheck(arguments: &GuardRecheckArguments) -> Result<Outcome, Fail
 
 fn ask_for_verdict(command: &str, policy: &Path, question: &Question) -> Result<Outcome, Failure> {
     match ask_once(policy, question, PATIENCE) {
-        Ok(Answer::Rendered(Rendered { exit, text, json, .. })) => {
-            Ok(Outcome { exit, output: text.into_bytes(), json })
-        }
+        Ok(Answer::Checked(report)) => Ok(Outcome::of(report.exit, report.text(), &report)),
+        Ok(Answer::Rechecked(report)) => Ok(Outcome::of(report.exit, report.text(), &report)),
         Ok(_) => unanswered(command, policy, strange()),
         Err(why) => unanswered(command, policy, why),
     }
@@ -188,9 +188,9 @@ fn ask_for_verdict(command: &str, policy: &Path, question: &Question) -> Result<
 
 pub(super) fn stop(arguments: &PolicyArgument) -> Result<Outcome, Failure> {
     match ask_once(&arguments.policy, &Question::Stop, PATIENCE) {
-        Ok(Answer::Hello(hello)) => {
+        Ok(Answer::Guarding(hello)) => {
             let text = format!("stopped: the guard of {}\n", hello.caches.join(", "));
-            Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json: hello_json(&hello, "guard stop", "stopped") })
+            Ok(Outcome::of(Exit::Ok, text, &hello.said_by("guard stop", "stopped")))
         }
         Ok(_) => unanswered("guard stop", &arguments.policy, strange()),
         Err(why) => unanswered("guard stop", &arguments.policy, why),
@@ -202,7 +202,7 @@ pub(crate) fn ask_to_verify(
     arguments: &VerifyArguments,
     demand: &Demand,
     context: &Context,
-) -> Result<Rendered, Failure> {
+) -> Result<VerifyReport, Failure> {
     let policy = &arguments.policy.policy;
     let mut revocations = Vec::new();
     for path in &arguments.revocations {
@@ -212,7 +212,7 @@ pub(crate) fn ask_to_verify(
     }
     let question = Question::Verify { demand: demand.clone(), revocations };
     let why = match ask_once(policy, &question, PATIENCE) {
-        Ok(Answer::Rendered(rendered)) => return Ok(rendered),
+        Ok(Answer::Verified(report)) => return Ok(*report),
         Ok(_) => strange(),
         Err(why) => why,
     };
@@ -280,10 +280,11 @@ fn ask_to_seal(
             let found = format!("sha256 {digest}");
             Refusal::new(Code::PolicyChanged, policy.as_os_str().as_encoded_bytes(), expected, found)
         }
-        Ok(Answer::Refused(told)) => match told_refusals(&told, limits) {
-            Some(refusals) => return Ok(Err(refusals)),
-            None => refusal(policy, &replaced()),
-        },
+        Ok(Answer::Refused(told)) if !told.is_empty() => {
+            let mut refusals = Refusals::new(limits.refusals_max);
+            refusals.extend(told);
+            return Ok(Err(refusals));
+        }
         Ok(_) => refusal(policy, &replaced()),
         Err(Unanswered::Failure(failure)) => return Err(failure),
         Err(Unanswered::Silence(silence)) => refusal(policy, &silence),

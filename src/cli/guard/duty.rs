@@ -1,22 +1,18 @@
 //! What a guard answers. Everything that decides is in its memory since before the restore.
 
-use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::failure::Failure;
-use super::super::judging::{dispose, judge, rendered};
+use super::super::judging::{dispose, judge, report};
 use super::super::setup::Setup;
-use crate::base::{Code, Escaped, Exit, Limits, Refusals, plural};
+use crate::base::{Code, Escaped, Exit, Limits, Refusals};
 use crate::cache::Kept;
-use crate::guard::{Answer, Demand, Guard, Hello, Question, Rendered, Sealing, Strays, of_wire, to_wire};
+use crate::guard::{Answer, Demand, Guard, Question, Sealing, Strays, of_wire, to_wire};
 use crate::policy::Revocations;
-use crate::report::{candidates_text, counts_json, refusals_json, refusals_text};
+use crate::report::{CheckReport, Guarding, VerifyReport};
 use crate::verify::Rule;
-
-/// Places that are named at the start; the JSON has all of them.
-const PARTLY_SHOWN_MAX: usize = 20;
 
 /// A guard on duty.
 pub(super) struct Duty {
@@ -49,7 +45,7 @@ impl Duty {
         (to_wire(&state.answer(&question, &self.limits).unwrap_or_else(failed)), stop)
     }
 
-    pub(super) fn hello(&self) -> Hello {
+    pub(super) fn hello(&self) -> Guarding {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).hello()
     }
 }
@@ -57,9 +53,11 @@ impl Duty {
 impl State {
     fn answer(&mut self, question: &Question, limits: &Limits) -> Result<Answer, Failure> {
         Ok(match question {
-            Question::Hello | Question::Stop => Answer::Hello(self.hello()),
-            Question::Check { report_only } => Answer::Rendered(self.check(*report_only)),
-            Question::Verify { demand, revocations } => Answer::Rendered(self.verify(demand, revocations, limits)?),
+            Question::Hello | Question::Stop => Answer::Guarding(self.hello()),
+            Question::Check { report_only } => Answer::Checked(self.check(*report_only)),
+            Question::Verify { demand, revocations } => {
+                Answer::Verified(Box::new(self.verify(demand, revocations, limits)?))
+            }
             Question::Base { cache, elsewhere, signer, bindings } => {
                 self.guarded(cache)?;
                 let elsewhere: Vec<_> = elsewhere.iter().map(|(root, place)| (root.clone(), place.into())).collect();
@@ -76,7 +74,7 @@ impl State {
                 }
                 self.granted(&changes)
             }
-            Question::Recheck(asked) => Answer::Rendered(self.recheck(asked, limits)?),
+            Question::Recheck(asked) => Answer::Rechecked(self.recheck(asked, limits)?),
         })
     }
 
@@ -84,16 +82,21 @@ impl State {
         if refusals.is_empty() { Answer::granted(self.setup.digest) } else { Answer::refused(refusals) }
     }
 
-    fn hello(&self) -> Hello {
+    fn hello(&self) -> Guarding {
         let (watched, unreadable) = self.guard.extent();
-        Hello {
-            policy: self.setup.digest.to_string(),
+        let partly = self.guard.partly_watched().map(|(place, why)| format!("{}: {why}", Escaped(&place)));
+        Guarding {
+            version: 1,
+            command: "guard start".to_owned(),
+            verdict: "guarding".to_owned(),
+            exit: Exit::Ok,
             caches: self.caches(),
             watched,
             unreadable,
-            partly: self.guard.partly_watched().map(|(place, why)| format!("{}: {why}", Escaped(&place))).collect(),
-            process: u64::from(std::process::id()),
+            pid: u64::from(std::process::id()),
+            policy: self.setup.digest.to_string(),
             report_only: self.guard.is_report_only(),
+            not_wholly_watched: partly.collect(),
         }
     }
 
@@ -115,32 +118,21 @@ impl State {
         self.guard.caches().map(|cache| format!("`{cache}`")).collect::<Vec<_>>().join(", ")
     }
 
-    fn check(&mut self, report_only: bool) -> Rendered {
+    fn check(&mut self, report_only: bool) -> CheckReport {
         let strays = self.guard.strays(None);
         let decides = !report_only && !self.guard.is_report_only();
         if decides {
             self.guard.note_strays(&strays);
         }
-        let found = &strays.refusals;
-        let total = plural(found.total(), "stray write", "stray writes");
-        let (exit, verdict, text) = match (decides, found.is_empty()) {
-            (true, true) => (Exit::Ok, "clean", "clean: nothing was written outside the roots of".to_owned()),
-            (true, false) => (found.exit(), "refused", format!("refused: {total} outside the roots of")),
-            (false, _) => (Exit::Ok, "reported", format!("reported: {total} outside the roots of")),
-        };
-        let list = if decides { refusals_text(found) } else { candidates_text(found) };
-        let none = Refusals::new(0);
-        let (refusals, candidates) = if decides { (found, &none) } else { (&none, found) };
-        let json = json!({
-            "version": 1, "command": "guard check", "verdict": verdict, "exit": exit.number(),
-            "caches": self.caches(), "watched": self.guard.extent().0,
-            "refusals": refusals_json(refusals), "counts": counts_json(refusals),
-            "candidates": refusals_json(candidates),
-        });
-        Rendered { exit, text: format!("{text} {}\n{list}", self.names()), json, junit: String::new() }
+        CheckReport::new(self.caches(), self.guard.extent().0, strays.refusals, decides)
     }
 
-    fn verify(&mut self, demand: &Demand, lists: &[(String, String)], limits: &Limits) -> Result<Rendered, Failure> {
+    fn verify(
+        &mut self,
+        demand: &Demand,
+        lists: &[(String, String)],
+        limits: &Limits,
+    ) -> Result<VerifyReport, Failure> {
         self.guarded(&demand.cache)?;
         for (name, text) in lists {
             // Lists only add up, so what is added once may stay.
@@ -152,7 +144,7 @@ impl State {
             |strays| judge(demand, setup, believed(setup, strays), (true, true), limits),
             || dispose(demand, setup),
         )?;
-        Ok(rendered(demand, &decision.verification, decision.candidates.as_ref(), decision.disposal))
+        Ok(report(demand, decision.verification).with(decision.candidates, decision.disposal))
     }
 }
 
@@ -164,39 +156,8 @@ fn believed(setup: &Setup, strays: &Strays) -> Rule {
     Rule { code: Code::PolicyChanged, expected, found, met, origin: "--guard".to_owned() }
 }
 
-/// What a guard says of itself, for people.
-pub(super) fn hello_text(hello: &Hello) -> String {
-    let names: Vec<_> = hello.caches.iter().map(|cache| format!("`{}`", Escaped(cache.as_bytes()))).collect();
-    let noun = if names.len() == 1 { "cache" } else { "caches" };
-    let mut text = format!(
-        "guarding: {noun} {} (process {})\n  {} outside the roots watched\n",
-        names.join(", "),
-        hello.process,
-        plural(hello.watched, "entry", "entries"),
-    );
-    if hello.unreadable > 0 {
-        let _ = writeln!(text, "  {} could not be read", plural(hello.unreadable, "place", "places"));
-    }
-    for place in hello.partly.iter().take(PARTLY_SHOWN_MAX) {
-        let _ = writeln!(text, "  not wholly watched: {place}");
-    }
-    if hello.report_only {
-        text.push_str("  report only: stray writes decide nothing\n");
-    }
-    text
-}
-
-/// The same as the answer of a command.
-pub(super) fn hello_json(hello: &Hello, command: &str, verdict: &str) -> Value {
-    json!({
-        "version": 1, "command": command, "verdict": verdict, "exit": 0, "caches": hello.caches,
-        "watched": hello.watched, "unreadable": hello.unreadable, "pid": hello.process, "policy": hello.policy,
-        "reportOnly": hello.report_only, "notWhollyWatched": hello.partly,
-    })
-}
-
 /// An error as the answer of a guard.
 pub(super) fn failed(failure: Failure) -> Answer {
     let Failure { code, message, hints } = failure;
-    Answer::Failed { code: code.as_str().to_owned(), message, hints }
+    Answer::Failed { code, message, hints }
 }

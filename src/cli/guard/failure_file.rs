@@ -7,10 +7,10 @@ use std::path::Path;
 
 use super::super::context::{Context, shown};
 use super::super::failure::Failure;
-use super::super::json_line::json_line;
 use super::duty::failed;
 use crate::base::Code;
 use crate::guard::{Answer, of_wire, to_wire};
+use crate::report::json_line;
 use crate::tree::ReadError;
 
 /// Longest one.
@@ -58,8 +58,7 @@ pub(super) fn read(path: &Path, policy: &Path, context: &Context) -> Option<Fail
 pub(super) fn understood(answer: Option<Answer>) -> Result<Answer, Option<Failure>> {
     match answer {
         Some(Answer::Failed { code, message, hints }) => {
-            let failure = Code::of_word(&code).map(|code| Failure::new(code, message));
-            Err(failure.map(|failure| hints.into_iter().fold(failure, Failure::hint)))
+            Err(Some(hints.into_iter().fold(Failure::new(code, message), Failure::hint)))
         }
         Some(answer) => Ok(answer),
         None => Err(None),

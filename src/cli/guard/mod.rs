@@ -11,12 +11,13 @@ mod start;
 pub(super) use asking::{ask_for_base, ask_to_verify, note_seal};
 pub(super) use start::unknown_root;
 
-use super::arguments::{Format, GuardCommand};
+use super::arguments::GuardCommand;
 use super::context::Context;
 use super::failure::Failure;
 use super::outcome::Outcome;
+use crate::report::Format;
 
-pub(super) fn run(command: &GuardCommand, context: &Context, format: Format) -> Result<Outcome, Failure> {
+pub(super) fn run(command: &GuardCommand, context: &Context, format: &Format) -> Result<Outcome, Failure> {
     match command {
         GuardCommand::Start(arguments) => start::run(arguments, context, format),
         GuardCommand::Wait(arguments) => asking::wait(arguments, context),

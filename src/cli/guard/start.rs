@@ -11,23 +11,23 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::json;
 
-use super::super::arguments::{Format, GuardStartArguments};
+use super::super::arguments::GuardStartArguments;
 use super::super::context::{Context, shown, to_stdout};
 use super::super::failure::Failure;
-use super::super::json_line::json_line;
 use super::super::outcome::Outcome;
 use super::super::setup::Setup;
 use super::asking::name_of;
-use super::duty::{Duty, failed, hello_json, hello_text};
+use super::duty::{Duty, failed};
 use super::environment;
 use super::failure_file::{self, understood};
 use super::process::{close_to_others, listen, own_program};
 use crate::base::{Code, Escaped, Exit};
 use crate::guard::{
-    Answer, Begin, Elsewhere, Ended, Guard, Hello, ListenError, Listener, Pace, Surroundings, Territory, of_wire,
-    serve, to_wire,
+    Answer, Begin, Elsewhere, Ended, Guard, ListenError, Listener, Pace, Surroundings, Territory, of_wire, serve,
+    to_wire,
 };
 use crate::policy::PathPattern;
+use crate::report::{Format, Guarding, json_line};
 use crate::seal::SEALS;
 use crate::tree::Pattern;
 
@@ -37,17 +37,13 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long the detached process may take until it is ready.
 const READY_SECONDS: i64 = 600;
 
-pub(super) fn run(arguments: &GuardStartArguments, context: &Context, format: Format) -> Result<Outcome, Failure> {
+pub(super) fn run(arguments: &GuardStartArguments, context: &Context, format: &Format) -> Result<Outcome, Failure> {
     if arguments.process.detached {
         return Ok(stay(arguments, context));
     }
     if !arguments.process.foreground {
         let hello = detach()?;
-        return Ok(Outcome {
-            exit: Exit::Ok,
-            output: hello_text(&hello).into_bytes(),
-            json: hello_json(&hello, "guard start", "guarding"),
-        });
+        return Ok(Outcome::of(hello.exit, hello.text(), &hello));
     }
     let begun = Instant::now();
     let (listener, duty) = begin(arguments, context).map_err(|failure| match &arguments.failure_file {
@@ -55,16 +51,13 @@ pub(super) fn run(arguments: &GuardStartArguments, context: &Context, format: Fo
         None => failure,
     })?;
     let hello = duty.hello();
-    to_stdout(&match format {
-        Format::Json => json_line(&hello_json(&hello, "guard start", "guarding")),
-        Format::Text | Format::Junit => hello_text(&hello).into_bytes(),
-    });
+    to_stdout(&if format.is_json() { json_line(&hello) } else { hello.text().into_bytes() });
     let ended = serve_until_end(listener, &duty, arguments, begun)?;
     let text = match ended {
         Ended::Stopped => "ended: the guard was stopped\n",
         Ended::LifetimeOver => "ended: the time of the guard is over\n",
     };
-    Ok(Outcome { exit: Exit::Ok, output: text.into(), json: hello_json(&hello, "guard start", "ended") })
+    Ok(Outcome::of(Exit::Ok, text.to_owned(), &hello.said_by("guard start", "ended")))
 }
 
 /// The detached process: says on its standard output whether it is ready, to the one that made it, and stays.
@@ -74,7 +67,7 @@ fn stay(arguments: &GuardStartArguments, context: &Context) -> Outcome {
     let begun = Instant::now();
     let answer = match begin(arguments, context) {
         Ok((listener, duty)) => {
-            to_stdout(&json_line(&to_wire(&Answer::Hello(duty.hello()))));
+            to_stdout(&json_line(&to_wire(&Answer::Guarding(duty.hello()))));
             match serve_until_end(listener, &duty, arguments, begun) {
                 Ok(_) => Ok(()),
                 Err(failure) => Err(failure.code),
@@ -101,7 +94,7 @@ fn serve_until_end(
 }
 
 /// Starts this very program once more, as the guard, and waits until it is ready or says why not.
-fn detach() -> Result<Hello, Failure> {
+fn detach() -> Result<Guarding, Failure> {
     let not_started = |what: String| Failure::new(Code::GuardGone, format!("the guard did not start: {what}"));
     let mut child = Command::new(own_program().map_err(|error| not_started(error.to_string()))?)
         .arg0("cacheseal")
@@ -121,7 +114,7 @@ fn detach() -> Result<Hello, Failure> {
     BufReader::new(output).read_line(&mut line).map_err(|error| not_started(error.to_string()))?;
     let answer = serde_json::from_str(&line).ok().and_then(|line| of_wire(&line));
     match understood(answer) {
-        Ok(Answer::Hello(hello)) => Ok(hello),
+        Ok(Answer::Guarding(hello)) => Ok(hello),
         Err(Some(failure)) => Err(failure),
         _ => Err(not_started("it ended before it was ready".to_owned())),
     }

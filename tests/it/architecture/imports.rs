@@ -17,9 +17,9 @@ const RANKS: [(&str, u8); 13] = [
     ("lockfile", 4),
     ("verify", 5),
     ("cache", 6),
-    ("guard", 7),
-    ("audit", 7),
-    ("report", 8),
+    ("report", 7),
+    ("guard", 8),
+    ("audit", 8),
     ("cli", 9),
 ];
 
