@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use serde_json::json;
-
 use super::archived::Archived;
 use super::arguments::DiffArguments;
 use super::context::{Context, shown};
@@ -11,7 +9,7 @@ use super::failure::Failure;
 use super::outcome::Outcome;
 use super::sealed::FoundSeal;
 use crate::base::{Algorithm, Code, EntryPath, Escaped, Limits, Refusal, Refusals};
-use crate::report::refusals_text;
+use crate::report::{DiffReport, Head, refusals_text};
 use crate::seal::ENVELOPE;
 use crate::seal::manifest::{Manifest, differences};
 use crate::tree::{Directory, Options, snapshot};
@@ -154,11 +152,9 @@ fn outcome(found: &Refusals) -> Outcome {
         let lines: Vec<_> = listed.lines().filter(|line| !line.starts_with("hint: ")).collect();
         format!("{}\n", lines.join("\n"))
     };
-    let json = json!({
-        "version": 1, "command": "diff", "verified": false, "same": found.is_empty(), "exit": exit.number(),
-        "differences": found.iter().collect::<Vec<_>>(),
-    });
-    Outcome { exit, output: text.into_bytes(), json }
+    let head = Head::of("diff", exit);
+    let report = DiffReport { head, verified: false, same: found.is_empty(), differences: found.iter().collect() };
+    Outcome::of(exit, text, &report)
 }
 
 fn open<'a>(path: &'a Path, limits: &Limits) -> Result<Side<'a>, Failure> {

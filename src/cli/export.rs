@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::outcome::Outcome;
 use super::sealed::FoundSeal;
 use crate::base::{Code, Exit, Limits};
+use crate::report::{ExportReport, Head};
 use crate::seal::manifest::{digest_lines, mtree};
 
 pub(super) fn run(arguments: &ExportArguments) -> Result<Outcome, Failure> {
@@ -18,8 +19,9 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<Outcome, Failure> {
         form => listing(&seal, form, arguments.root.as_deref(), &limits)?,
     };
     to_stderr(b"note: exported without verifying the seal\n");
-    let json = json!({ "version": 1, "command": "export", "exit": 0, "verified": false, "content": String::from_utf8_lossy(&bytes) });
-    Ok(Outcome { exit: Exit::Ok, output: bytes, json })
+    let content = String::from_utf8_lossy(&bytes).into_owned();
+    let report = ExportReport { head: Head::of("export", Exit::Ok), verified: false, content };
+    Ok(Outcome { output: bytes, ..Outcome::of(Exit::Ok, String::new(), &report) })
 }
 
 fn listing(seal: &FoundSeal, form: ExportForm, root: Option<&str>, limits: &Limits) -> Result<Vec<u8>, Failure> {

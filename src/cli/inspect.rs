@@ -3,8 +3,6 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde_json::{Value, json};
-
 use super::archived::Archived;
 use super::arguments::InspectArguments;
 use super::failure::Failure;
@@ -12,7 +10,7 @@ use super::outcome::Outcome;
 use super::sealed::FoundSeal;
 use crate::archive::UnverifiedKind;
 use crate::base::{Algorithm, Escaped, Exit, Limits, Refusal, Refusals, plural};
-use crate::report::{bytes_text, refusals_text};
+use crate::report::{ArchiveContents, Head, InspectReport, InspectedSeal, bytes_text, refusals_text};
 use crate::seal::ENVELOPE;
 
 pub(super) fn run(arguments: &InspectArguments) -> Result<Outcome, Failure> {
@@ -24,23 +22,20 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<Outcome, Failure> {
         return archive(arguments, &limits);
     }
     let seal = FoundSeal::open(&arguments.seal, &limits)?;
-    let mut json = json!({ "version": 1, "command": "inspect", "exit": 0, "verified": false });
-    let text = describe(&seal, &limits, &mut json);
+    let (text, said) = describe(&seal, &limits);
     let output = format!("unverified: this is what the seal says of itself; anybody could have written it\n{text}");
-    Ok(Outcome { exit: Exit::Ok, output: output.into_bytes(), json })
+    let head = Head::of("inspect", Exit::Ok);
+    let report = InspectReport { head, verified: false, archive: None, problems: None, seal: Some(said) };
+    Ok(Outcome::of(Exit::Ok, output, &report))
 }
 
-/// Adds what a seal says to a report.
-fn describe(seal: &FoundSeal, limits: &Limits, json: &mut Value) -> String {
-    let payload: Value = serde_json::from_slice(seal.seal.envelope.unverified_payload().1).unwrap_or_default();
+/// What a seal says, for people and for programs.
+fn describe<'s>(seal: &'s FoundSeal, limits: &Limits) -> (String, InspectedSeal<'s>) {
     let keyids: Vec<&str> = seal.seal.envelope.unverified_keyids().collect();
     let manifests = seal.manifests(limits);
-    if let Some(fields) = json.as_object_mut() {
-        fields.insert("keyids".to_owned(), json!(keyids));
-        fields.insert("statement".to_owned(), payload);
-        fields.insert("manifestsAsNamed".to_owned(), json!(manifests.is_ok()));
-    }
-    text(seal, &keyids, manifests.as_ref().err())
+    let text = text(seal, &keyids, manifests.as_ref().err());
+    let statement = serde_json::from_slice(seal.seal.envelope.unverified_payload().1).unwrap_or_default();
+    (text, InspectedSeal { keyids, statement, manifests_as_named: manifests.is_ok() })
 }
 
 /// What an archive holds. What no archive may hold is told too, and decides the exit status.
@@ -63,11 +58,6 @@ fn archive(arguments: &InspectArguments, limits: &Limits) -> Result<Outcome, Fai
         problems.push(error.refusal(arguments.seal.as_os_str().as_encoded_bytes()));
     }
     let exit = problems.exit();
-    let mut json = json!({
-        "version": 1, "command": "inspect", "exit": exit.number(), "verified": false,
-        "archive": { "files": files, "directories": directories, "links": links, "bytes": bytes },
-        "problems": problems.iter().collect::<Vec<_>>(),
-    });
     let mut out = "unverified: this is what the archive holds; anybody could have written it\n".to_owned();
     let _ = writeln!(
         out,
@@ -78,9 +68,12 @@ fn archive(arguments: &InspectArguments, limits: &Limits) -> Result<Outcome, Fai
         plural(links, "symlink", "symlinks"),
         bytes_text(bytes),
     );
+    let mut said = None;
     match &archived.seal {
         Some(seal) => {
-            out.push_str(&describe(seal, limits, &mut json));
+            let (text, seal_says) = describe(seal, limits);
+            out.push_str(&text);
+            said = Some(seal_says);
             for path in archived.trees(seal, Algorithm::Blake3).map(|trees| trees.outside).unwrap_or_default() {
                 let _ = writeln!(out, "  {:<10} {}", "outside", Escaped(path.as_bytes()));
             }
@@ -88,7 +81,14 @@ fn archive(arguments: &InspectArguments, limits: &Limits) -> Result<Outcome, Fai
         None => out.push_str("  seal       none\n"),
     }
     out.push_str(&refusals_text(&problems).replace("refused[", "problem["));
-    Ok(Outcome { exit, output: out.into_bytes(), json })
+    let report = InspectReport {
+        head: Head::of("inspect", exit),
+        verified: false,
+        archive: Some(ArchiveContents { files, directories, links, bytes }),
+        problems: Some(problems.into_parts().0),
+        seal: said,
+    };
+    Ok(Outcome::of(exit, out, &report))
 }
 
 fn text(seal: &FoundSeal, keyids: &[&str], manifests: Option<&Failure>) -> String {

@@ -3,8 +3,6 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde_json::json;
-
 use super::arguments::{KeyCommand, KeyNewArguments, KeyShowArguments};
 use super::context::{Context, random_seed, shown, split};
 use super::failure::Failure;
@@ -15,6 +13,7 @@ use super::unwritable::{exists, unwritable};
 use crate::base::{Code, Exit};
 use crate::identity::SecretKey;
 use crate::policy::Signer;
+use crate::report::{Head, KeyNewReport, KeyShowReport};
 use crate::tree::Directory;
 
 pub(super) fn run(command: &KeyCommand, context: &Context) -> Result<Outcome, Failure> {
@@ -44,11 +43,15 @@ fn new(arguments: &KeyNewArguments) -> Result<Outcome, Failure> {
         super::context::to_stderr(text.as_bytes());
         text = format!("{}\n", *made.key.to_line());
     }
-    let json = json!({
-        "version": 1, "command": "key new", "exit": 0, "name": arguments.name, "keyid": keyid.to_string(), "public": made.public_file,
-        "private": if to_stdout { made.key.to_line().to_string() } else { arguments.out.to_string_lossy().into_owned() },
-    });
-    Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json })
+    let private = if to_stdout { made.key.to_line().to_string() } else { arguments.out.to_string_lossy().into_owned() };
+    let report = KeyNewReport {
+        head: Head::of("key new", Exit::Ok),
+        name: &arguments.name,
+        keyid: keyid.to_string(),
+        public: &made.public_file,
+        private,
+    };
+    Ok(Outcome::of(Exit::Ok, text, &report))
 }
 
 /// Makes a key. The private half is written first: a public key whose private half is lost helps nobody, while
@@ -96,11 +99,13 @@ fn show(arguments: &KeyShowArguments, context: &Context) -> Result<Outcome, Fail
         (Some(_), None) => text.push_str("the policy does not name this key\n"),
         (Some(_), Some(signer)) => text.push_str(&scope(signer)),
     }
-    let json = json!({
-        "version": 1, "command": "key show", "exit": 0, "keyid": keyid.to_string(), "public": key.to_pem(),
-        "signer": signer.map(|signer| signer.name.clone()),
-    });
-    Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json })
+    let report = KeyShowReport {
+        head: Head::of("key show", Exit::Ok),
+        keyid: keyid.to_string(),
+        public: key.to_pem(),
+        signer: signer.map(|signer| signer.name.as_str()),
+    };
+    Ok(Outcome::of(Exit::Ok, text, &report))
 }
 
 fn scope(signer: &Signer) -> String {

@@ -5,8 +5,6 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use serde_json::json;
-
 use super::arguments::PackArguments;
 use super::context::{Context, shown};
 use super::failure::Failure;
@@ -17,7 +15,7 @@ use super::unwritable::unwritable;
 use crate::archive::Compression;
 use crate::base::{Code, Exit, Refusals, plural};
 use crate::cache::{PackError, PackRequest, Packed, pack};
-use crate::report::{bytes_text, refusals_text, verdict};
+use crate::report::{Head, PackedReport, RefusedReport, bytes_text, refusals_text, verdict};
 use crate::tree::{NewFile, Options};
 
 pub(super) fn run(arguments: &PackArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -109,7 +107,7 @@ impl Packing<'_> {
                 publish(out).map_err(failed)?;
                 Ok(outcome(arguments, &packed, bytes))
             }
-            Err(PackError::Refused(refusals)) => Ok(refused(arguments, &refusals)),
+            Err(PackError::Refused(refusals)) => Ok(refused(arguments, refusals)),
             Err(PackError::Write(error)) => Err(failed(error)),
             Err(PackError::Interrupted) => Err(interruption()),
         }
@@ -148,22 +146,22 @@ fn outcome(arguments: &PackArguments, packed: &Packed, archive_bytes: u64) -> Ou
         plural(roots.len() as u64, "root", "roots"),
         bytes_text(bytes),
     );
-    let json = json!({
-        "version": 1, "command": "pack", "verdict": "packed", "exit": 0, "cache": arguments.cache, "verified": false,
-        "archive": arguments.out.to_string_lossy(), "archiveBytes": archive_bytes, "entries": entries, "bytes": bytes,
-        "sealedAt": packed.statement.predicate.sealed_at.to_string(),
-    });
-    Outcome { exit: Exit::Ok, output: text.into_bytes(), json }
+    let report = PackedReport {
+        head: Head::with("pack", Exit::Ok, "packed"),
+        cache: &arguments.cache,
+        verified: false,
+        archive: arguments.out.to_string_lossy().into_owned(),
+        archive_bytes,
+        entries,
+        bytes,
+        sealed_at: packed.statement.predicate.sealed_at.to_string(),
+    };
+    Outcome::of(Exit::Ok, text, &report)
 }
 
-fn refused(arguments: &PackArguments, refusals: &Refusals) -> Outcome {
+fn refused(arguments: &PackArguments, refusals: Refusals) -> Outcome {
     let exit = refusals.exit();
     let verdict = verdict(exit);
-    let text = format!("{verdict}: cache `{}` was not packed\n{}", arguments.cache, refusals_text(refusals));
-    let (listed, counts) = refusals.clone().into_parts();
-    let json = json!({
-        "version": 1, "command": "pack", "verdict": verdict, "exit": exit.number(), "cache": arguments.cache,
-        "refusals": listed, "counts": counts,
-    });
-    Outcome { exit, output: text.into_bytes(), json }
+    let text = format!("{verdict}: cache `{}` was not packed\n{}", arguments.cache, refusals_text(&refusals));
+    Outcome::of(exit, text, &RefusedReport::new("pack", verdict, &arguments.cache, refusals))
 }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
-
 use super::arguments::{PolicyArgument, PolicyCommand, PolicyRootsArguments};
 use super::context::Context;
 use super::failure::Failure;
 use super::outcome::Outcome;
 use super::setup::Setup;
 use crate::base::{Exit, plural};
+use crate::policy::Lint;
+use crate::report::{Head, PolicyCheckReport, PolicyDigestReport, PolicyFinding, PolicyRoot, PolicyRootsReport};
 
 pub(super) fn run(command: &PolicyCommand, context: &Context) -> Result<Outcome, Failure> {
     match command {
@@ -21,11 +21,8 @@ pub(super) fn run(command: &PolicyCommand, context: &Context) -> Result<Outcome,
 
 fn digest(arguments: &PolicyArgument, context: &Context) -> Result<Outcome, Failure> {
     let digest = Setup::load(&arguments.policy, context)?.digest.to_string();
-    Ok(Outcome {
-        exit: Exit::Ok,
-        output: format!("{digest}\n").into_bytes(),
-        json: json!({ "version": 1, "command": "policy digest", "exit": 0, "sha256": digest }),
-    })
+    let report = PolicyDigestReport { head: Head::of("policy digest", Exit::Ok), sha256: digest.clone() };
+    Ok(Outcome::of(Exit::Ok, format!("{digest}\n"), &report))
 }
 
 /// A policy that does not hold together is an error before this; here is only what is unwise.
@@ -41,11 +38,8 @@ fn check(arguments: &PolicyArgument, context: &Context) -> Result<Outcome, Failu
     };
     let exit = if lints.is_empty() { Exit::Ok } else { Exit::Findings };
     let findings =
-        lints.iter().map(|lint| json!({ "code": lint.code.as_str(), "origin": lint.origin, "message": lint.message }));
-    let json = json!({
-        "version": 1, "command": "policy check", "exit": exit.number(), "findings": findings.collect::<Vec<_>>(),
-    });
-    Ok(Outcome { exit, output: text.into_bytes(), json })
+        lints.iter().map(|Lint { code, origin, message }| PolicyFinding { code: *code, origin, message }).collect();
+    Ok(Outcome::of(exit, text, &PolicyCheckReport { head: Head::of("policy check", exit), findings }))
 }
 
 /// For scripts that have to name the roots, so that nobody has to write them a second time.
@@ -54,11 +48,10 @@ fn roots(arguments: &PolicyRootsArguments, context: &Context) -> Result<Outcome,
     setup.policy.cache(&arguments.cache)?;
     let roots = setup.roots(&arguments.cache);
     let text: String = roots.iter().flat_map(|placed| [placed.root.spelling.as_str(), "\n"]).collect();
-    let listed =
-        roots.iter().map(|placed| json!({ "root": placed.root.spelling, "path": placed.absolute.to_string_lossy() }));
-    let json = json!({
-        "version": 1, "command": "policy roots", "exit": 0, "cache": arguments.cache,
-        "roots": listed.collect::<Vec<_>>(),
-    });
-    Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json })
+    let listed = roots
+        .iter()
+        .map(|placed| PolicyRoot { root: &placed.root.spelling, path: placed.absolute.to_string_lossy().into_owned() });
+    let head = Head::of("policy roots", Exit::Ok);
+    let report = PolicyRootsReport { head, cache: &arguments.cache, roots: listed.collect() };
+    Ok(Outcome::of(Exit::Ok, text, &report))
 }

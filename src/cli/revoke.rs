@@ -1,7 +1,5 @@
 //! `key revoke`.
 
-use serde_json::json;
-
 use super::arguments::KeyRevokeArguments;
 use super::context::Context;
 use super::failure::Failure;
@@ -11,6 +9,7 @@ use super::setup::policy_directory;
 use super::unwritable::unwritable;
 use crate::base::{Code, Exit};
 use crate::policy::{REVOCATIONS, Revocations, entry_text};
+use crate::report::{Head, KeyRevokeReport};
 use crate::tree::{Directory, ReadError};
 
 const FILE: &str = "revoked.toml";
@@ -38,8 +37,8 @@ pub(super) fn run(arguments: &KeyRevokeArguments, context: &Context) -> Result<O
     let text = format!(
         "revoked: {what}, in `{REVOCATIONS}`\nhint: commit it, and give it with `--revocations` where older checkouts are built\n"
     );
-    let json = json!({ "version": 1, "command": "key revoke", "exit": 0, "revoked": what, "entries": count });
-    Ok(Outcome { exit: Exit::Ok, output: text.into_bytes(), json })
+    let head = Head::of("key revoke", Exit::Ok);
+    Ok(Outcome::of(Exit::Ok, text, &KeyRevokeReport { head, revoked: &what, entries: count }))
 }
 
 /// What is revoked, in words, and its entry.

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use super::arguments::{KeySource, SealArguments};
 use super::context::{Context, shown};
 use super::failure::{Failure, key_failure};
@@ -15,7 +13,7 @@ use crate::base::{Code, Escaped, Exit, Limits, plural};
 use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, Vouched, cosign, seal};
 use crate::guard::Sealing;
 use crate::identity::SecretKey;
-use crate::report::{bytes_text, refusals_text};
+use crate::report::{Head, RefusedReport, SealedReport, bytes_text, refusals_text};
 use crate::tree::{Options, ReadError, read_named_file};
 
 pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -100,14 +98,8 @@ fn bindings(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Fail
 
 fn refused(cache: &str, error: SealError) -> Result<Outcome, Failure> {
     let SealError::Refused(refusals) = error else { return Err(error.into()) };
-    let exit = refusals.exit();
     let text = format!("refused: cache `{cache}` was not sealed\n{}", refusals_text(&refusals));
-    let (listed, counts) = refusals.into_parts();
-    let json = json!({
-        "version": 1, "command": "seal", "verdict": "refused", "exit": exit.number(), "cache": cache,
-        "refusals": listed, "counts": counts,
-    });
-    Ok(Outcome { exit, output: text.into_bytes(), json })
+    Ok(Outcome::of(refusals.exit(), text, &RefusedReport::new("seal", "refused", cache, refusals)))
 }
 
 /// Adds a signature, after a verification of the job's own: of seal and roots, against its own checkout.
@@ -148,12 +140,16 @@ fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
         plural(roots.len() as u64, "root", "roots"),
         bytes_text(bytes),
     );
-    let json = json!({
-        "version": 1, "command": "seal", "verdict": "sealed", "exit": 0, "cache": cache, "signer": sealed.signer,
-        "keyid": keyid.to_string(), "entries": entries, "bytes": bytes,
-        "sealedAt": sealed.statement.predicate.sealed_at.to_string(),
-    });
-    Outcome { exit: Exit::Ok, output: text.into_bytes(), json }
+    let report = SealedReport {
+        head: Head::with("seal", Exit::Ok, "sealed"),
+        cache,
+        signer: &sealed.signer,
+        keyid: keyid.to_string(),
+        entries,
+        bytes,
+        sealed_at: sealed.statement.predicate.sealed_at.to_string(),
+    };
+    Outcome::of(Exit::Ok, text, &report)
 }
 
 /// The job's key, from where the command line says.

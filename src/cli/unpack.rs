@@ -8,7 +8,7 @@ use super::interrupt::{Interrupt, interruption};
 use super::outcome::Outcome;
 use super::setup::{Setup, named_revocations};
 use crate::cache::{ArchiveRequest, UnpackError, UnpackRequest, unpack};
-use crate::report::VerifyReport;
+use crate::report::{VerifyReport, verdict_text};
 
 /// Nothing was written when policy, keys, revocations and lockfiles are read, so they are believed.
 pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outc
     let unpacked = unpack(&request, interrupt.reader(input.source)?).map_err(|error| failure(&error))?;
     // From here on nothing changes the verdict.
     let report = VerifyReport::of_unpacked((&cache, &gate), unpacked, arguments.explain);
-    Ok(Outcome::of(report.exit, report.text(), &report))
+    Ok(Outcome::of(report.exit, verdict_text(&report), &report))
 }
 
 fn failure(error: &UnpackError) -> Failure {

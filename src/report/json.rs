@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::form::{ErrorReport, Format};
 use super::verdict::VERSION;
-use super::{ErrorReport, Format};
 use crate::base::{Code, Exit};
 
 pub(super) const FORMAT: Format = Format { name: "json", render: |report| json_line(report), error };

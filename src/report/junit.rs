@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::text::{counted, listed_of};
-use super::{ErrorReport, Format, VerifyReport, text};
+use super::form::{ErrorReport, Format};
+use super::text::{counted, listed_of, verdict_text};
+use super::verdict::VerifyReport;
 use crate::base::{Code, Exit};
 
 pub(super) const FORMAT: Format = Format { name: "junit", render, error };
@@ -14,7 +15,7 @@ fn render(report: &VerifyReport) -> Vec<u8> {
     } else {
         findings(report)
     };
-    document(&report.cache, &report.gate, &inner, &text::outcome(report)).into_bytes()
+    document(&report.cache, &report.gate, &inner, &verdict_text(report)).into_bytes()
 }
 
 fn error(report: &ErrorReport<'_>) -> Vec<u8> {

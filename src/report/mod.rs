@@ -1,5 +1,7 @@
 //! What a command has found, as a value; and the forms that it is shown in. A form is a file, and a row of [`FORMATS`].
 
+mod commands;
+mod form;
 mod format;
 mod guarding;
 mod json;
@@ -7,10 +9,16 @@ mod junit;
 mod text;
 mod verdict;
 
-pub use format::{ErrorReport, FORMATS, Format};
+pub use commands::{
+    ArchiveContents, DiffReport, ExportReport, Head, InspectReport, InspectedSeal, KeyNewReport, KeyRevokeReport,
+    KeyShowReport, PackedReport, PolicyCheckReport, PolicyDigestReport, PolicyFinding, PolicyRoot, PolicyRootsReport,
+    RefusedReport, SealedReport,
+};
+pub use form::{ErrorReport, Format};
+pub use format::FORMATS;
 pub use guarding::{CheckReport, Guarding, Looked, RecheckReport};
 pub use json::json_line;
-pub use text::{bytes_text, candidates_text, listing_text, refusals_text};
+pub use text::{bytes_text, candidates_text, listing_text, refusals_text, verdict_text};
 pub use verdict::{
     ArchiveReport, CoverageReport, Findings, SealReport, Signed, SourceReport, UnpackReport, UnprovenReport,
     VerifyReport, verdict,

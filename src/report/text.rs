@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{ArchiveReport, CoverageReport, ErrorReport, Format, SealReport, UnpackReport, VerifyReport};
+use super::form::{ErrorReport, Format};
+use super::verdict::{ArchiveReport, CoverageReport, SealReport, UnpackReport, VerifyReport};
 use crate::base::{Code, Escaped, Exit, Refusal, Refusals, plural};
 use crate::verify::{Amount, Rule};
 
-pub(super) const FORMAT: Format = Format { name: "text", render: |report| outcome(report).into_bytes(), error };
+pub(super) const FORMAT: Format = Format { name: "text", render: |report| verdict_text(report).into_bytes(), error };
 
 /// Entries shown that no lockfile proves; refusals name them too, where the gate refuses them.
 const UNPROVEN_SHOWN_MAX: usize = 10;
@@ -16,7 +17,8 @@ const UNPROVEN_SHOWN_MAX: usize = 10;
 const SHOWN_MAX: usize = 50;
 
 /// The report in plain text, ending in a line feed.
-pub(super) fn outcome(report: &VerifyReport) -> String {
+#[must_use]
+pub fn verdict_text(report: &VerifyReport) -> String {
     let mut out = format!("{}: cache `{}` at gate `{}`\n", report.verdict, report.cache, report.gate);
     out.push_str(&report.seal.as_ref().map_or_else(String::new, seal_text));
     out.push_str(&report.coverage.as_ref().map_or_else(String::new, coverage_text));

@@ -245,12 +245,6 @@ impl VerifyReport {
         Self { candidates, candidate_counts, disposal, ..self }
     }
 
-    /// For people.
-    #[must_use]
-    pub fn text(&self) -> String {
-        super::text::outcome(self)
-    }
-
     /// Whether nothing was restored, which is allowed.
     pub(super) fn is_allowed_miss(&self) -> bool {
         self.exit == Exit::Ok && self.verdict == verdict(Exit::Miss)
