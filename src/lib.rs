@@ -42,13 +42,14 @@
 //! # }
 //! ```
 //!
-//! Imports between the modules point left only: base, identity, seal and policy, tree, verify, cache, guard, report,
-//! cli. Only `tree`, `guard` and `cli` touch files; only `cli` knows arguments, environment, clock and randomness.
+//! Imports between the modules point left only: base, identity, seal and policy, tree, verify, cache, guard and drill,
+//! report, cli. Only `tree`, `guard`, `drill` and `cli` touch files; only `cli` knows arguments, environment, clock and randomness.
 
 pub mod archive;
 pub mod base;
 pub mod cache;
 pub mod cli;
+pub mod drill;
 pub mod guard;
 pub mod identity;
 pub mod lockfile;

@@ -7,7 +7,7 @@ use super::paths::{Module, Unit};
 use super::{SourceFile, assert_none, repository};
 
 /// The rooms and their ranks: a room imports only rooms of a lower rank.
-const RANKS: [(&str, u8); 13] = [
+const RANKS: [(&str, u8); 14] = [
     ("base", 0),
     ("identity", 1),
     ("seal", 2),
@@ -19,6 +19,7 @@ const RANKS: [(&str, u8); 13] = [
     ("cache", 6),
     ("guard", 7),
     ("audit", 7),
+    ("drill", 7),
     ("report", 8),
     ("cli", 9),
 ];
