@@ -41,6 +41,7 @@ mod recall;
 mod recipes;
 mod reports;
 mod roots;
+mod rows;
 mod scale;
 mod seal;
 mod statement;
