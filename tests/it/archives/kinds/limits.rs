@@ -1,4 +1,4 @@
-//! Archives that are made to cost disk, memory or time.
+//! Archives that are made to cost disk, memory or time, row 65.
 
 use crate::archives::codec::{Frame, gzip_of_zeros, packed_zstd, skippable, zstd};
 use crate::archives::kit::{Kind, members, whole};
