@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{fs, io};
 
-use cacheseal::base::{Digest, Limits};
-use cacheseal::cache::{Verification, VerifyRequest, Workspace, verify};
+use cacheseal::archive::Expected;
+use cacheseal::base::{Digest, Limits, Refusals};
+use cacheseal::cache::{ArchiveRequest, Verification, VerifyRequest, Workspace, verify, verify_archive};
 use cacheseal::drill::{forgery, tampering};
 use cacheseal::policy::{PlacedRoot, Policy};
 use cacheseal::seal::envelope::sign;
@@ -161,8 +162,32 @@ impl Judge {
     /// The exit status and the codes.
     pub(crate) fn verdict(&self) -> (u8, BTreeSet<&'static str>) {
         let found = self.verify(1);
-        (found.exit().number(), found.refusals.counts().map(|(code, _)| code.as_str()).collect())
+        (found.exit().number(), codes(&found.refusals))
     }
+
+    /// The same of an archive, with no more arguments than that.
+    pub(crate) fn archive_verdict(&self, archive: &[u8], limits: &Limits) -> (u8, BTreeSet<&'static str>) {
+        let request = ArchiveRequest {
+            workspace: &self.workspace,
+            edge: &self.policy.edge("deps", self.gate).unwrap(),
+            roots: &self.roots,
+            name: "archive",
+            seal: None,
+            mapped: &[],
+            expected: Expected::default(),
+            now: now(),
+            platform: platform(),
+            window_log_max: 27,
+            processors: 2,
+            limits,
+        };
+        let found = verify_archive(&request, archive).verification;
+        (found.exit().number(), codes(&found.refusals))
+    }
+}
+
+fn codes(refusals: &Refusals) -> BTreeSet<&'static str> {
+    refusals.counts().map(|(code, _)| code.as_str()).collect()
 }
 
 pub(crate) fn chmod(path: &Path, mode: u32) {

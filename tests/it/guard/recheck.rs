@@ -17,7 +17,7 @@ impl Guarded {
     }
 
     /// Started, restored and verified, when what was restored is old enough for its stamps to count.
-    fn verified(project: Project, more: &[&str]) -> Self {
+    pub(crate) fn verified(project: Project, more: &[&str]) -> Self {
         let guarded = Self::saved(project);
         guarded.start(&[&["--allow=/dev/shm/*"], more].concat());
         guarded.restore();
