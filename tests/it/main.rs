@@ -44,6 +44,7 @@ mod roots;
 mod rows;
 mod scale;
 mod seal;
+mod snapshots;
 mod statement;
 mod statement_lists;
 mod tree;
