@@ -45,15 +45,16 @@
 //! Imports between the modules point left only:
 //!
 //! ```text
-//! base <- identity <- seal, policy <- tree, archive <- lockfile <- verify <- cache <- report <- guard <- cli
+//! base <- identity <- seal, policy <- tree, archive <- lockfile <- verify <- cache <- report <- guard, drill <- cli
 //! ```
 //!
-//! Only `tree`, `guard` and `cli` touch files; only `cli` knows arguments, environment, clock and randomness.
+//! Only `tree`, `guard`, `drill` and `cli` touch files; only `cli` knows arguments, environment, clock and randomness.
 
 pub mod archive;
 pub mod base;
 pub mod cache;
 pub mod cli;
+pub mod drill;
 pub mod guard;
 pub mod identity;
 pub mod lockfile;

@@ -1,6 +1,7 @@
 //! What keeps the house in order. Each check is a function over text, tried on samples that it must report, then
 //! on the repository itself.
 
+mod attacks;
 mod documents;
 mod imports;
 mod keys;

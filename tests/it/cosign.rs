@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::demand::{Words, policy, project, revocation, seal, seal_by_binary, verdict, words};
 use crate::forge::{chmod, remove};
 use crate::harness::{Project, Run, Verdict};
+use crate::rows::each;
 
 /// `signers = [job, second]`, both needed.
 const BOTH: &str = "signers=[\"job\", \"second\"]; threshold=2";
@@ -82,14 +83,14 @@ fn nobody_vouches_for_what_has_changed() {
         ("no seal", |p| remove(&p.path(".cacheseal")), 10, &["no-seal"]),
         ("no envelope", |p| remove(&p.envelope_path()), 10, &["no-seal"]),
     ];
-    for (what, tamper, exit, codes) in cases {
+    each(cases, |(what, tamper, exit, codes)| {
         let project = sealed("");
         tamper(&project);
         let before = project.seal_path().is_dir().then(|| files(&project.seal_path()));
         add(&project, "second").expect_of(what, *exit, codes);
         let after = project.seal_path().is_dir().then(|| files(&project.seal_path()));
         assert_eq!(before, after, "{what}");
-    }
+    });
 }
 
 /// The scope of the one who adds is that of the job that sealed: it vouches for that job's word.
@@ -236,20 +237,23 @@ fn an_interrupted_signature_leaves_the_seal_as_it_was() {
 #[test]
 fn a_binding_is_a_name_and_a_value_once_and_on_a_new_seal() {
     let project = project();
-    for (what, arguments) in [
-        ("no value", &["--bind", "image"][..]),
-        ("an empty value", &["--bind", "image="]),
-        ("an empty name", &["--bind", "=a"]),
-        ("nothing", &["--bind", ""]),
-        ("no argument", &["--bind"]),
-        ("a name with two values", &["--bind", "image=a", "--bind", "image=b"]),
-        ("a name twice", &["--bind", "image=a", "--bind", "image=a"]),
-        ("twice with another signature", &["--bind", "image=a", "--bind", "image=a", "--add-signature"]),
-    ] {
-        let run = seal_by_binary(&project, &Words::new(), "job", arguments);
-        assert_eq!(run.code, Some(2), "{what}: {}{}", run.stdout, run.stderr);
-        assert!(!project.seal_path().exists(), "{what}");
-    }
+    each(
+        [
+            ("no value", &["--bind", "image"][..]),
+            ("an empty value", &["--bind", "image="]),
+            ("an empty name", &["--bind", "=a"]),
+            ("nothing", &["--bind", ""]),
+            ("no argument", &["--bind"]),
+            ("a name with two values", &["--bind", "image=a", "--bind", "image=b"]),
+            ("a name twice", &["--bind", "image=a", "--bind", "image=a"]),
+            ("twice with another signature", &["--bind", "image=a", "--bind", "image=a", "--add-signature"]),
+        ],
+        |(what, arguments)| {
+            let run = seal_by_binary(&project, &Words::new(), "job", arguments);
+            assert_eq!(run.code, Some(2), "{what}: {}{}", run.stdout, run.stderr);
+            assert!(!project.seal_path().exists(), "{what}");
+        },
+    );
     // The first `=` ends the name.
     let odd = ["--bind", "image=a=b", "--bind", "\u{e9} \u{1b}=\u{202e}"];
     seal_by_binary(&project, &Words::new(), "job", &odd).verdict().expect(0, &[]);

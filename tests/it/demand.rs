@@ -1,12 +1,42 @@
-//! Policies and seals in a few words, for tables: what a gate demands, what a seal says, and the verdict of the real
-//! binary. Both are lists of `name=value`, separated by `; `.
+//! Policies and seals in a few words, for tables: what a policy demands, what a seal says, and the codes.
+//!
+//! Both are lists of `name=value`, separated by `; `. What is not said is as in a seal that the gate `g` trusts. Where a
+//! value is TOML, `{-2}` in it is the day before yesterday.
+//!
+//! The demands of a policy, each value in TOML as it stands in the policy:
+//!
+//! | Word | Meaning |
+//! | --- | --- |
+//! | `project`, `roots`, `lockfiles`, `digest` | fields of the project and of the cache `deps` |
+//! | `valid` | fields of the first key of the signer `job`, which has a second key, `job-new` |
+//! | `caches`, `refs`, `jobs` | the scope of the signer `job` |
+//! | `second.valid`, `second.refs`, … | the same for the signer `second`, and so for `third` and `other` |
+//! | `signers`, `threshold`, `max_age`, `lockfile`, `bindings` | fields of the gate; its only signer is `job` |
+//!
+//! Demands beside the policy:
+//!
+//! | Word | Meaning |
+//! | --- | --- |
+//! | `revoke` | what `keys/revoked.toml` has: `key NAME`, `before HOURS SIGNER`, `manifest` (the first of the seal), `another manifest` |
+//! | `list` | the same in a list of `--revocations` |
+//! | `here` | the checkout: `other-lockfile`, `no-lockfile`, or `pinned` for `--policy-sha256` alone |
+//!
+//! What a seal says:
+//!
+//! | Word | Meaning |
+//! | --- | --- |
+//! | `by` | keys, separated by commas: the first one seals, the others add their signatures; `stranger` is in no policy |
+//! | `ref`, `job` | branch and name of the CI job |
+//! | `age` | how long ago, in hours |
+//! | `platform` | `os/arch` |
+//! | `bind` | bindings, `name=value`, separated by commas |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 
 use cacheseal::base::{Digest, Limits};
-use cacheseal::policy::entry_text;
+use cacheseal::policy::{Revocations, entry_text};
 use cacheseal::seal::envelope::{UnverifiedEnvelope, add_signature};
 use cacheseal::seal::statement::{Platform, Source};
 use jiff::civil::Date;
@@ -48,11 +78,7 @@ fn with_days(text: &str) -> String {
     out + rest
 }
 
-/// The policy of these demands: gate `g`, which accepts signer `job` where nothing else is said.
-///
-/// `project`, `roots`, `lockfiles`, `digest`: of project and cache. `valid`: fields of the key `job`. `caches`,
-/// `refs`, `jobs`: of signer `job`; with `second.` before them, of signer `second`. `signers`, `threshold`, `max_age`,
-/// `lockfile`, `bindings`: of the gate.
+/// The policy of these demands.
 pub(crate) fn policy(demands: &Words) -> String {
     let or = |name: &str, otherwise: &str| demands.get(name).map_or(otherwise, String::as_str).to_owned();
     let fields = |prefix: &str, names: &[&str]| {
@@ -103,15 +129,16 @@ pub(crate) fn project() -> Project {
     project
 }
 
-/// A project whose seal says this. The binary makes it, unless it is to tell another time or platform.
-///
-/// `by`: keys, the first of which seals and the others add their signatures. `ref` (a branch) and `job`: of the CI job.
-/// `age`: in hours. `platform`: `os/arch`. `bind`: `name=value,…`.
+/// Makes the seal that says this. The binary makes it, unless it is to tell another time or platform.
 pub(crate) fn seal(project: &Project, said: &Words) {
+    seal_where(project, said, said.contains_key("age") || said.contains_key("platform"));
+}
+
+fn seal_where(project: &Project, said: &Words, in_process: bool) {
     let by = said.get("by").map_or("job", String::as_str);
     let mut keys = by.split(',');
     let first = keys.next().unwrap();
-    if said.contains_key("age") || said.contains_key("platform") {
+    if in_process {
         seal_in_process(project, said, first);
     } else {
         seal_by_binary(project, said, first, &[]).verdict().expect(0, &[]);
@@ -138,7 +165,10 @@ fn seal_in_process(project: &Project, said: &Words, by: &str) {
         platform: platform
             .map_or(defaults.platform, |(os, arch)| Platform { os: os.to_owned(), arch: arch.to_owned() }),
         source: Source {
-            ref_: said.get("ref").map(|branch| format!("refs/heads/{branch}")),
+            ref_: said.get("ref").map(|branch| match branch.strip_prefix("pull/") {
+                Some(number) => format!("refs/pull/{number}/head"),
+                None => format!("refs/heads/{branch}"),
+            }),
             job: said.get("job").cloned(),
             ..Source::default()
         },
@@ -162,7 +192,7 @@ pub(crate) fn seal_by_binary(project: &Project, said: &Words, by: &str, more: &[
     Run::of(command.output().unwrap())
 }
 
-/// What is revoked by a few words: `key NAME`, `before DAYS NAME`, or `manifest`, the first of the seal.
+/// A list of revocations in a few words.
 pub(crate) fn revocation(project: &Project, what: &str) -> String {
     let text = match what.split(' ').collect::<Vec<_>>().as_slice() {
         ["key", name] => entry_text(&[("keyid", &key(name).public().id().to_string())], "leaked"),
@@ -180,22 +210,38 @@ pub(crate) fn revocation(project: &Project, what: &str) -> String {
     format!("version = 1\n{text}")
 }
 
-/// Makes policy and checkout as demanded, and verifies with the binary at the gate `g`.
-///
-/// Besides the words of [`policy`]: `revoke` and `list` (see [`revocation`]): in `keys/revoked.toml` and by
-/// `--revocations`. `here`: `other-lockfile`, `no-lockfile`, or `pinned` for `--policy-sha256`.
-pub(crate) fn verdict(project: &Project, demands: &Words) -> Verdict {
+/// Makes policy and checkout as demanded.
+fn prepare(project: &Project, demands: &Words) {
     project.write("cacheseal.toml", policy(demands));
     if let Some(what) = demands.get("revoke") {
         project.write("keys/revoked.toml", revocation(project, what));
     }
-    let mut arguments = vec!["verify".to_owned(), "deps".to_owned(), "--gate".to_owned(), "g".to_owned()];
     match demands.get("here").map(String::as_str) {
         Some("other-lockfile") => project.write("deps.lock", "left-pad 1.3.1\n"),
         Some("no-lockfile") => fs::remove_file(project.path("deps.lock")).unwrap(),
         _ => {}
     }
-    if demands.get("here").is_some_and(|here| here == "pinned") {
+}
+
+fn is_pinned(demands: &Words) -> bool {
+    demands.get("here").is_some_and(|here| here == "pinned")
+}
+
+/// Makes policy and checkout as demanded, and verifies in this process at the gate `g`: exit status and codes.
+fn judged(project: &Project, demands: &Words) -> (u8, BTreeSet<&'static str>) {
+    prepare(project, demands);
+    let mut policy = project.policy();
+    if let Some(what) = demands.get("list") {
+        policy.recall(Revocations::parse("newer.toml", revocation(project, what).as_bytes()).unwrap());
+    }
+    project.judge_at("g", policy, !is_pinned(demands)).verdict()
+}
+
+/// Makes policy and checkout as demanded, and verifies with the binary at the gate `g`.
+pub(crate) fn verdict(project: &Project, demands: &Words) -> Verdict {
+    prepare(project, demands);
+    let mut arguments = vec!["verify".to_owned(), "deps".to_owned(), "--gate".to_owned(), "g".to_owned()];
+    if is_pinned(demands) {
         let pin = project.run(&["policy", "digest"]).stdout;
         arguments.extend(["--policy-sha256".to_owned(), pin.trim_end().to_owned()]);
     } else {
@@ -210,13 +256,35 @@ pub(crate) fn verdict(project: &Project, demands: &Words) -> Verdict {
     project.json(&arguments)
 }
 
-/// Asserts that a seal gets exactly these codes, separated by spaces, and the exit status of a refusal for its
-/// evidence; none: it is trusted.
+/// The exit status of a refusal for its evidence with these codes, which spaces separate; none: it is trusted.
+fn expected(codes: &str) -> (u8, BTreeSet<&str>) {
+    let codes: BTreeSet<_> = codes.split(' ').filter(|code| !code.is_empty()).collect();
+    (if codes.is_empty() { 0 } else { 10 }, codes)
+}
+
+/// Asserts that a seal gets exactly these codes, in this process.
 #[track_caller]
 pub(crate) fn expect(what: &str, demands: &Words, said: &Words, codes: &str) {
     let project = project();
+    seal_where(&project, said, true);
+    assert_eq!(judged(&project, demands), expected(codes), "{what}: {demands:?} {said:?}");
+}
+
+/// The same for a seal by these keys that was then tampered with.
+#[track_caller]
+pub(crate) fn expect_after(tamper: fn(&Project), demands: &Words, said: &Words, codes: &str) {
+    let project = project();
+    seal_where(&project, said, true);
+    tamper(&project);
+    assert_eq!(judged(&project, demands), expected(codes), "{demands:?} {said:?}");
+}
+
+/// The same as [`expect`] with the real binary.
+#[track_caller]
+pub(crate) fn expect_of_binary(what: &str, demands: &Words, said: &Words, codes: &str) {
+    let project = project();
     seal(&project, said);
-    let codes: Vec<_> = codes.split(' ').filter(|code| !code.is_empty()).collect();
-    let exit = if codes.is_empty() { 0 } else { 10 };
-    verdict(&project, demands).expect_of(format_args!("{what}: {demands:?} {said:?}"), exit, &codes);
+    let (exit, codes) = expected(codes);
+    let codes: Vec<_> = codes.into_iter().collect();
+    verdict(&project, demands).expect_of(format_args!("{what}: {demands:?} {said:?}"), exit.into(), &codes);
 }

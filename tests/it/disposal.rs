@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::forge::{fifo, remove};
 use crate::harness::{POLICY, Project};
+use crate::rows::each;
 
 const ACTIONS: [&str; 3] = ["keep", "quarantine", "purge"];
 
@@ -47,7 +48,7 @@ fn what_is_done_with_a_refused_cache_does_not_change_the_verdict() {
         ("no signature", |p| p.edit_envelope(|e| e["signatures"] = serde_json::json!([])), 10, &["no-signature"]),
         ("a limit", |p| fs::write(p.envelope_path(), vec![b' '; 2 << 20]).unwrap(), 13, &["seal-too-large"]),
     ];
-    for (what, tamper, exit, codes) in cases {
+    each(cases, |(what, tamper, exit, codes)| {
         for action in ACTIONS {
             let project = Project::new();
             project.seal();
@@ -59,7 +60,7 @@ fn what_is_done_with_a_refused_cache_does_not_change_the_verdict() {
             }
             assert_eq!(quarantines(&project).is_empty(), action != "quarantine", "{what}: {action}");
         }
-    }
+    });
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn no_link_is_followed() {
         ("all seals", |p, to| p.relink(".cacheseal", to), 10, &["malformed-seal"]),
         ("a manifest", |p, to| p.relink(".cacheseal/deps/0.mtree", to.join("file")), 10, &["malformed-seal"]),
     ];
-    for (what, tamper, exit, codes) in cases {
+    each(cases, |(what, tamper, exit, codes)| {
         for action in ["quarantine", "purge"] {
             let project = Project::new();
             project.seal();
@@ -154,7 +155,7 @@ fn no_link_is_followed() {
             expect_gone(&project);
             assert_eq!(quarantines(&project).is_empty(), action == "purge", "{what}: {action}");
         }
-    }
+    });
 }
 
 /// The link stands above the root: it goes, and nothing is left of it.

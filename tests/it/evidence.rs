@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use crate::harness::key;
+use crate::harness::{key, share};
 
 /// The keys of the signers `s0`, `s1` and `s2`.
 const KEYS: [&[&str]; 3] = [&["k0", "k1"], &["k2"], &["k3", "k4"]];
@@ -306,7 +306,7 @@ fn each_case(cases: u32, check: impl Fn(&Case) -> bool) {
 
 #[test]
 fn a_seal_is_trusted_if_and_only_if_every_rule_is_met() {
-    each_case(500, |case| {
+    each_case(share(1_000), |case| {
         let trusted = case.trusted();
         assert_eq!(trusted, case.should_be_trusted(), "{:?}\n{}", case.codes(), case.policy());
         trusted
@@ -315,7 +315,7 @@ fn a_seal_is_trusted_if_and_only_if_every_rule_is_met() {
 
 #[test]
 fn less_evidence_never_turns_a_refusal_into_a_pass() {
-    each_case(200, |case| {
+    each_case(share(600), |case| {
         let codes = case.codes();
         // Where much is wrong, no single change could tell.
         if (1..=2).contains(&codes.len()) {
@@ -328,7 +328,7 @@ fn less_evidence_never_turns_a_refusal_into_a_pass() {
 
 #[test]
 fn unknown_signatures_never_change_a_verdict() {
-    each_case(100, |case| {
+    each_case(share(400), |case| {
         let before = case.codes();
         for strangers in [(1, 0), (0, 1), (5, 6)] {
             let after = Case { strangers, ..case.clone() }.codes();

@@ -9,7 +9,13 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::Value;
 
 use crate::forge::Judge;
-use crate::harness::{Project, SealAs};
+use crate::harness::{Project, SealAs, judged_or_plain};
+
+/// What is flipped in the byte at an offset: each of these bits, or in a plain `cargo test` one of them in turn.
+fn flips(offset: usize, bits: &'static [u8]) -> impl Iterator<Item = u8> {
+    let count = judged_or_plain(bits.len(), 1);
+    bits.iter().cycle().skip(offset % bits.len()).take(count).copied()
+}
 
 /// What a DSSE reader takes from an envelope. Whoever changes none of it has changed nothing.
 fn meaning(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
@@ -44,7 +50,7 @@ fn no_changed_byte_of_the_envelope_is_trusted() {
     assert_eq!(judge.verdict().0, 0);
     let mut trusted = 0;
     for offset in 0..honest.len() {
-        for flip in [0x01, 0x20, 0x80] {
+        for flip in flips(offset, &[0x01, 0x20, 0x80]) {
             let mut changed = honest.clone();
             changed[offset] ^= flip;
             trusted += expect_refused(&judge, &path, &honest, &changed, &format!("{offset} ^ {flip:#x}"));
@@ -65,7 +71,7 @@ fn no_truncated_or_lengthened_envelope_is_trusted() {
         // The line feed at the end says nothing.
         assert_eq!(trusted, usize::from(end == honest.len() - 1), "cut at {end}");
     }
-    for offset in (0..=honest.len()).step_by(7) {
+    for offset in (0..=honest.len()).step_by(judged_or_plain(7, 31)) {
         for byte in *b"\0\"=, " {
             let mut changed = honest.clone();
             changed.insert(offset, byte);
@@ -88,7 +94,7 @@ fn no_changed_byte_of_a_manifest_is_trusted() {
             assert_eq!((exit, codes.into_iter().collect()), (10, vec!["manifest-mismatch"]), "{name}: {what}");
         };
         for offset in 0..honest.len() {
-            for flip in [0x01, 0x20, 0x80] {
+            for flip in flips(offset, &[0x01, 0x20, 0x80]) {
                 let mut changed = honest.clone();
                 changed[offset] ^= flip;
                 expect(&changed, format!("{offset} ^ {flip:#x}"));
@@ -110,7 +116,7 @@ fn no_changed_byte_of_a_signed_manifest_is_trusted() {
     let roots = serde_json::from_slice::<Value>(&project.payload()).unwrap()["predicate"]["roots"][0].clone();
     let (entries, bytes) = (roots["entries"].as_u64().unwrap(), roots["bytes"].as_u64().unwrap());
     for offset in 0..honest.len() {
-        for flip in [0x01, 0x20] {
+        for flip in flips(offset, &[0x01, 0x20]) {
             let mut changed = honest.clone();
             changed[offset] ^= flip;
             project.resign_manifest(&changed, entries, bytes);

@@ -2,16 +2,16 @@
 //! in this process, for attacks by the thousand.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::{PermissionsExt as _, lchown, symlink};
+use std::os::unix::fs::lchown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{fs, io};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use cacheseal::base::{Digest, Limits};
-use cacheseal::cache::{Verification, VerifyRequest, Workspace, verify};
+use cacheseal::archive::Expected;
+use cacheseal::base::{Digest, Limits, Refusals};
+use cacheseal::cache::{ArchiveRequest, Verification, VerifyRequest, Workspace, verify, verify_archive};
+use cacheseal::drill::{forgery, tampering};
 use cacheseal::policy::{PlacedRoot, Policy};
 use cacheseal::seal::envelope::sign;
 use cacheseal::seal::statement::PAYLOAD_TYPE;
@@ -35,19 +35,17 @@ impl Project {
     }
 
     pub(crate) fn envelope(&self) -> Value {
-        serde_json::from_slice(&fs::read(self.envelope_path()).unwrap()).unwrap()
+        forgery::read(&self.envelope_path()).unwrap()
     }
 
     /// Changes the envelope and signs nothing.
     pub(crate) fn edit_envelope(&self, edit: impl FnOnce(&mut Value)) {
-        let mut envelope = self.envelope();
-        edit(&mut envelope);
-        fs::write(self.envelope_path(), envelope.to_string()).unwrap();
+        forgery::edit(&self.envelope_path(), edit).unwrap();
     }
 
     /// The signed statement.
     pub(crate) fn payload(&self) -> Vec<u8> {
-        STANDARD.decode(self.envelope()["payload"].as_str().unwrap()).unwrap()
+        forgery::payload(&self.envelope())
     }
 
     /// Replaces the seal by one over these very bytes, signed by the key of this name.
@@ -83,8 +81,7 @@ impl Project {
 
     /// A symlink in the place of whatever stood there.
     pub(crate) fn relink(&self, below: &str, target: impl AsRef<Path>) {
-        remove(&self.path(below));
-        symlink(target, self.path(below)).unwrap();
+        tampering::relink(&self.path(below), target.as_ref()).unwrap();
     }
 
     pub(crate) fn rename(&self, from: &str, to: &str) {
@@ -93,9 +90,12 @@ impl Project {
 
     /// Exchanges two entries.
     pub(crate) fn swap(&self, one: &str, other: &str) {
-        self.rename(one, "swapped-away");
-        self.rename(other, one);
-        self.rename("swapped-away", other);
+        tampering::exchange(&self.path(one), &self.path(other)).unwrap();
+    }
+
+    /// Moves an entry out of the project and leaves a link to it.
+    pub(crate) fn link_away(&self, below: &str) {
+        tampering::link_away(&self.path(below), &self.outside("away")).unwrap();
     }
 
     /// Runs the binary as one who is not root: root may read whatever the modes say.
@@ -124,16 +124,22 @@ impl Project {
 
     /// The verifier in this process.
     pub(crate) fn judge(&self) -> Judge {
-        let policy = self.policy();
+        self.judge_at("any", self.policy(), true)
+    }
+
+    /// The same at a gate of this policy, the lockfiles vouched for or not.
+    pub(crate) fn judge_at(&self, gate: &'static str, policy: Policy, lockfiles_pinned: bool) -> Judge {
         let places = policy.place(Some(&self.canonical_home()), &self.canonical_root(), "cacheseal.toml").unwrap();
         let workspace = Workspace::open(&self.canonical_root(), Some(self.canonical_home())).unwrap();
-        Judge { policy, roots: places["deps"].clone(), workspace }
+        Judge { policy, gate, lockfiles_pinned, roots: places["deps"].clone(), workspace }
     }
 }
 
-/// A policy at the gate `any`, ready to verify again and again.
+/// A policy at a gate, ready to verify again and again.
 pub(crate) struct Judge {
     policy: Policy,
+    gate: &'static str,
+    lockfiles_pinned: bool,
     roots: Vec<PlacedRoot>,
     workspace: Workspace,
 }
@@ -142,9 +148,9 @@ impl Judge {
     pub(crate) fn verify(&self, threads: usize) -> Verification {
         verify(&VerifyRequest {
             workspace: &self.workspace,
-            edge: &self.policy.edge("deps", "any").unwrap(),
+            edge: &self.policy.edge("deps", self.gate).unwrap(),
             roots: &self.roots,
-            lockfiles_pinned: true,
+            lockfiles_pinned: self.lockfiles_pinned,
             locked: None,
             now: now(),
             platform: platform(),
@@ -156,27 +162,46 @@ impl Judge {
     /// The exit status and the codes.
     pub(crate) fn verdict(&self) -> (u8, BTreeSet<&'static str>) {
         let found = self.verify(1);
-        (found.exit().number(), found.refusals.counts().map(|(code, _)| code.as_str()).collect())
+        (found.exit().number(), codes(&found.refusals))
+    }
+
+    /// The same of an archive, with no more arguments than that.
+    pub(crate) fn archive_verdict(&self, archive: &[u8], limits: &Limits) -> (u8, BTreeSet<&'static str>) {
+        let request = ArchiveRequest {
+            workspace: &self.workspace,
+            edge: &self.policy.edge("deps", self.gate).unwrap(),
+            roots: &self.roots,
+            name: "archive",
+            seal: None,
+            mapped: &[],
+            expected: Expected::default(),
+            now: now(),
+            platform: platform(),
+            window_log_max: 27,
+            processors: 2,
+            limits,
+        };
+        let found = verify_archive(&request, archive).verification;
+        (found.exit().number(), codes(&found.refusals))
     }
 }
 
+fn codes(refusals: &Refusals) -> BTreeSet<&'static str> {
+    refusals.counts().map(|(code, _)| code.as_str()).collect()
+}
+
 pub(crate) fn chmod(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    tampering::set_mode(path, mode).unwrap();
 }
 
 /// Removes whatever is there.
 pub(crate) fn remove(path: &Path) {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path).unwrap(),
-        Ok(_) => fs::remove_file(path).unwrap(),
-        Err(_) => {}
-    }
+    tampering::remove(path).unwrap();
 }
 
 /// A fifo that nobody writes to: a careless reader waits for ever.
 pub(crate) fn fifo(path: &Path) {
-    remove(path);
-    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::from_raw_mode(0o644)).unwrap();
+    tampering::fifo(path).unwrap();
 }
 
 fn chown_all(path: &Path, owner: u32) {

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use cacheseal::base::{Digest, Limits};
 use cacheseal::cache::{SealError, SealRequest, Sealed, Workspace, seal};
 use cacheseal::identity::SecretKey;
-use cacheseal::policy::{Document, Policy};
+use cacheseal::policy::{Document, Policy, REVOCATIONS};
 use cacheseal::seal::statement::{Platform, Source};
 use cacheseal::tree::Options;
 use jiff::Timestamp;
@@ -215,7 +215,8 @@ impl Project {
         let text = fs::read(self.path("cacheseal.toml")).unwrap();
         let document = Document::parse("cacheseal.toml", &text).unwrap();
         let files = document.files().into_iter().map(|file| (file.to_owned(), fs::read(self.path(file)).unwrap()));
-        let files = files.collect();
+        let revoked = fs::read(self.path(REVOCATIONS)).ok().map(|list| (REVOCATIONS.to_owned(), list));
+        let files = files.chain(revoked).collect();
         document.resolve(&files).unwrap()
     }
 
@@ -325,6 +326,11 @@ pub(crate) fn copy_tree(from: &Path, to: &Path) {
 pub(crate) fn copy_program(to: &Path) {
     let status = Command::new("cp").arg(env!("CARGO_BIN_EXE_cacheseal")).arg(to).status().unwrap();
     assert!(status.success(), "{status}");
+}
+
+/// How much of something a plain `cargo test` does, where the judges do all of it.
+pub(crate) const fn judged_or_plain(judged: usize, plain: usize) -> usize {
+    if cfg!(feature = "judges") { judged } else { plain }
 }
 
 /// The part of a full count of random or corpus cases that this run takes: `CACHESEAL_RANDOM` percent of it, ten where

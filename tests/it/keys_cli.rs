@@ -11,6 +11,7 @@ use cacheseal::identity::SecretKey;
 
 use crate::forge::{chmod, fifo};
 use crate::harness::{Project, Run, key};
+use crate::rows::each;
 
 fn new(project: &Project, name: &str, out: &Path) -> Run {
     project.run(&["key", "new", name, "--out", out.to_str().unwrap()])
@@ -121,17 +122,20 @@ fn a_variable_that_holds_no_key_is_an_error_that_does_not_show_it() {
     let project = Project::new();
     let line = key("job").to_line();
     let halved = &line[..line.len() / 2];
-    for (what, value, code) in [
-        ("empty", "", "no-key"),
-        ("half a key", halved, "malformed-key"),
-        ("a key and a half", &format!("{}{halved}", *line), "malformed-key"),
-        ("a public key", &STANDARD.encode(key("job").public().spki_der()), "wrong-key-type"),
-        ("a PEM in one line", &key("job").to_pem().replace('\n', " "), "malformed-key"),
-    ] {
-        let run = seal_with_variable(&project, value);
-        run.verdict().expect_error_of(what, 5, code);
-        assert!(!run.stdout.contains(&line[24..32]) && !run.stderr.contains(&line[24..32]), "{what}");
-    }
+    each(
+        [
+            ("empty", "", "no-key"),
+            ("half a key", halved, "malformed-key"),
+            ("a key and a half", &format!("{}{halved}", *line), "malformed-key"),
+            ("a public key", &STANDARD.encode(key("job").public().spki_der()), "wrong-key-type"),
+            ("a PEM in one line", &key("job").to_pem().replace('\n', " "), "malformed-key"),
+        ],
+        |(what, value, code)| {
+            let run = seal_with_variable(&project, value);
+            run.verdict().expect_error_of(what, 5, code);
+            assert!(!run.stdout.contains(&line[24..32]) && !run.stderr.contains(&line[24..32]), "{what}");
+        },
+    );
     project.json(&["seal", "deps", "--key-env", "NOT_SET"]).expect_error(5, "no-key");
 }
 
@@ -166,9 +170,9 @@ fn what_is_no_private_key_file_is_an_error_and_never_blocks() {
         ("a public key", project.path("keys/job.pub"), 5, "wrong-key-type"),
         ("the policy", project.path("cacheseal.toml"), 5, "malformed-key"),
     ];
-    for (what, path, exit, code) in cases {
+    each(cases, |(what, path, exit, code)| {
         expect_no_seal(what, &project, path, *exit, code);
-    }
+    });
 }
 
 /// Row 37. Made here, because no private key lies in the repository.
@@ -183,27 +187,30 @@ fn a_private_key_in_another_form_is_an_error() {
     let one: &[u8] = &[0x02, 0x01, 0x01];
     let public = tlv(0x81, &[&[0], &[1; 32][..]].concat());
     let pkcs8 = tlv(0x30, &[zero, ed25519, &inner].concat());
-    for (what, label, der, code) in [
-        ("encrypted", "ENCRYPTED PRIVATE KEY", tlv(0x30, &[pbes2, &tlv(0x04, &seed)].concat()), "encrypted-key"),
-        ("encrypted, by content", "PRIVATE KEY", tlv(0x30, &[pbes2, &tlv(0x04, &seed)].concat()), "encrypted-key"),
-        ("version 2", "PRIVATE KEY", tlv(0x30, &[one, ed25519, &inner, &public].concat()), "malformed-key"),
-        ("X25519", "PRIVATE KEY", tlv(0x30, &[zero, x25519, &inner].concat()), "wrong-key-type"),
-        (
-            "31 bytes",
-            "PRIVATE KEY",
-            tlv(0x30, &[zero, ed25519, &tlv(0x04, &tlv(0x04, &seed[1..]))].concat()),
-            "malformed-key",
-        ),
-        ("bytes after it", "PRIVATE KEY", [pkcs8.clone(), vec![0]].concat(), "malformed-key"),
-        ("the label of openssh", "OPENSSH PRIVATE KEY", pkcs8.clone(), "malformed-key"),
-        ("the label of a public key", "PUBLIC KEY", pkcs8.clone(), "wrong-key-type"),
-    ] {
-        let project = Project::new();
-        let path = project.outside("x.key");
-        fs::write(&path, pem(label, &der)).unwrap();
-        chmod(&path, 0o600);
-        expect_no_seal(what, &project, &path, 5, code);
-    }
+    each(
+        [
+            ("encrypted", "ENCRYPTED PRIVATE KEY", tlv(0x30, &[pbes2, &tlv(0x04, &seed)].concat()), "encrypted-key"),
+            ("encrypted, by content", "PRIVATE KEY", tlv(0x30, &[pbes2, &tlv(0x04, &seed)].concat()), "encrypted-key"),
+            ("version 2", "PRIVATE KEY", tlv(0x30, &[one, ed25519, &inner, &public].concat()), "malformed-key"),
+            ("X25519", "PRIVATE KEY", tlv(0x30, &[zero, x25519, &inner].concat()), "wrong-key-type"),
+            (
+                "31 bytes",
+                "PRIVATE KEY",
+                tlv(0x30, &[zero, ed25519, &tlv(0x04, &tlv(0x04, &seed[1..]))].concat()),
+                "malformed-key",
+            ),
+            ("bytes after it", "PRIVATE KEY", [pkcs8.clone(), vec![0]].concat(), "malformed-key"),
+            ("the label of openssh", "OPENSSH PRIVATE KEY", pkcs8.clone(), "malformed-key"),
+            ("the label of a public key", "PUBLIC KEY", pkcs8.clone(), "wrong-key-type"),
+        ],
+        |(what, label, der, code)| {
+            let project = Project::new();
+            let path = project.outside("x.key");
+            fs::write(&path, pem(label, &der)).unwrap();
+            chmod(&path, 0o600);
+            expect_no_seal(what, &project, &path, 5, code);
+        },
+    );
     // The form itself is right: only what was changed above was wrong.
     assert!(SecretKey::from_pem(pem("PRIVATE KEY", &pkcs8).as_bytes()).is_ok());
 }

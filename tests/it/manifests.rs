@@ -2,6 +2,7 @@
 //! nothing of it is used.
 
 use crate::harness::{Project, SealAs};
+use crate::rows::each;
 
 const HEAD: &str = "#mtree v2.0\n. type=dir mode=0755\n";
 const DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -82,29 +83,32 @@ fn a_signed_manifest_that_is_not_canonical_is_refused() {
         ("a link with NUL", "./x type=link link=a\\000\n".to_owned()),
         ("a link with a mode", "./x type=link mode=0755 link=a\n".to_owned()),
     ];
-    for (what, lines) in cases {
+    each(cases, |(what, lines)| {
         let entries = 1 + lines.lines().count() as u64;
         let found = verify(&project, format!("{HEAD}{lines}").as_bytes(), entries, 0);
         assert_eq!(found, (10, vec!["malformed-manifest"]), "{what}");
-    }
+    });
 }
 
 #[test]
 fn a_signed_manifest_begins_with_its_two_lines() {
     let project = sealed();
-    for (what, text) in [
-        ("row 49: nothing", String::new()),
-        ("row 49: the first line alone", "#mtree v2.0\n".to_owned()),
-        ("no first line", ". type=dir mode=0755\n".to_owned()),
-        ("another version", HEAD.replace("2.0", "1.0")),
-        ("a byte order mark", format!("\u{feff}{HEAD}")),
-        ("row 46: zeros", "\0".repeat(512)),
-        ("carriage returns", HEAD.replace('\n', "\r\n")),
-        ("a root of another mode", HEAD.replace("0755", "0777")),
-        ("a root that is a file", HEAD.replace("dir", "file")),
-    ] {
-        assert_eq!(verify(&project, text.as_bytes(), 1, 0), (10, vec!["malformed-manifest"]), "{what}");
-    }
+    each(
+        [
+            ("row 49: nothing", String::new()),
+            ("row 49: the first line alone", "#mtree v2.0\n".to_owned()),
+            ("no first line", ". type=dir mode=0755\n".to_owned()),
+            ("another version", HEAD.replace("2.0", "1.0")),
+            ("a byte order mark", format!("\u{feff}{HEAD}")),
+            ("row 46: zeros", "\0".repeat(512)),
+            ("carriage returns", HEAD.replace('\n', "\r\n")),
+            ("a root of another mode", HEAD.replace("0755", "0777")),
+            ("a root that is a file", HEAD.replace("dir", "file")),
+        ],
+        |(what, text)| {
+            assert_eq!(verify(&project, text.as_bytes(), 1, 0), (10, vec!["malformed-manifest"]), "{what}");
+        },
+    );
 }
 
 /// The totals that people see were signed too.

@@ -14,6 +14,7 @@ use cacheseal::tree::{Directory, ExportError, ExportSink, export};
 use zstd::zstd_safe::{find_frame_compressed_size, get_frame_content_size};
 
 use super::harness::{POLICY, Project, Run, Verdict};
+use crate::rows::each;
 
 /// A member of an archive, as our own reader sees it: its name, its kind, its permission bits and its contents.
 type Found = (String, &'static str, u32, Vec<u8>);
@@ -264,7 +265,7 @@ fn a_cache_that_is_not_as_sealed_is_not_packed() {
             &["seal-too-large"],
         ),
     ];
-    for (what, change, exit, codes) in changes {
+    each(changes, |(what, change, exit, codes)| {
         let project = Project::new();
         project.seal();
         change(&project);
@@ -274,7 +275,7 @@ fn a_cache_that_is_not_as_sealed_is_not_packed() {
         assert_eq!(names(&out), [""; 0], "{what}");
         // As `verify` has it, but for what a verifier asks of the seal before it looks at the files.
         project.verify("any").expect_of(what, *exit, codes);
-    }
+    });
 }
 
 fn make_fifo(path: &Path) {

@@ -8,8 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use cacheseal::base::Digest;
 use serde_json::{Value, json};
 
-use crate::demand::{Words, expect, project, seal, verdict, words};
+use crate::demand::{Words, expect, expect_after, project, seal, verdict, words};
 use crate::harness::Project;
+use crate::rows::each;
 
 /// A rule that is not met: what the policy demands, what the seal says, the code.
 struct Broken {
@@ -125,10 +126,7 @@ fn a_seal_that_no_accepted_signer_has_signed_gets_no_other_code() {
     ];
     for (code, tamper) in cases {
         for broken in BROKEN {
-            let project = project();
-            seal(&project, &words(broken.said));
-            tamper(&project);
-            verdict(&project, &words(broken.demands)).expect_of(broken.demands, 10, &[code]);
+            expect_after(*tamper, &words(broken.demands), &words(broken.said), code);
         }
     }
 }
@@ -175,25 +173,28 @@ fn unknown_signatures_do_not_matter_up_to_the_cap() {
 fn one_key_under_two_names_counts_once() {
     let demands = words("signers=[\"job\", \"second\"]; threshold=2");
     let second = crate::harness::key("second").public().id().to_string();
-    for (what, keyid) in [
-        ("another signer's", second.as_str()),
-        ("its own in upper case", ""),
-        ("none", ""),
-        ("its other key's", &crate::harness::key("job-new").public().id().to_string()),
-        ("nobody's", &"0".repeat(64)),
-    ] {
-        let project = project();
-        seal(&project, &Words::new());
-        project.edit_envelope(|envelope| {
-            let mut twin = envelope["signatures"][0].clone();
-            let upper = twin["keyid"].as_str().unwrap().to_uppercase();
-            twin["keyid"] = if what.ends_with("upper case") { upper.into() } else { keyid.into() };
-            envelope["signatures"].as_array_mut().unwrap().push(twin);
-        });
-        verdict(&project, &demands).expect_of(what, 10, &["threshold-unmet"]);
-        // The good one is as good as before.
-        verdict(&project, &words("signers=[\"job\", \"second\"]; threshold=1")).expect_of(what, 0, &[]);
-    }
+    each(
+        [
+            ("another signer's", second.as_str()),
+            ("its own in upper case", ""),
+            ("none", ""),
+            ("its other key's", &crate::harness::key("job-new").public().id().to_string()),
+            ("nobody's", &"0".repeat(64)),
+        ],
+        |(what, keyid)| {
+            let project = project();
+            seal(&project, &Words::new());
+            project.edit_envelope(|envelope| {
+                let mut twin = envelope["signatures"][0].clone();
+                let upper = twin["keyid"].as_str().unwrap().to_uppercase();
+                twin["keyid"] = if what.ends_with("upper case") { upper.into() } else { keyid.into() };
+                envelope["signatures"].as_array_mut().unwrap().push(twin);
+            });
+            verdict(&project, &demands).expect_of(what, 10, &["threshold-unmet"]);
+            // The good one is as good as before.
+            verdict(&project, &words("signers=[\"job\", \"second\"]; threshold=1")).expect_of(what, 0, &[]);
+        },
+    );
 }
 
 /// Replays beyond those in `statement.rs`, which change one thing: the old files come back with the old seal.

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::forge::{fifo, remove};
 use crate::harness::{POLICY, Project};
+use crate::rows::each;
 
 fn digest(project: &Project) -> String {
     let run = project.run(&["policy", "digest"]);
@@ -72,7 +73,7 @@ fn a_changed_policy_or_key_is_refused_whatever_it_says() {
             p.relink("keys", "keys2");
         }),
     ];
-    for (what, tamper) in cases {
+    each(cases, |(what, tamper)| {
         let project = Project::new();
         project.seal();
         let pin = digest(&project);
@@ -81,7 +82,7 @@ fn a_changed_policy_or_key_is_refused_whatever_it_says() {
             let verify = ["verify", "deps", "--gate", gate, "--policy-sha256", &pin];
             project.json(&verify).expect_of(what, 15, &["policy-changed"]);
         }
-    }
+    });
 }
 
 /// Another policy file that pins itself is not the one that was pinned.
@@ -162,7 +163,7 @@ fn a_policy_that_means_nothing_is_an_error_with_its_place() {
         ("a later version", "version = 1", "version = 2", "malformed-policy", "cacheseal.toml:1:"),
         ("no key", "keys/job.pub", "keys/nosuch.pub", "no-key", "keys/nosuch.pub"),
     ];
-    for (what, from, to, code, place) in cases {
+    each(cases, |(what, from, to, code, place)| {
         let project = Project::new();
         project.seal();
         assert!(POLICY.contains(from), "{what}");
@@ -172,7 +173,7 @@ fn a_policy_that_means_nothing_is_an_error_with_its_place() {
         let message = verdict.json["error"]["message"].as_str().unwrap();
         assert!(message.contains(place), "{what}: {message}");
         project.try_seal().expect_error_of(what, 5, code);
-    }
+    });
 }
 
 /// Rows 34 and 37: keys for which anybody can sign, keys of another kind, keys that should not be here.
@@ -181,23 +182,26 @@ fn a_key_that_proves_nothing_is_an_error() {
     let vector = |name: &str| fs::read(format!("{}/tests/vectors/keys/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let private = crate::harness::key("job").to_pem().as_bytes().to_vec();
     let job = crate::harness::key("job").public().to_pem().into_bytes();
-    for (what, bytes, code) in [
-        ("small order", vector("pub-weak-0-order1.pem"), "weak-key"),
-        ("small order", vector("pub-weak-3-order8.pem"), "weak-key"),
-        ("another spelling of a point", vector("pub-noncanon-full-order.pem"), "weak-key"),
-        ("another algorithm", vector("pub-x25519.pem"), "wrong-key-type"),
-        ("a private key", private, "wrong-key-type"),
-        ("two keys", [job.clone(), job].concat(), "malformed-key"),
-        ("nothing", Vec::new(), "malformed-key"),
-        ("too much", vec![b'\n'; 2 << 20], "malformed-key"),
-    ] {
-        let project = Project::new();
-        project.seal();
-        project.write("keys/job.pub", bytes);
-        project.verify("any").expect_error_of(what, 5, code);
-        project.try_seal().expect_error_of(what, 5, code);
-        project.json(&["policy", "digest"]).expect_error_of(what, 5, code);
-    }
+    each(
+        [
+            ("small order", vector("pub-weak-0-order1.pem"), "weak-key"),
+            ("small order", vector("pub-weak-3-order8.pem"), "weak-key"),
+            ("another spelling of a point", vector("pub-noncanon-full-order.pem"), "weak-key"),
+            ("another algorithm", vector("pub-x25519.pem"), "wrong-key-type"),
+            ("a private key", private, "wrong-key-type"),
+            ("two keys", [job.clone(), job].concat(), "malformed-key"),
+            ("nothing", Vec::new(), "malformed-key"),
+            ("too much", vec![b'\n'; 2 << 20], "malformed-key"),
+        ],
+        |(what, bytes, code)| {
+            let project = Project::new();
+            project.seal();
+            project.write("keys/job.pub", bytes);
+            project.verify("any").expect_error_of(what, 5, code);
+            project.try_seal().expect_error_of(what, 5, code);
+            project.json(&["policy", "digest"]).expect_error_of(what, 5, code);
+        },
+    );
 }
 
 #[test]

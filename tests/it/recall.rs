@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::demand::revocation;
 use crate::forge::{chmod, fifo, remove};
 use crate::harness::{Project, Run, Verdict, key};
+use crate::rows::each;
 
 const LIST: &str = "keys/revoked.toml";
 
@@ -117,7 +118,7 @@ fn a_broken_list_is_refused_and_left_as_it_was() {
         ("a fifo", |p| fifo(&p.path(LIST)), 4, "unreadable"),
         ("a directory", |p| p.write("keys/revoked.toml/x", ""), 4, "unreadable"),
     ];
-    for (what, tamper, exit, code) in cases {
+    each(cases, |(what, tamper, exit, code)| {
         let project = Project::new();
         project.seal();
         tamper(&project);
@@ -129,7 +130,7 @@ fn a_broken_list_is_refused_and_left_as_it_was() {
         if *what != "an open table" {
             assert!(matches!(project.verify("any").code, Some(4 | 5)), "{what}");
         }
-    }
+    });
 }
 
 /// The list belongs to the checkout: one that is reached through a link is somebody else's.
@@ -244,7 +245,7 @@ fn a_list_that_changes_goes_or_comes_after_pinning_is_refused() {
         ("a list", false, |p| p.write(LIST, "version = 1\n")),
         ("an empty list", false, |p| p.write(LIST, "")),
     ];
-    for (what, listed, tamper) in cases {
+    each(cases, |(what, listed, tamper)| {
         let project = Project::new();
         project.seal();
         if *listed {
@@ -254,7 +255,7 @@ fn a_list_that_changes_goes_or_comes_after_pinning_is_refused() {
         project.json(&verify).expect_of(what, 0, &[]);
         tamper(&project);
         project.json(&verify).expect_of(what, 15, &["policy-changed"]);
-    }
+    });
 }
 
 /// A newer list holds under a pin as well: it comes from outside the checkout.

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 
 use crate::forge::{fifo, remove};
 use crate::harness::Project;
+use crate::rows::each;
 
 /// A cache whose roots lie below other directories.
 const DEEP: &str = r#"version = 1
@@ -38,8 +39,8 @@ type Tamper = fn(&Project);
 #[test]
 fn every_component_of_a_root_is_a_real_directory() {
     let cases: &[(&str, Tamper)] = &[
-        ("a root is a link", |p| link_away(p, "vendor/bundle")),
-        ("a directory above a root is a link", |p| link_away(p, "vendor")),
+        ("a root is a link", |p| p.link_away("vendor/bundle")),
+        ("a directory above a root is a link", |p| p.link_away("vendor")),
         ("a root is a dangling link", |p| p.relink("vendor/bundle", "nowhere")),
         ("a root is a link to itself", |p| p.relink("vendor/bundle", "bundle")),
         ("a root is a file", |p| {
@@ -51,10 +52,10 @@ fn every_component_of_a_root_is_a_real_directory() {
             p.write("vendor", "a");
         }),
         ("a root is a fifo", |p| fifo(&p.path("vendor/bundle"))),
-        ("a root in home is a link", |p| link_away(p, "../home/.tool/store")),
-        ("a directory in home above a root is a link", |p| link_away(p, "../home/.tool")),
+        ("a root in home is a link", |p| p.link_away("../home/.tool/store")),
+        ("a directory in home above a root is a link", |p| p.link_away("../home/.tool")),
     ];
-    for (what, tamper) in cases {
+    each(cases, |(what, tamper)| {
         let project = deep();
         project.seal();
         project.verify("any").expect(0, &[]);
@@ -63,7 +64,7 @@ fn every_component_of_a_root_is_a_real_directory() {
         project.try_seal().expect_of(what, 11, &["unsafe-root"]);
         remove(&project.seal_path());
         project.verify("any").expect_of(what, 10, &["no-seal", "unsafe-root"]);
-    }
+    });
 }
 
 /// The link above home is the system's own, as on macOS.
@@ -118,7 +119,7 @@ fn a_miss_is_only_where_there_is_nothing_at_all() {
             &["malformed-seal"],
         ),
     ];
-    for (what, restore, exit, codes) in cases {
+    each(cases, |(what, restore, exit, codes)| {
         let project = Project::empty(DEEP);
         restore(&project);
         project.verify("any").expect_of(what, *exit, codes);
@@ -130,7 +131,7 @@ fn a_miss_is_only_where_there_is_nothing_at_all() {
         let verify = ["verify", "deps", "--gate", "any", "--trust-checkout"];
         let advises = |more: &[&str]| project.run(&[&verify[..], more].concat()).stdout.contains("hint: ");
         assert_eq!((advises(&[]), advises(&["--allow-miss"])), (true, *exit != 3), "{what}");
-    }
+    });
 }
 
 /// Row 27: a missing seal never turns a no into a yes, nor into a miss.
@@ -194,11 +195,4 @@ fn nothing_is_not_sealed() {
 
 fn make(project: &Project, below: &str) {
     fs::create_dir_all(project.path(below)).unwrap();
-}
-
-/// Moves a directory out of the project and leaves a link to it.
-fn link_away(project: &Project, below: &str) {
-    let away = project.outside("away");
-    fs::rename(project.path(below), &away).unwrap();
-    symlink(away, project.path(below)).unwrap();
 }

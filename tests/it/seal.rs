@@ -1,26 +1,28 @@
 //! The envelope, its signatures and the seal's directory, rows 25 to 46, through the real binary. What only a thief of
 //! the job's key can do is in `statement.rs`.
 
-use std::fs::{self, File};
+use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cacheseal::drill::{forgery, tampering};
 use cacheseal::seal::statement::PAYLOAD_TYPE;
 use serde_json::{Value, json};
 
 use crate::forge::{chmod, fifo, remove};
 use crate::harness::{Project, key};
+use crate::rows::each;
 
 type Tamper = fn(&Project);
 
 /// Seals, tampers, and expects this exit status and exactly these codes.
 pub(crate) fn each_gets(cases: &[(&str, Tamper, i32, &[&str])]) {
-    for (what, tamper, exit, codes) in cases {
+    each(cases, |(what, tamper, exit, codes)| {
         let project = Project::new();
         project.seal();
         tamper(&project);
         project.verify("any").expect_of(what, *exit, codes);
-    }
+    });
 }
 
 #[test]
@@ -34,7 +36,7 @@ fn a_seal_without_a_good_signature_by_the_job_is_refused() {
         ),
         ("row 25: a digest replaced", |p| other_payload(p, swap_digest), 10, &["signature-mismatch"]),
         ("row 25: no payload", |p| p.edit_envelope(|e| e["payload"] = "".into()), 10, &["signature-mismatch"]),
-        ("row 26: no signatures", |p| p.edit_envelope(|e| e["signatures"] = json!([])), 10, &["no-signature"]),
+        ("row 26: no signatures", |p| p.edit_envelope(forgery::remove_signatures), 10, &["no-signature"]),
         (
             "row 26: an empty signature",
             |p| p.edit_envelope(|e| e["signatures"][0]["sig"] = "".into()),
@@ -240,12 +242,7 @@ fn an_envelope_that_two_readers_could_read_differently_is_refused() {
             &["malformed-envelope"],
         ),
         ("row 43: white space", |p| edit_text(p, |t| format!("{t}{}", " ".repeat(64 << 20))), 13, &["seal-too-large"]),
-        (
-            "row 43: holes",
-            |p| File::options().write(true).open(p.envelope_path()).unwrap().set_len(1 << 40).unwrap(),
-            13,
-            &["seal-too-large"],
-        ),
+        ("row 43: holes", |p| tampering::resize(&p.envelope_path(), 1 << 40).unwrap(), 13, &["seal-too-large"]),
         (
             "row 43: signatures",
             |p| p.edit_envelope(|e| (0..64).for_each(|_| push(e, json!({ "sig": "" })))),
@@ -284,7 +281,7 @@ fn the_seal_directory_holds_what_was_signed_and_nothing_else() {
         ("`seal.json` is gone", |p| remove(&p.envelope_path()), 10, &["no-seal"]),
         (
             "`seal.json` is a link to itself elsewhere",
-            |p| link_away(p, ".cacheseal/deps/seal.json"),
+            |p| p.link_away(".cacheseal/deps/seal.json"),
             10,
             &["malformed-seal"],
         ),
@@ -309,19 +306,19 @@ fn the_seal_directory_holds_what_was_signed_and_nothing_else() {
         ),
         (
             "a manifest is a link to itself elsewhere",
-            |p| link_away(p, ".cacheseal/deps/0.mtree"),
+            |p| p.link_away(".cacheseal/deps/0.mtree"),
             10,
             &["malformed-seal"],
         ),
         ("a manifest is a fifo", |p| fifo(&p.path(".cacheseal/deps/0.mtree")), 10, &["malformed-seal"]),
         (
             "a manifest of 1 TiB",
-            |p| File::options().write(true).open(p.path(".cacheseal/deps/0.mtree")).unwrap().set_len(1 << 40).unwrap(),
+            |p| tampering::resize(&p.path(".cacheseal/deps/0.mtree"), 1 << 40).unwrap(),
             13,
             &["manifest-too-large"],
         ),
-        ("the seal is a link", |p| link_away(p, ".cacheseal/deps"), 10, &["malformed-seal"]),
-        ("all seals are a link", |p| link_away(p, ".cacheseal"), 10, &["malformed-seal"]),
+        ("the seal is a link", |p| p.link_away(".cacheseal/deps"), 10, &["malformed-seal"]),
+        ("all seals are a link", |p| p.link_away(".cacheseal"), 10, &["malformed-seal"]),
         (
             "other modes",
             |p| {
@@ -379,7 +376,7 @@ fn other_payload(project: &Project, edit: impl FnOnce(&str) -> String) {
     let before = String::from_utf8(project.payload()).unwrap();
     let after = edit(&before);
     assert_ne!(before, after);
-    project.edit_envelope(|envelope| envelope["payload"] = STANDARD.encode(after).into());
+    project.edit_envelope(|envelope| forgery::set_payload(envelope, after.as_bytes()));
 }
 
 /// The other root's digest for the first.
@@ -415,7 +412,7 @@ fn add_order(scalar: &mut [u8]) {
 
 fn stranger_as_job(project: &Project) {
     project.sign_as("stranger", PAYLOAD_TYPE, &project.payload());
-    project.edit_envelope(|envelope| envelope["signatures"][0]["keyid"] = key("job").public().id().to_string().into());
+    project.edit_envelope(|envelope| forgery::claim_key(envelope, key("job").public().id()));
 }
 
 fn embedded_key(project: &Project) {
@@ -445,7 +442,7 @@ fn signature_of_another(project: &Project) {
     let before = project.envelope();
     project.write("deps/pkg/index.js", "module.exports = 2\n");
     project.seal();
-    project.edit_envelope(|envelope| envelope["signatures"] = before["signatures"].clone());
+    project.edit_envelope(|envelope| forgery::take_signatures(envelope, &before));
 }
 
 fn url_safe(envelope: &mut Value) {
@@ -468,13 +465,6 @@ fn spare_bits(envelope: &mut Value) {
 }
 
 fn shorten(project: &Project, below: &str) {
-    let mut bytes = fs::read(project.path(below)).unwrap();
-    bytes.pop();
-    project.write(below, bytes);
-}
-
-fn link_away(project: &Project, below: &str) {
-    let away = project.outside("away");
-    fs::rename(project.path(below), &away).unwrap();
-    project.relink(below, away);
+    let path = project.path(below);
+    tampering::resize(&path, fs::metadata(&path).unwrap().len() - 1).unwrap();
 }

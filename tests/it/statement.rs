@@ -1,4 +1,4 @@
-//! Statements and manifests that the job's own key has signed, rows 36 to 50 and 52 to 59: a good signature over
+//! Statements and manifests that the job's own key has signed, rows 36 to 49 and 52 to 59: a good signature over
 //! the wrong words.
 
 use std::fs;
@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::harness::{POLICY, Project, SealAs, now};
+use crate::rows::each;
 use crate::seal::each_gets;
 
 #[test]
@@ -273,7 +274,7 @@ fn a_seal_for_something_else_is_refused() {
         ("a signer of other jobs", "job.pub\" }]", "job.pub\" }]\njobs = [\"seal\"]", &["wrong-job"]),
         ("a gate of other signers", "[\"job\"]", "[\"other\"]", &["signer-not-accepted"]),
     ];
-    for (what, from, to, codes) in cases {
+    each(cases, |(what, from, to, codes)| {
         let project = Project::new();
         let source = Source { ref_: Some("refs/heads/feature".into()), job: Some("test".into()), ..Source::default() };
         project.seal_as(SealAs { source, ..SealAs::default() });
@@ -281,7 +282,7 @@ fn a_seal_for_something_else_is_refused() {
         assert!(POLICY.contains(from), "{what}");
         project.write("cacheseal.toml", POLICY.replace(from, to));
         project.verify("any").expect_of(what, 10, codes);
-    }
+    });
 }
 
 /// Row 52: the seal of one cache under the name of another.

@@ -1,22 +1,25 @@
 //! Contents and the set of entries, rows 1 to 13: each tampering has its exact codes and exit status.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+
+use cacheseal::drill::tampering;
 
 use crate::forge::remove;
 use crate::harness::Project;
+use crate::rows::each;
 
 type Tamper = fn(&Project);
 
 /// Seals, tampers, and expects exactly these codes.
 pub(crate) fn each_is_refused(cases: &[(&str, Tamper, &[&str])]) {
-    for (what, tamper, codes) in cases {
+    each(cases, |(what, tamper, codes)| {
         let project = Project::new();
         project.seal();
         tamper(&project);
         project.verify("any").expect_of(what, 11, codes);
-    }
+    });
 }
 
 #[test]
@@ -177,42 +180,32 @@ fn what_cannot_be_read_is_not_trusted() {
             &["digest-mismatch", "unreadable"],
         ),
     ];
-    for (what, tamper, exit, codes) in cases {
+    each(cases, |(what, tamper, exit, codes)| {
         let project = Project::new();
         project.seal();
         let verify = ["verify", "deps", "--gate", "any", "--trust-checkout"];
         project.run_unprivileged(&verify).verdict().expect(0, &[]);
         tamper(&project);
         project.run_unprivileged(&verify).verdict().expect_of(what, *exit, codes);
-    }
+    });
 }
 
 fn last_byte_of_blob(project: &Project) {
     let path = project.home().join("store/blob");
-    let mut bytes = fs::read(&path).unwrap();
-    *bytes.last_mut().unwrap() = 1;
-    fs::write(path, bytes).unwrap();
+    tampering::change_byte(&path, fs::metadata(&path).unwrap().len() - 1).unwrap();
 }
 
 fn same_size_and_times(project: &Project) {
     let path = project.path("deps/pkg/lib/a.js");
     let before = fs::metadata(&path).unwrap();
-    fs::write(&path, "exports.a = 9\n").unwrap();
-    let times = fs::FileTimes::new().set_modified(before.modified().unwrap()).set_accessed(before.accessed().unwrap());
-    File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
-    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before.modified().unwrap());
+    tampering::change_byte(&path, 12).unwrap();
+    let after = fs::metadata(&path).unwrap();
+    assert_eq!((after.len(), after.modified().unwrap()), (before.len(), before.modified().unwrap()));
 }
 
 /// Reading it to the end would take hours.
 fn grow(project: &Project, below: &str) {
-    File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(project.path(below))
-        .unwrap()
-        .set_len(1 << 40)
-        .unwrap();
+    tampering::resize(&project.path(below), 1 << 40).unwrap();
 }
 
 fn named(project: &Project, name: &[u8]) {

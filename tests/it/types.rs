@@ -7,18 +7,24 @@ use std::os::unix::fs::{lchown, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use cacheseal::drill::tampering;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, makedev, mknodat};
 
 use crate::forge::{chmod, fifo, remove};
 use crate::harness::{POLICY, Project, copy_tree};
+use crate::rows::each;
 use crate::tree::each_is_refused;
 
 #[test]
 fn another_type_in_the_place_of_an_entry_is_refused() {
     each_is_refused(&[
         ("row 14: file to link, a twin inside", |p| p.relink("deps/pkg/lib/a.js", "b.js"), &["type-mismatch"]),
-        ("row 14: file to link, an equal copy outside", |p| file_to_outside_link(p), &["type-mismatch"]),
-        ("row 14: file to directory", |p| file_to_directory(p), &["type-mismatch"]),
+        ("row 14: file to link, an equal copy outside", |p| p.link_away("deps/pkg/lib/a.js"), &["type-mismatch"]),
+        (
+            "row 14: file to directory",
+            |p| tampering::file_to_directory(&p.path("deps/tool")).unwrap(),
+            &["type-mismatch"],
+        ),
         (
             "row 14: directory to file",
             |p| {
@@ -27,11 +33,15 @@ fn another_type_in_the_place_of_an_entry_is_refused() {
             },
             &["type-mismatch"],
         ),
-        ("row 14: link to the file it led to", |p| link_to_file(p), &["type-mismatch"]),
+        (
+            "row 14: link to the file it led to",
+            |p| tampering::link_to_file(&p.path("deps/link")).unwrap(),
+            &["type-mismatch"],
+        ),
         ("row 15: retargeted", |p| p.relink("deps/link", "pkg/lib/a.js"), &["link-mismatch"]),
         ("row 15: another text for the same file", |p| p.relink("deps/link", "./pkg/index.js"), &["link-mismatch"]),
         ("row 15: out of the root", |p| p.relink("deps/link", "/etc/passwd"), &["link-mismatch"]),
-        ("row 16: directory to link, an equal copy outside", |p| directory_to_outside_link(p), &["type-mismatch"]),
+        ("row 16: directory to link, an equal copy outside", |p| p.link_away("deps/pkg"), &["type-mismatch"]),
         ("row 16: directory to link, inside", |p| directory_to_inside_link(p), &["type-mismatch", "extra-entry"]),
         ("row 17: fifo for a file", |p| fifo(&p.path("deps/pkg/lib/a.js")), &["special-file"]),
         ("row 17: fifo added", |p| fifo(&p.path("deps/pkg/fifo")), &["special-file"]),
@@ -123,13 +133,13 @@ fn what_is_never_trusted_is_never_sealed() {
             &["special-file", "forbidden-mode"],
         ),
     ];
-    for (what, spoil, codes) in cases {
+    each(cases, |(what, spoil, codes)| {
         let project = Project::new();
         spoil(&project);
         project.try_seal().expect_of(what, 11, codes);
         assert!(!project.seal_path().exists(), "{what}");
         project.verify("any").expect_of(what, 10, &["no-seal"]);
-    }
+    });
 }
 
 /// Row 18: whoever has the other name can change the file after it was verified.
@@ -150,12 +160,12 @@ fn a_hard_link_to_a_file_outside_is_refused_unless_the_gate_allows_it() {
 /// Row 18: an added name is an added entry, and makes two files of one suspicious.
 #[test]
 fn a_second_name_outside_is_refused_wherever_it_lies() {
-    for (what, name) in [("beside the roots", "tool"), ("in home", "home/tool"), ("in the checkout", "app/tool")] {
+    each([("beside the roots", "tool"), ("in home", "home/tool"), ("in the checkout", "app/tool")], |(what, name)| {
         let project = Project::new();
         project.seal();
         fs::hard_link(project.path("deps/tool"), project.outside(name)).unwrap();
         project.verify("any").expect_of(what, 11, &["hardlink-outside"]);
-    }
+    });
 }
 
 /// Row 19: names of one file that all lie inside are files with the same contents.
@@ -238,34 +248,12 @@ fn what_a_restore_changes_by_itself_does_not_alarm() {
             File::create(path).unwrap().set_len(200_000).unwrap();
         }),
     ];
-    for (what, change) in cases {
+    each(cases, |(what, change)| {
         let project = Project::new();
         project.seal();
         change(&project);
         project.verify("exact").expect_of(what, 0, &[]);
-    }
-}
-
-fn file_to_outside_link(project: &Project) {
-    let outside = project.outside("a.js");
-    fs::copy(project.path("deps/pkg/lib/a.js"), &outside).unwrap();
-    project.relink("deps/pkg/lib/a.js", outside);
-}
-
-fn file_to_directory(project: &Project) {
-    remove(&project.path("deps/tool"));
-    project.write("deps/tool/index.js", "x");
-}
-
-fn link_to_file(project: &Project) {
-    remove(&project.path("deps/link"));
-    fs::copy(project.path("deps/pkg/index.js"), project.path("deps/link")).unwrap();
-}
-
-fn directory_to_outside_link(project: &Project) {
-    let outside = project.outside("pkg");
-    copy_tree(&project.path("deps/pkg"), &outside);
-    project.relink("deps/pkg", outside);
+    });
 }
 
 fn directory_to_inside_link(project: &Project) {

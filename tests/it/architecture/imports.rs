@@ -7,7 +7,7 @@ use super::paths::{Module, Unit};
 use super::{SourceFile, assert_none, repository};
 
 /// The rooms and their ranks: a room imports only rooms of a lower rank.
-const RANKS: [(&str, u8); 13] = [
+const RANKS: [(&str, u8); 14] = [
     ("base", 0),
     ("identity", 1),
     ("seal", 2),
@@ -20,6 +20,7 @@ const RANKS: [(&str, u8); 13] = [
     ("report", 7),
     ("guard", 8),
     ("audit", 8),
+    ("drill", 8),
     ("cli", 9),
 ];
 

@@ -2,59 +2,89 @@
 
 use std::collections::BTreeSet;
 
-use cacheseal::base::{Code, Exit};
+use cacheseal::base::{Code, Exit, Limits};
 
 use super::kinds::TABLES;
+use super::kit::Kind;
+use super::memory::{SHARE, baseline, verify_within};
 use super::sample::{Form, Layout};
 use super::stage::{Stage, text};
-use crate::harness::Verdict;
+use crate::harness::{Verdict, judged_or_plain};
+use crate::rows::each;
 
 /// Shows each kind of a table to `verify` with the seal first and last, to `unpack` with the seal first, and to
-/// `inspect`. Fails with all that went wrong, one a line.
+/// `inspect`. The verifier runs in this process for each archive, the program for one or two of a kind, and under
+/// `judges` for all.
 fn run(table: &str) {
     let (_, kinds) = TABLES.iter().find(|(name, _)| *name == table).unwrap();
-    let usual = Stage::new();
-    let mut wrong = Vec::new();
-    for kind in *kinds {
+    let (read, written) = (Stage::new(), Stage::new());
+    let is_about_memory = cfg!(target_os = "linux") && matches!(table, "limits" | "zstandard");
+    let memory = is_about_memory.then(|| baseline(&read) + SHARE);
+    each(kinds.iter().map(|kind| (kind.name, kind)), |(_, kind)| {
         let own = kind.stage();
-        let stage = own.as_ref().unwrap_or(&usual);
-        for (row, archive) in kind.rows(stage) {
-            wrong.extend(difference(&row, kind.verified_as(), &stage.verify(&archive, kind.more)));
-            stage.assert_untouched(&row);
-        }
-    }
-    for (kind, expected) in kinds.iter().filter_map(|kind| Some((kind, kind.unpacked_as()?))) {
-        let own = kind.stage();
-        let stage = own.as_ref().unwrap_or(&usual);
-        for (row, archive) in kind.rows_of(stage, true) {
-            let row = format!("unpack {row}");
-            wrong.extend(difference(&row, expected, &stage.unpack(&archive, kind.more)));
-            stage.assert_restored(&row);
-        }
-    }
-    for kind in *kinds {
-        let own = kind.stage();
-        let stage = own.as_ref().unwrap_or(&usual);
-        for (row, archive) in kind.rows(stage).into_iter().take(1) {
-            let file = stage.file(&archive);
-            // It shows what there is, or says why it cannot; it never ends as a bug does.
-            let run = stage.project.run(&["inspect", text(&file), "--format", "json"]);
-            if !run.code.is_some_and(|code| matches!(code, 0 | 2..=15)) {
-                wrong.push(format!("inspect {row}: {:?} {}", run.code, run.stderr));
-            }
-            stage.assert_restored(&row);
-        }
-    }
-    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+        let mut wrong = verified(kind, own.as_ref().unwrap_or(&read), memory);
+        wrong.extend(unpacked(kind, own.as_ref().unwrap_or(&written)));
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    });
 }
 
-/// How a verdict differs from what it must be.
-fn difference(row: &str, (exit, codes): (i32, &[&str]), verdict: &Verdict) -> Option<String> {
-    let expected = (Some(exit), codes.iter().map(|code| (*code).to_owned()).collect::<BTreeSet<_>>());
-    let found = (verdict.code, verdict.codes());
-    let error = &verdict.json["error"];
-    (found != expected || verdict.json["exit"] != exit)
-        .then(|| format!("{row}: expected {expected:?}, found {found:?} {error:#}"))
+/// What is wrong with the verdicts of `verify`, in so many MiB of memory where the table is about that.
+fn verified(kind: &Kind, stage: &Stage, memory: Option<u64>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let judge = stage.project.judge();
+    let rows = kind.rows(stage);
+    for (at, (row, archive)) in rows.iter().enumerate() {
+        if kind.more.is_empty() {
+            let (exit, codes) = judge.archive_verdict(archive, &Limits::STANDARD);
+            let codes = codes.into_iter().map(str::to_owned).collect();
+            wrong.extend(difference(row, kind.verified_as(), (Some(exit.into()), codes)));
+        }
+        let is_shown = at == 0 || memory.is_some() && at + 1 == rows.len() || !kind.more.is_empty();
+        if is_shown || cfg!(feature = "judges") {
+            let verdict = match memory {
+                Some(mebibytes) => verify_within(stage, mebibytes, archive, kind.more).verdict(),
+                None => stage.verify(archive, kind.more),
+            };
+            wrong.extend(difference(row, kind.verified_as(), outcome(row, &verdict)));
+        }
+        stage.assert_untouched(row);
+    }
+    wrong
+}
+
+/// What is wrong with what `unpack` and `inspect` say.
+fn unpacked(kind: &Kind, stage: &Stage) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if let Some(expected) = kind.unpacked_as() {
+        for (row, archive) in kind.rows_of(stage, true).iter().take(judged_or_plain(usize::MAX, 1)) {
+            let row = format!("unpack {row}");
+            wrong.extend(difference(&row, expected, outcome(&row, &stage.unpack(archive, kind.more))));
+            stage.assert_restored(&row);
+        }
+    }
+    for (row, archive) in kind.rows(stage).iter().take(1) {
+        let file = stage.file(archive);
+        // It shows what there is, or says why it cannot; it never ends as a bug does.
+        let run = stage.project.run(&["inspect", text(&file), "--format", "json"]);
+        if !run.code.is_some_and(|code| matches!(code, 0 | 2..=15)) {
+            wrong.push(format!("inspect {row}: {:?} {}", run.code, run.stderr));
+        }
+        stage.assert_restored(row);
+    }
+    wrong
+}
+
+type Outcome = (Option<i32>, BTreeSet<String>);
+
+fn outcome(row: &str, verdict: &Verdict) -> Outcome {
+    assert_eq!(verdict.json["exit"].as_i64(), verdict.code.map(i64::from), "{row}: {:#}", verdict.json);
+    (verdict.code, verdict.codes())
+}
+
+/// How an outcome differs from what it must be.
+fn difference(row: &str, (exit, codes): (i32, &[&str]), found: Outcome) -> Option<String> {
+    let expected: Outcome = (Some(exit), codes.iter().map(|code| (*code).to_owned()).collect());
+    (found != expected).then(|| format!("{row}: expected {expected:?}, found {found:?}"))
 }
 
 #[test]

@@ -1,24 +1,24 @@
-//! Memory that an archive can make the program use: 64 MiB beside what it uses for any, and its window.
+//! Memory that an archive can make the program use: 64 MiB beside what it uses for any, and its window. `hostile.rs`
+//! holds the kinds of archives to that which are about memory.
 
 use std::io::Write as _;
 use std::process::Command;
 
-use cacheseal::base::Digest;
+use cacheseal::base::{Digest, Limits};
 
 use super::codec::{Frame, window, zstd_with};
-use super::kinds::TABLES;
 use super::sample::{Form, Layout};
 use super::stage::{Stage, text};
 use super::tar::{Tar, pax, symlink};
 use crate::harness::Run;
 
 /// What an archive may cost, MiB.
-const SHARE: u64 = 64;
+pub(super) const SHARE: u64 = 64;
 /// The largest window that is allowed without asking, MiB.
 const WINDOW: u64 = 128;
 
 /// Runs the binary on an archive with an address space of this many MiB.
-fn verify_within(stage: &Stage, mebibytes: u64, archive: &[u8], more: &[&str]) -> Run {
+pub(super) fn verify_within(stage: &Stage, mebibytes: u64, archive: &[u8], more: &[&str]) -> Run {
     let file = stage.file(archive);
     let plain = stage.project.command();
     let mut command = Command::new("bash");
@@ -31,7 +31,7 @@ fn verify_within(stage: &Stage, mebibytes: u64, archive: &[u8], more: &[&str]) -
 }
 
 /// The least that an honest archive without compression is verified in, MiB.
-fn baseline(stage: &Stage) -> u64 {
+pub(super) fn baseline(stage: &Stage) -> u64 {
     let tar = stage.sample.draft(Layout::Plain, Form::Gnu, true).tar.bytes();
     let is_enough = |mebibytes| verify_within(stage, mebibytes, &tar, &[]).code == Some(0);
     let (mut too_little, mut enough) = (0, 1_024);
@@ -45,21 +45,6 @@ fn baseline(stage: &Stage) -> u64 {
         }
     }
     enough
-}
-
-#[test]
-#[cfg_attr(not(target_os = "linux"), ignore = "other systems do not limit the address space")]
-fn no_archive_costs_more_memory_than_it_may() {
-    let stage = Stage::new();
-    let baseline = baseline(&stage);
-    let is_about_memory = |table: &str| matches!(table, "limits" | "zstandard");
-    for kind in TABLES.iter().filter(|(table, _)| is_about_memory(table)).flat_map(|(_, kinds)| *kinds) {
-        for (row, archive) in kind.rows(&stage) {
-            let run = verify_within(&stage, baseline + SHARE, &archive, kind.more);
-            assert!(run.code == Some(kind.exit), "{row} in {baseline} + {SHARE} MiB: {:?} {}", run.code, run.stderr);
-            run.verdict().expect_of(row, kind.exit, kind.codes);
-        }
-    }
 }
 
 #[test]
@@ -80,23 +65,35 @@ fn the_largest_window_costs_itself() {
     verify_within(&stage, allowed, &bomb, &[]).verdict().expect(13, &["expansion-limit"]);
 }
 
-/// What an archive may cost until a seal is trusted, MiB.
-const WAITING: u64 = 256;
-
-#[test]
-#[cfg_attr(not(target_os = "linux"), ignore = "other systems do not limit the address space")]
-fn what_waits_for_a_seal_costs_no_more_than_it_may() {
-    let stage = Stage::new();
-    let links = (0..60_000_u32).flat_map(|at| {
-        // Texts that compress as honest ones do.
+/// So many links before any seal, with texts that compress as honest ones do.
+fn waiting(links: u32) -> Vec<u8> {
+    let links = (0..links).flat_map(|at| {
         let text = format!("{}{}", Digest::sha256(&at.to_le_bytes()), "x".repeat(4_000));
         let records = pax(&[("linkpath", text.as_bytes())]);
         [records, symlink(format!("deps/{at}"), "x")].map(|item| Tar { items: vec![item], end: Vec::new() }.bytes())
     });
     let mut archive = zstd::Encoder::new(Vec::new(), 1).unwrap();
     links.for_each(|item| archive.write_all(&item).unwrap());
-    let archive = archive.finish().unwrap();
-    let run = verify_within(&stage, baseline(&stage) + WAITING, &archive, &[]);
+    archive.finish().unwrap()
+}
+
+#[test]
+fn no_more_waits_for_a_seal_than_may() {
+    let limits = Limits { waiting_bytes_max: 1 << 20, ..Limits::STANDARD };
+    let found = Stage::new().project.judge().archive_verdict(&waiting(400), &limits);
+    assert_eq!(found, (13, ["too-many-entries"].into()));
+}
+
+/// What an archive may cost until a seal is trusted, MiB.
+#[cfg(feature = "judges")]
+const WAITING: u64 = 256;
+
+#[cfg(feature = "judges")]
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "other systems do not limit the address space")]
+fn what_waits_for_a_seal_costs_no_more_than_it_may() {
+    let stage = Stage::new();
+    let run = verify_within(&stage, baseline(&stage) + WAITING, &waiting(60_000), &[]);
     assert!(run.code == Some(13), "{:?} {}", run.code, run.stderr);
     run.verdict().expect(13, &["too-many-entries"]);
 }

@@ -93,7 +93,7 @@ pub(crate) fn alone_json() -> Vec<String> {
 
 impl Guarded {
     /// Sealed, saved, and taken away: as a job is before it restores.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::saved(Project::new())
     }
 
@@ -128,7 +128,7 @@ impl Guarded {
 
     /// Starts the guard; must work. Its process id.
     #[track_caller]
-    pub(super) fn start(&self, more: &[&str]) -> i32 {
+    pub(crate) fn start(&self, more: &[&str]) -> i32 {
         let verdict = self.try_start(more);
         assert_eq!(verdict.code, Some(0), "{:#}", verdict.json);
         assert_eq!(verdict.json["verdict"], "guarding");

@@ -8,10 +8,10 @@ use std::os::unix::fs::symlink;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cacheseal::base::Digest;
-use cacheseal::lockfile::LockedSet;
 
 use super::zips::{go_zip, zip};
-use super::{Locked, mutate};
+use super::{Locked, mutated};
+use crate::rows::each;
 
 const DOWNLOAD: &str = "~/go/pkg/mod/cache/download/example.com/!demo/@v";
 const DIRECTORY: &str = "~/go/pkg/mod/example.com/!demo@v1.0.0-!r!c1";
@@ -91,11 +91,11 @@ fn parts_of_a_module_cache_may_be_roots() {
 type Row = (&'static str, fn(&Locked), &'static str, String);
 
 fn refused(rows: &[Row]) {
-    for (row, tamper, code, place) in rows {
+    each(rows, |(row, tamper, code, place)| {
         let home = home();
         tamper(&home);
         home.refused(row, &[code], place);
-    }
+    });
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_zip_in_another_form_than_go_packs_is_unproven() {
         ("0xffff members", patched(|bytes| end(bytes) + 8, &[0xff; 4])),
         ("fewer members", patched(|bytes| end(bytes) + 8, &[2, 0, 2, 0])),
     ];
-    for (row, bytes) in rows {
+    each(rows, |(row, bytes)| {
         assert_ne!(bytes, honest, "{row}");
         let home = home();
         home.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.zip"), bytes);
@@ -273,7 +273,7 @@ fn a_zip_in_another_form_than_go_packs_is_unproven() {
         home.refused(row, &["unproven-entry"], &place);
         let verdict = home.verify("lock");
         assert_eq!(verdict.json["counts"]["unproven-entry"], 1, "{row}: {:#}", verdict.json);
-    }
+    });
 }
 
 #[test]
@@ -314,25 +314,28 @@ fn zip_directory_and_digest_that_agree_with_each_other_are_refused() {
 fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
     let sum = format!("h1:{}", STANDARD.encode([0; 32]));
     let other = format!("h1:{}", STANDARD.encode([1; 32]));
-    for (row, text, code, line) in [
-        ("two words", format!("a/b v1.0.0 {sum}\na/b v1.0.0\n"), "malformed", 2),
-        ("a path that leads out", format!("a/../b v1.0.0 {sum}\n"), "malformed", 1),
-        ("no version", format!("\na/b 1.0.0 {sum}\n"), "malformed", 2),
-        ("a short digest", "a/b v1.0.0 h1:AAAA\n".to_owned(), "malformed", 1),
-        ("no digest", "a/b v1.0.0 x\n".to_owned(), "malformed", 1),
-        ("a digest to come", format!("a/b v1.0.0 {}\n", sum.replace("h1", "h2")), "unsupported", 1),
-        ("two digests", format!("a/b v1.0.0 {sum}\na/b v1.0.0 {other}\n"), "malformed", 2),
-    ] {
-        let locked = Locked::new(&["~/go/pkg/mod"], "go.sum");
-        locked.write("go.sum", text);
-        let verdict = locked.verify("lock");
-        verdict.expect_error_of(row, 5, &format!("{code}-lockfile"));
-        let message = verdict.json["error"].to_string();
-        assert!(message.contains(&format!("go.sum:{line}:")), "{row}: {message}");
-    }
+    each(
+        [
+            ("two words", format!("a/b v1.0.0 {sum}\na/b v1.0.0\n"), "malformed", 2),
+            ("a path that leads out", format!("a/../b v1.0.0 {sum}\n"), "malformed", 1),
+            ("no version", format!("\na/b 1.0.0 {sum}\n"), "malformed", 2),
+            ("a short digest", "a/b v1.0.0 h1:AAAA\n".to_owned(), "malformed", 1),
+            ("no digest", "a/b v1.0.0 x\n".to_owned(), "malformed", 1),
+            ("a digest to come", format!("a/b v1.0.0 {}\n", sum.replace("h1", "h2")), "unsupported", 1),
+            ("two digests", format!("a/b v1.0.0 {sum}\na/b v1.0.0 {other}\n"), "malformed", 2),
+        ],
+        |(row, text, code, line)| {
+            let locked = Locked::new(&["~/go/pkg/mod"], "go.sum");
+            locked.write("go.sum", text);
+            let verdict = locked.verify("lock");
+            verdict.expect_error_of(row, 5, &format!("{code}-lockfile"));
+            let message = verdict.json["error"].to_string();
+            assert!(message.contains(&format!("go.sum:{line}:")), "{row}: {message}");
+        },
+    );
 }
 
 #[test]
 fn no_mutation_of_a_lockfile_makes_it_panic() {
-    mutate(go_sum().as_bytes(), 10_000, &mut |bytes| drop(LockedSet::read([("go.sum", bytes)])));
+    mutated("go.sum", go_sum().as_bytes());
 }

@@ -5,9 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use cacheseal::lockfile::LockedSet;
-
-use super::{Locked, mutate};
+use super::{Locked, mutated};
+use crate::rows::each;
 
 const LOCKFILE: &str = "gradle/verification-metadata.xml";
 const VERSION: &str = "~/.gradle/caches/modules-2/files-2.1/com.example.lib/lib/1.0";
@@ -148,11 +147,11 @@ fn each_tampering_is_refused_where_it_is() {
             "~/.gradle/caches/modules-2/metadata-2.107/module-artifact.bin".to_owned(),
         ),
     ];
-    for (row, tamper, code, place) in rows {
+    each(rows, |(row, tamper, code, place)| {
         let home = store("~/.gradle/caches/modules-2");
         tamper(&home, place);
         home.refused(row, &[code], place);
-    }
+    });
 }
 
 #[test]
@@ -161,30 +160,33 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
         |inside: &str| document(&format!("<component group=\"g\" name=\"n\" version=\"1\">\n{inside}\n</component>"));
     let digest = "0".repeat(64);
     let artifact = format!("<artifact name=\"n.jar\"><sha256 value=\"{digest}\"/></artifact>");
-    for (row, text, code, line) in [
-        ("a schema to come", metadata().replace("-1.3.xsd", "-2.0.xsd"), "unsupported", 2),
-        ("another document", "<project/>\n".to_owned(), "unsupported", 1),
-        ("another name space", "\n<verification-metadata/>\n".to_owned(), "unsupported", 2),
-        ("an element to come", component("<artifact name=\"n.jar\"><sha3/></artifact>"), "unsupported", 12),
-        ("a document type", "<!DOCTYPE x>\n<x/>".to_owned(), "malformed", 1),
-        ("not closed", metadata().replace("</components>", ""), "malformed", 31),
-        ("a short digest", component("<artifact name=\"n\"><sha256 value=\"00\"/></artifact>"), "malformed", 12),
-        ("no digest", component("<artifact name=\"n\"><sha256/></artifact>"), "malformed", 12),
-        ("no name", component("<artifact/>"), "malformed", 12),
-        ("a path that leads out", component("<artifact name=\"../x\"/>"), "malformed", 12),
-        ("an artifact twice", component(&format!("{artifact}\n{artifact}")), "malformed", 13),
-        ("text", component("x"), "malformed", 11),
-    ] {
-        let locked = Locked::new(&["~/.gradle/caches/modules-2"], LOCKFILE);
-        locked.write(LOCKFILE, text);
-        let verdict = locked.verify("lock");
-        verdict.expect_error_of(row, 5, &format!("{code}-lockfile"));
-        let message = verdict.json["error"].to_string();
-        assert!(message.contains(&format!("{LOCKFILE}:{line}:")), "{row}: {message}");
-    }
+    each(
+        [
+            ("a schema to come", metadata().replace("-1.3.xsd", "-2.0.xsd"), "unsupported", 2),
+            ("another document", "<project/>\n".to_owned(), "unsupported", 1),
+            ("another name space", "\n<verification-metadata/>\n".to_owned(), "unsupported", 2),
+            ("an element to come", component("<artifact name=\"n.jar\"><sha3/></artifact>"), "unsupported", 12),
+            ("a document type", "<!DOCTYPE x>\n<x/>".to_owned(), "malformed", 1),
+            ("not closed", metadata().replace("</components>", ""), "malformed", 31),
+            ("a short digest", component("<artifact name=\"n\"><sha256 value=\"00\"/></artifact>"), "malformed", 12),
+            ("no digest", component("<artifact name=\"n\"><sha256/></artifact>"), "malformed", 12),
+            ("no name", component("<artifact/>"), "malformed", 12),
+            ("a path that leads out", component("<artifact name=\"../x\"/>"), "malformed", 12),
+            ("an artifact twice", component(&format!("{artifact}\n{artifact}")), "malformed", 13),
+            ("text", component("x"), "malformed", 11),
+        ],
+        |(row, text, code, line)| {
+            let locked = Locked::new(&["~/.gradle/caches/modules-2"], LOCKFILE);
+            locked.write(LOCKFILE, text);
+            let verdict = locked.verify("lock");
+            verdict.expect_error_of(row, 5, &format!("{code}-lockfile"));
+            let message = verdict.json["error"].to_string();
+            assert!(message.contains(&format!("{LOCKFILE}:{line}:")), "{row}: {message}");
+        },
+    );
 }
 
 #[test]
 fn no_mutation_of_a_lockfile_makes_it_panic() {
-    mutate(metadata().as_bytes(), 10_000, &mut |bytes| drop(LockedSet::read([(LOCKFILE, bytes)])));
+    mutated(LOCKFILE, metadata().as_bytes());
 }

@@ -3,10 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use cacheseal::lockfile::LockedSet;
-
 use super::gradle::digest_by;
-use super::{Locked, mutate};
+use super::{Locked, mutated};
+use crate::rows::each;
 
 const SHA_256: &str = ".mvn/checksums/checksums-central.sha256";
 const SHA_512: &str = ".mvn/checksums/checksums.sha512";
@@ -73,7 +72,7 @@ fn each_tampering_is_refused_where_it_is() {
             "org/example/lib/1.0/lib-1.0.jar",
         ),
     ];
-    for (row, tamper, code, place) in rows {
+    each(rows, |(row, tamper, code, place)| {
         let home = repository(REPOSITORY, SHA_256);
         let place = format!("{REPOSITORY}/{place}");
         tamper(&home, &place);
@@ -82,7 +81,7 @@ fn each_tampering_is_refused_where_it_is() {
         let refusals = verdict.json["refusals"].as_array().unwrap();
         let named = refusals.iter().any(|refusal| refusal["code"] == *code && refusal["place"] == place.as_str());
         assert!(named, "{row}: {:#}", verdict.json);
-    }
+    });
 }
 
 #[test]
@@ -101,21 +100,24 @@ fn sha1_matches_and_proves_nothing() {
 #[test]
 fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
     let digest = "0".repeat(64);
-    for (row, text, line) in [
-        ("one space", format!("{digest} a/b\n"), 1),
-        ("a short digest", "# x\n00  a/b\n".to_owned(), 2),
-        ("no path", format!("{digest}  \n"), 1),
-        ("a path that leads out", format!("{digest}  ../a\n"), 1),
-        ("a path from the top", format!("{digest}  /a\n"), 1),
-        ("a path twice", format!("{digest}  a/b\n\n{digest}  a/b\n"), 3),
-    ] {
-        let locked = Locked::new(&[REPOSITORY], SHA_256);
-        locked.write(SHA_256, text);
-        let verdict = locked.verify("lock");
-        verdict.expect_error_of(row, 5, "malformed-lockfile");
-        let message = verdict.json["error"].to_string();
-        assert!(message.contains(&format!("{SHA_256}:{line}:")), "{row}: {message}");
-    }
+    each(
+        [
+            ("one space", format!("{digest} a/b\n"), 1),
+            ("a short digest", "# x\n00  a/b\n".to_owned(), 2),
+            ("no path", format!("{digest}  \n"), 1),
+            ("a path that leads out", format!("{digest}  ../a\n"), 1),
+            ("a path from the top", format!("{digest}  /a\n"), 1),
+            ("a path twice", format!("{digest}  a/b\n\n{digest}  a/b\n"), 3),
+        ],
+        |(row, text, line)| {
+            let locked = Locked::new(&[REPOSITORY], SHA_256);
+            locked.write(SHA_256, text);
+            let verdict = locked.verify("lock");
+            verdict.expect_error_of(row, 5, "malformed-lockfile");
+            let message = verdict.json["error"].to_string();
+            assert!(message.contains(&format!("{SHA_256}:{line}:")), "{row}: {message}");
+        },
+    );
     let locked = Locked::new(&[REPOSITORY], ".mvn/checksums/checksums.md5");
     locked.write(".mvn/checksums/checksums.md5", "");
     locked.verify("lock").expect_error(5, "unsupported-lockfile");
@@ -124,5 +126,5 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
 #[test]
 fn no_mutation_of_a_lockfile_makes_it_panic() {
     let text = summary("sha256sum");
-    mutate(text.as_bytes(), 10_000, &mut |bytes| drop(LockedSet::read([(SHA_256, bytes)])));
+    mutated(SHA_256, text.as_bytes());
 }

@@ -1,9 +1,8 @@
 //! `pnpm-lock.yaml`: read whole, and nothing proven by it. The real pnpm is a judge of its own.
 
-use cacheseal::lockfile::LockedSet;
-
 use super::npm::sri;
 use super::{Locked, mutated};
+use crate::rows::each;
 
 const LOCK: &str = "pnpm-lock.yaml";
 
@@ -109,17 +108,16 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
     ];
     let at = Locked::new(&["node_modules"], LOCK);
     at.write("node_modules/a", "");
-    for (row, code, text, line) in rows {
+    each(rows, |(row, code, text, line)| {
         at.write(LOCK, text);
         let verdict = at.verify("lock");
         verdict.expect_error_of(row, 5, code);
         let message = verdict.json["error"]["message"].as_str().unwrap();
         assert!(message.starts_with(&format!("pnpm-lock.yaml:{line}: ")), "{row}: {message}");
-    }
+    });
 }
 
 #[test]
 fn no_change_of_a_lockfile_makes_it_panic() {
-    let read = |bytes: &[u8]| LockedSet::read([(LOCK, bytes)]).map(drop);
-    mutated(lockfile().as_bytes(), &read);
+    mutated(LOCK, lockfile().as_bytes());
 }

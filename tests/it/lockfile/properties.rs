@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::cargo::{CACHE, CRATES_IO, SRC, lockfile};
 use super::{Locked, tgz};
+use crate::harness::share;
 
 /// Files of a package: contents and whether they are executable, by their path.
 type Files = BTreeMap<String, (Vec<u8>, bool)>;
@@ -98,7 +99,7 @@ fn make(change: Change, locked: &Locked, files: &Files) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: share(160), ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_as_locked_is_trusted_and_nothing_else(files in files(), change in changes()) {

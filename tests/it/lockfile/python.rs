@@ -8,6 +8,7 @@ use cacheseal::base::Digest;
 
 use super::Locked;
 use super::zips::zip;
+use crate::rows::each;
 
 const WHEEL: &str = "demo-1.0-py3-none-any.whl";
 const SITE: &str = ".venv/lib/python3.12/site-packages";
@@ -164,7 +165,7 @@ fn each_tampering_of_a_wheelhouse_is_refused_where_it_is() {
         ),
     ];
     for (name, text) in lockfiles() {
-        for (row, tamper, code, place) in rows {
+        each(rows, |(row, tamper, code, place)| {
             let house = wheelhouse(name, &text);
             tamper(&house);
             let verdict = house.verify("lock");
@@ -173,7 +174,7 @@ fn each_tampering_of_a_wheelhouse_is_refused_where_it_is() {
             let refusals = verdict.json["refusals"].as_array().unwrap();
             let named = refusals.iter().any(|refusal| refusal["code"] == *code && refusal["place"] == place.as_str());
             assert!(named, "{name}: {row}: {:#}", verdict.json);
-        }
+        });
     }
 }
 
@@ -340,7 +341,7 @@ fn each_tampering_of_an_installation_is_refused_where_it_is() {
             "demo-1.0.dist-info/licenses/evil.py",
         ),
     ];
-    for (row, tamper, code, place) in rows {
+    each(rows, |(row, tamper, code, place)| {
         let home = installed();
         tamper(&home);
         let verdict = home.verify("lock");
@@ -349,7 +350,7 @@ fn each_tampering_of_an_installation_is_refused_where_it_is() {
         let refusals = verdict.json["refusals"].as_array().unwrap();
         let named = refusals.iter().any(|refusal| refusal["code"] == *code && refusal["place"] == place.as_str());
         assert!(named, "{row}: {:#}", verdict.json);
-    }
+    });
 }
 
 #[test]

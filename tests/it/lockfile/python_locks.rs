@@ -1,9 +1,8 @@
 //! Lockfiles of Python's tools that cannot be read, or are not what they were.
 
-use cacheseal::lockfile::LockedSet;
-
 use super::python::lockfiles;
-use super::{Locked, mutate};
+use super::{Locked, mutated};
+use crate::rows::each;
 
 #[test]
 fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
@@ -52,19 +51,19 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
             2,
         ),
     ];
-    for (row, file, text, code, line) in rows {
+    each(rows, |(row, file, text, code, line)| {
         let locked = Locked::new(&["wheelhouse"], file);
         locked.write(file, text);
         let verdict = locked.verify("lock");
         verdict.expect_error_of(format!("{file}: {row}"), 5, &format!("{code}-lockfile"));
         let message = verdict.json["error"].to_string();
         assert!(message.contains(&format!("{file}:{line}:")), "{row}: {message}");
-    }
+    });
 }
 
 #[test]
 fn no_mutation_of_a_lockfile_makes_it_panic() {
     for (name, text) in lockfiles() {
-        mutate(text.as_bytes(), 10_000, &mut |bytes| drop(LockedSet::read([(name, bytes)])));
+        mutated(name, text.as_bytes());
     }
 }

@@ -1,4 +1,4 @@
-//! What is in the roots is not what was sealed.
+//! What is in the roots is not what was sealed, rows 1 to 13 in an archive.
 
 use crate::archives::kit::{Kind, members};
 use crate::archives::sample::Draft;

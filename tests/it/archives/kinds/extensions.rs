@@ -1,4 +1,4 @@
-//! PAX records and GNU long names.
+//! PAX records and GNU long names, row 62.
 
 use crate::archives::kit::{Kind, members};
 use crate::archives::sample::Draft;

@@ -1,4 +1,4 @@
-//! Where an archive begins and ends, and files that are none.
+//! Where an archive begins and ends, and files that are none, rows 63, 64 and 69.
 
 use crate::archives::kit::{Kind, members, stream, whole};
 use crate::archives::tar::{BLOCK, evil_tar, gnu_long, pax};

@@ -1,4 +1,4 @@
-//! Gzip (RFC 1952): every byte of it is looked at.
+//! Gzip (RFC 1952), rows 63, 64 and 68: every byte of it is looked at.
 
 use crate::archives::codec::{Gzip, gzip, header_crc, zstd};
 use crate::archives::kit::{Kind, whole};

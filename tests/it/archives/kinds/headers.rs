@@ -1,4 +1,4 @@
-//! Headers that say what no header says, and headers that programs read in different ways.
+//! Headers that say what no header says, and headers that programs read in different ways, row 62.
 
 use crate::archives::kit::{Kind, members};
 use crate::archives::sample::Draft;

@@ -1,4 +1,4 @@
-//! More than one place for one thing.
+//! More than one place for one thing, row 61.
 
 use crate::archives::kit::{Kind, members};
 use crate::archives::sample::Draft;

@@ -1,4 +1,4 @@
-//! Symlinks and hard links.
+//! Symlinks and hard links, rows 60 and 66.
 
 use crate::archives::kit::{Kind, members};
 use crate::archives::stage::ELSEWHERE;

@@ -1,4 +1,4 @@
-//! Names that lead elsewhere, and names that stand twice.
+//! Names that lead elsewhere, and names that stand twice, rows 60 and 61.
 
 use crate::archives::kit::{Kind, members};
 use crate::archives::stage::ELSEWHERE;

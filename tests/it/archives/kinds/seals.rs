@@ -1,4 +1,4 @@
-//! The seal is missing, broken, or not one that the gate accepts. An archive gets what a directory gets.
+//! The seal is missing, broken, or not one that the gate accepts, rows 26 and 27. An archive gets what a directory gets.
 
 use serde_json::{Value, json};
 

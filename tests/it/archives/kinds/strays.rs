@@ -1,4 +1,4 @@
-//! Members outside the roots and the seal: what unpacks the archive writes them there.
+//! Members outside the roots and the seal, row 60: what unpacks the archive writes them there.
 
 use crate::archives::kit::{Kind, members};
 use crate::archives::tar::{dir, file, hardlink, symlink, typed};

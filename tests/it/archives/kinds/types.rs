@@ -1,4 +1,4 @@
-//! Types and modes of members.
+//! Types and modes of members, row 67.
 
 use crate::archives::kit::{Kind, members};
 use crate::archives::sample::Draft;

@@ -1,4 +1,4 @@
-//! Zstandard (RFC 8878): every frame, and nothing that it keeps for later.
+//! Zstandard (RFC 8878), rows 63, 64 and 68: every frame, and nothing that it keeps for later.
 
 use crate::archives::codec::{Frame, RAW, RESERVED, gzip, skippable, window, zstd, zstd_with};
 use crate::archives::kit::{Kind, whole};

@@ -1,10 +1,10 @@
 //! Lockfiles that cannot be read, and roots that they belong to.
 
-use cacheseal::lockfile::LockedSet;
 use serde_json::{Value, json};
 
 use super::{CACHE, LOCK, blob, installed, left, lockfile, packages, sri, url, write_left};
 use crate::lockfile::{Locked, mutated};
+use crate::rows::each;
 
 #[test]
 fn a_root_belongs_to_the_lockfile_that_is_beside_it() {
@@ -107,17 +107,16 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
         ("a location outside", text(|all| all["node_modules/../../evil"] = json!({})), "malformed-lockfile", ": "),
     ];
     let at = installed();
-    for (row, text, code, line) in rows {
+    each(rows, |(row, text, code, line)| {
         at.write(LOCK, &text);
         let verdict = at.verify("lock");
         verdict.expect_error_of(row, 5, code);
         let message = verdict.json["error"]["message"].as_str().unwrap();
         assert!(message.starts_with("package-lock.json:") && message.contains(line), "{row}: {message}");
-    }
+    });
 }
 
 #[test]
 fn no_change_of_a_lockfile_makes_it_panic() {
-    let read = |bytes: &[u8]| LockedSet::read([(LOCK, bytes)]).map(drop);
-    mutated(lockfile(&packages()).as_bytes(), &read);
+    mutated(LOCK, lockfile(&packages()).as_bytes());
 }

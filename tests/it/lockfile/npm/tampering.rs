@@ -10,6 +10,7 @@ use sha1::Digest as _;
 
 use super::{LOCK, blob, index, installed, left, lockfile, packages, record, right, sri, url, write_left};
 use crate::lockfile::Locked;
+use crate::rows::each;
 
 fn relink(locked: &Locked, place: &str, text: &str) {
     let path = locked.path(place);
@@ -30,11 +31,11 @@ fn what_npm_installs_is_proven_whole() {
 type Row = (&'static str, fn(&Locked), &'static str, &'static str);
 
 fn each_is_refused(rows: &[Row]) {
-    for (row, tamper, code, place) in rows {
+    each(rows, |(row, tamper, code, place)| {
         let at = installed();
         tamper(&at);
         at.refused(row, &[code], place);
-    }
+    });
 }
 
 #[test]
@@ -204,13 +205,13 @@ fn a_record_that_says_something_else_is_not_proven() {
         ("something else", |it| *it = json!([])),
     ];
     let place = "node_modules/.package-lock.json";
-    for (row, change) in rows {
+    each(rows, |(row, change)| {
         let at = installed();
         let mut changed = record();
         change(&mut changed);
         at.write(place, changed.to_string());
         at.refused(row, &["unproven-entry"], place);
-    }
+    });
     let at = installed();
     at.write_mode(place, record().to_string(), 0o755);
     at.refused("executable", &["unproven-entry"], place);
@@ -242,13 +243,13 @@ fn an_index_that_says_something_else_is_not_proven() {
         ("no time", |it| it["time"] = json!("now")),
         ("a status", |it| it["metadata"]["status"] = json!(301)),
     ];
-    for (row, change) in rows {
+    each(rows, |(row, change)| {
         let at = installed();
         let (place, _) = index(&right_url, &sri(&right()), |_| {});
         let (_, text) = index(&right_url, &sri(&right()), change);
         at.write(&place, text);
         at.refused(row, &["unproven-entry"], &place);
-    }
+    });
     let at = installed();
     let (place, text) = index(&right_url, &sri(&right()), |_| {});
     at.write(&place, format!("{text}{text}"));

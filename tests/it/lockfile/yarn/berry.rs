@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use cacheseal::lockfile::LockedSet;
 use sha2::Digest as _;
 
 use crate::lockfile::{Locked, mutated};
+use crate::rows::each;
 
 const CACHE: &str = ".yarn/cache";
 const LOCK: &str = "yarn.lock";
@@ -85,11 +85,11 @@ fn each_tampering_is_refused_where_it_is() {
         ("a zip of nobody", |at, place| at.write(place, "evil"), "unproven-entry", format!("{CACHE}/evil-npm-1.zip")),
         ("another list for Git", |at, place| at.write(place, "*\n"), "unproven-entry", format!("{CACHE}/.gitignore")),
     ];
-    for (row, tamper, code, place) in rows {
+    each(rows, |(row, tamper, code, place)| {
         let at = filled();
         tamper(&at, place);
         at.refused(row, &[code], place);
-    }
+    });
 }
 
 /// Yarn writes keys of more than 1,024 characters, which monorepos have, on lines of their own.
@@ -151,17 +151,16 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
         ("a conflict", "malformed-lockfile", format!("{HEAD}<<<<<<< HEAD\n"), 3),
     ];
     let at = filled();
-    for (row, code, text, line) in rows {
+    each(rows, |(row, code, text, line)| {
         at.write(LOCK, text);
         let verdict = at.verify("lock");
         verdict.expect_error_of(row, 5, code);
         let message = verdict.json["error"]["message"].as_str().unwrap();
         assert!(message.starts_with(&format!("yarn.lock:{line}: ")), "{row}: {message}");
-    }
+    });
 }
 
 #[test]
 fn no_change_of_a_lockfile_makes_it_panic() {
-    let read = |bytes: &[u8]| LockedSet::read([(LOCK, bytes)]).map(drop);
-    mutated(lockfile().as_bytes(), &read);
+    mutated(LOCK, lockfile().as_bytes());
 }

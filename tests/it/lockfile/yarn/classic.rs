@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use cacheseal::lockfile::LockedSet;
 use sha1::Digest as _;
 
 use crate::lockfile::npm::sri;
 use crate::lockfile::{Locked, mutated, tgz};
+use crate::rows::each;
 
 const MIRROR: &str = "~/mirror";
 const CACHE: &str = "~/.cache/yarn/v6";
@@ -200,11 +200,11 @@ fn each_tampering_is_refused_where_it_is() {
             "node_modules/.bin/left".to_owned(),
         ),
     ];
-    for (row, tamper, code, place) in rows {
+    each(rows, |(row, tamper, code, place)| {
         let at = installed();
         tamper(&at, place);
         at.refused(row, &[code], place);
-    }
+    });
 }
 
 #[test]
@@ -239,19 +239,18 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
         ("a version that leads out", "malformed-lockfile", format!("{HEAD}a@1:\n  version \"../1\"\n"), 2),
     ];
     let at = installed();
-    for (row, code, text, line) in rows {
+    each(rows, |(row, code, text, line)| {
         at.write(LOCK, text);
         let verdict = at.verify("lock");
         verdict.expect_error_of(row, 5, code);
         let message = verdict.json["error"]["message"].as_str().unwrap();
         assert!(message.starts_with(&format!("yarn.lock:{line}: ")), "{row}: {message}");
-    }
+    });
 }
 
 #[test]
 fn no_change_of_a_lockfile_makes_it_panic() {
     let mut text = lockfile();
     let _ = write!(text, "\n\"a b@npm:c@1\", d:\n  version \"1\"\n  optionalDependencies:\n    e \"1\"\n");
-    let read = |bytes: &[u8]| LockedSet::read([(LOCK, bytes)]).map(drop);
-    mutated(text.as_bytes(), &read);
+    mutated(LOCK, text.as_bytes());
 }

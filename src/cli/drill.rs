@@ -1,31 +1,25 @@
-//! `drill`: the main job on a real directory with a key that only ever lies in memory, then every tampering we
-//! know on a copied sample. The directory itself is only read.
-
-mod attempts;
-mod bench;
-mod forgery;
-mod sample;
-mod tampering;
+//! `drill`: the main job on a real directory with a key that only ever lies in memory, then every attack of the room
+//! `drill` on a copied sample. The directory itself is only read.
 
 use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::arguments::DrillArguments;
-use super::context::{Context, shown};
+use super::context::{Context, random_seed, shown};
 use super::failure::Failure;
 use super::outcome::Outcome;
 use crate::base::{Code, Exit, plural};
+use crate::drill::{Bench, DrillError, Ground, Tried, attacks};
 use crate::report::{bytes_text, refusals_text};
 use crate::seal::manifest::Totals;
 use crate::tree::Directory;
-use attempts::attempts;
-use bench::Bench;
 
 pub(super) fn run(arguments: &DrillArguments, context: &Context) -> Result<Outcome, Failure> {
     let path = directory(arguments, context)?;
-    let bench = Bench::new(&path, usize::from(arguments.walk.threads), context)?;
+    let bench = bench(&path, usize::from(arguments.walk.threads), context)?;
     let sealed = match bench.seal_real()? {
         Ok(sealed) => sealed,
         Err(refusals) => {
@@ -51,18 +45,76 @@ pub(super) fn run(arguments: &DrillArguments, context: &Context) -> Result<Outco
     bench.check_sample()?;
     let mut rows = Vec::new();
     let mut survived = 0;
-    for attempt in attempts() {
-        let result = attempt.run(&bench)?;
-        if !result.as_expected() {
+    for attack in attacks() {
+        let tried = attack.run(&bench)?;
+        if !tried.as_expected() {
             survived += 1;
         }
-        let _ = writeln!(text, "{}", result.text());
-        rows.push(result.json());
+        let _ = writeln!(text, "{}", row_text(&tried));
+        rows.push(row_json(&tried));
     }
     let tried = rows.len() as u64;
     let _ = writeln!(text, "\n{}", summary(tried, survived));
     let exit = exit_of(survived);
     Ok(Outcome { exit, output: text.into_bytes(), json: report(&path, &sealed, &rows, exit) })
+}
+
+/// Where the drill is held: everything that the room does not look up by itself.
+fn bench(real: &Path, threads: usize, context: &Context) -> Result<Bench, Failure> {
+    let above = std::env::temp_dir();
+    let above = std::fs::canonicalize(&above)
+        .map_err(|error| Failure::new(Code::Unwritable, format!("{}: {error}", shown(&above))))?;
+    Ok(Bench::new(Ground {
+        real,
+        above: &above,
+        seeds: [random_seed()?, random_seed()?, random_seed()?, random_seed()?],
+        now: context.now,
+        platform: Context::platform(),
+        threads,
+        limits: context.limits.clone(),
+        fifo: make_fifo,
+    })?)
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn make_fifo(path: &Path) -> io::Result<()> {
+    crate::drill::tampering::fifo(path)
+}
+
+/// macOS has no such call relative to a handle, so its own program makes the fifo.
+#[cfg(target_vendor = "apple")]
+fn make_fifo(path: &Path) -> io::Result<()> {
+    let status = std::process::Command::new("/usr/bin/mkfifo").arg(path).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("mkfifo failed")) }
+}
+
+impl From<DrillError> for Failure {
+    fn from(error: DrillError) -> Self {
+        match error {
+            DrillError::Policy(error) => error.into(),
+            DrillError::Inside { .. } => {
+                Self::new(error.code(), error.to_string()).hint("set TMPDIR to a directory outside it")
+            }
+            _ => Self::new(error.code(), error.to_string()),
+        }
+    }
+}
+
+fn row_text(tried: &Tried) -> String {
+    let codes: Vec<_> = tried.codes.iter().map(|code| code.as_str()).collect();
+    let found = if codes.is_empty() { "trusted".to_owned() } else { codes.join(", ") };
+    if tried.as_expected() {
+        format!("refused  {found:<20} {}", tried.attack.what)
+    } else {
+        format!("NOT SO   {found:<20} {}: expected {}", tried.attack.what, tried.attack.code)
+    }
+}
+
+fn row_json(tried: &Tried) -> Value {
+    json!({
+        "tampering": tried.attack.what, "expected": tried.attack.code.as_str(), "exit": tried.exit.number(),
+        "codes": tried.codes.iter().map(|code| code.as_str()).collect::<Vec<_>>(), "asExpected": tried.as_expected(),
+    })
 }
 
 fn exit_of(survived: u64) -> Exit {
@@ -116,5 +168,15 @@ mod tests {
         assert_eq!((exit_of(0), exit_of(1)), (Exit::Ok, Exit::Internal));
         assert!(!summary(47, 0).contains("drill-failed"));
         assert!(summary(47, 1).starts_with("drill-failed: of 47, 1 tampering was not refused"), "{}", summary(47, 1));
+    }
+
+    #[test]
+    fn a_row_says_whether_the_attack_was_refused_as_expected() {
+        for (codes, begins) in [(vec![Code::TooOld], "refused  too-old"), (vec![], "NOT SO   trusted")] {
+            let attack = attacks().into_iter().find(|attack| attack.code == Code::TooOld).unwrap();
+            let tried = Tried { attack, exit: codes.first().map_or(Exit::Ok, |code| code.exit()), codes };
+            assert!(row_text(&tried).starts_with(begins), "{}", row_text(&tried));
+            assert_eq!(row_json(&tried)["asExpected"], tried.as_expected());
+        }
     }
 }

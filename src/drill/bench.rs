@@ -2,31 +2,55 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
+use super::error::DrillError;
 use super::sample::{SampleFile, choose, write_chosen, write_fixtures};
-use crate::base::{Code, Exit, Limits, Refusals};
+use crate::base::{Exit, Limits, Refusals};
 use crate::cache::{SealError, SealRequest, Verification, VerifyRequest, Workspace, seal, verify};
-use crate::cli::context::{Context, random_seed, shown};
-use crate::cli::failure::Failure;
 use crate::identity::SecretKey;
 use crate::policy::{Document, PlacedRoot, Policy};
 use crate::seal::manifest::Totals;
 use crate::seal::statement::{Platform, Source};
+use crate::seal::{ENVELOPE, SEALS};
 use crate::tree::{Directory, Options};
 
 /// The cache of the real directory, and that of the sample.
 const REAL: &str = "real";
 const SAMPLE: &str = "sample";
+/// Where an attacker keeps what is not in the root.
+const ELSEWHERE: &str = "elsewhere";
 /// The lockfile of the sample.
 pub(super) const LOCKFILE: &str = "drill.lock";
 
-/// Everything a drill needs; its directory is deleted when it is dropped.
-pub(super) struct Bench {
+/// What a drill is given; it reads neither clock nor environment, and makes no random bytes.
+pub struct Ground<'a> {
+    /// The directory that is sealed and verified and only read, canonical.
+    pub real: &'a Path,
+    /// Where the directory of the drill is made, canonical, not in `real`.
+    pub above: &'a Path,
+    /// Random bytes: three keys, and the name of the drill's directory.
+    pub seeds: [Zeroizing<[u8; 32]>; 4],
+    /// When the sample is sealed.
+    pub now: Timestamp,
+    /// Where it is sealed and verified.
+    pub platform: Platform,
+    /// Threads that read files.
+    pub threads: usize,
+    /// The caps of seals and trees.
+    pub limits: Limits,
+    /// Makes a fifo: see [`tampering::fifo`](super::tampering::fifo), and what it says of macOS.
+    pub fifo: fn(&Path) -> io::Result<()>,
+}
+
+/// A project in a directory of its own, which is deleted when this is dropped.
+pub struct Bench {
     /// The project: sample, lockfile and seals.
-    pub(super) directory: PathBuf,
+    directory: PathBuf,
     parent: Directory,
     name: String,
     workspace: Workspace,
@@ -34,8 +58,10 @@ pub(super) struct Bench {
     chosen: Vec<SampleFile>,
     pub(super) keys: Keys,
     pub(super) now: Timestamp,
-    limits: Limits,
+    platform: Platform,
     threads: usize,
+    limits: Limits,
+    pub(super) fifo: fn(&Path) -> io::Result<()>,
 }
 
 /// The keys of the drill. They lie in memory only.
@@ -61,25 +87,40 @@ pub(super) const PROJECT: &str = "example.com/acme/app";
 pub(super) const REF: &str = "refs/heads/main";
 
 impl Bench {
-    pub(super) fn new(real: &Path, threads: usize, context: &Context) -> Result<Self, Failure> {
-        let keys = Keys {
-            job: SecretKey::from_seed(random_seed()?),
-            other: SecretKey::from_seed(random_seed()?),
-            stranger: SecretKey::from_seed(random_seed()?),
-        };
-        let (parent_path, parent, name) = work_directory(real)?;
-        let directory = parent_path.join(&name);
+    /// Makes keys, the directory and some files to tamper with.
+    pub fn new(ground: Ground<'_>) -> Result<Self, DrillError> {
+        let Ground { real, above, seeds: [job, other, stranger, name], now, platform, threads, limits, fifo } = ground;
+        let [job, other, stranger] = [job, other, stranger].map(SecretKey::from_seed);
+        let keys = Keys { job, other, stranger };
+        let name = format!("cacheseal-drill-{}", hex::encode(name.get(..8).unwrap_or_default()));
+        let parent = work_directory(real, above, &name)?;
+        let directory = above.join(&name);
         let roots = [(REAL, real.to_string_lossy().into_owned()), (SAMPLE, SAMPLE.to_owned())];
-        let policy = policy(PROJECT, &roots, &keys);
-        let workspace = Workspace::open(&directory, None).map_err(|error| failed(&directory, &error));
-        let (limits, chosen) = (context.limits.clone(), choose(real));
-        match (policy, workspace) {
-            (Ok(policy), Ok(workspace)) => {
-                Ok(Self { directory, parent, name, workspace, policy, chosen, keys, now: context.now, limits, threads })
+        let made = policy(PROJECT, &roots, &keys).and_then(|policy| {
+            let workspace = Workspace::open(&directory, None);
+            Ok((policy, workspace.map_err(|error| DrillError::unwritable(&directory, error))?))
+        });
+        match made {
+            Ok((policy, workspace)) => {
+                let chosen = choose(real);
+                Ok(Self {
+                    directory,
+                    parent,
+                    name,
+                    workspace,
+                    policy,
+                    chosen,
+                    keys,
+                    now,
+                    platform,
+                    threads,
+                    limits,
+                    fifo,
+                })
             }
-            (Err(failure), _) | (_, Err(failure)) => {
+            Err(error) => {
                 let _ = parent.remove(&name);
-                Err(failure)
+                Err(error)
             }
         }
     }
@@ -89,13 +130,13 @@ impl Bench {
     }
 
     /// Where a cache's roots are.
-    fn places(&self, policy: &Policy, cache: &str) -> Result<Vec<PlacedRoot>, Failure> {
+    fn places(&self, policy: &Policy, cache: &str) -> Result<Vec<PlacedRoot>, DrillError> {
         let mut places = policy.place(None, &self.directory, "cacheseal.toml")?;
         Ok(places.remove(cache).unwrap_or_default())
     }
 
     /// Seals the real directory: what it holds, or why it cannot be sealed.
-    pub(super) fn seal_real(&self) -> Result<Result<Totals, Refusals>, Failure> {
+    pub fn seal_real(&self) -> Result<Result<Totals, Refusals>, DrillError> {
         let roots = self.places(&self.policy, REAL)?;
         match self.seal_with(&self.policy, REAL, &roots, &self.honest_job()) {
             Ok(totals) => Ok(Ok(totals)),
@@ -104,7 +145,8 @@ impl Bench {
         }
     }
 
-    pub(super) fn verify_real(&self) -> Result<Verification, Failure> {
+    /// Verifies the real directory, hard links to a store beside it allowed.
+    pub fn verify_real(&self) -> Result<Verification, DrillError> {
         self.verify(REAL, self.now)
     }
 
@@ -114,7 +156,7 @@ impl Bench {
             project: PROJECT,
             cache: SAMPLE,
             ref_: REF,
-            platform: Context::platform(),
+            platform: self.platform.clone(),
             sealed_at: self.now,
             key: &self.keys.job,
         }
@@ -149,7 +191,7 @@ impl Bench {
     }
 
     /// Seals the sample as `job` says, under a policy of the job's own making.
-    pub(super) fn seal_sample(&self, job: &Job<'_>) -> Result<(), Failure> {
+    pub(super) fn seal_sample(&self, job: &Job<'_>) -> Result<(), DrillError> {
         let roots = [(job.cache, SAMPLE.to_owned())];
         let policy = document(job.project, &roots, "[\"**\"]", &[("job", job.key)])?;
         let places = self.places(&policy, job.cache)?;
@@ -158,10 +200,10 @@ impl Bench {
     }
 
     /// Makes the sample and its seal anew.
-    pub(super) fn reset(&self) -> Result<(), Failure> {
-        let failure = |error: std::io::Error| failed(&self.directory, &error);
+    pub(super) fn reset(&self) -> Result<(), DrillError> {
+        let failure = |error: io::Error| DrillError::unwritable(&self.directory, error);
         let project = self.workspace.policy_directory();
-        for name in [SAMPLE, ".cacheseal", "elsewhere"] {
+        for name in [SAMPLE, SEALS, ELSEWHERE] {
             project.remove(name).map_err(failure)?;
         }
         std::fs::write(self.directory.join(LOCKFILE), "left-pad 1.3.0\n").map_err(failure)?;
@@ -170,32 +212,47 @@ impl Bench {
         self.seal_sample(&self.honest_job())
     }
 
+    /// A path in the project.
+    pub(super) fn path(&self, below: &str) -> PathBuf {
+        self.directory.join(below)
+    }
+
+    /// The root of the sample.
     pub(super) fn sample(&self) -> PathBuf {
-        self.directory.join(SAMPLE)
+        self.path(SAMPLE)
     }
 
     /// The directory of the sample's seal.
     pub(super) fn seal_directory(&self) -> PathBuf {
-        self.directory.join(".cacheseal").join(SAMPLE)
+        self.path(SEALS).join(SAMPLE)
+    }
+
+    /// Its `seal.json`.
+    pub(super) fn envelope(&self) -> PathBuf {
+        self.seal_directory().join(ENVELOPE)
+    }
+
+    /// Where an attacker keeps what is not in the root.
+    pub(super) fn elsewhere(&self) -> PathBuf {
+        self.path(ELSEWHERE)
     }
 
     /// Makes sure that the untouched sample is trusted: a drill where everything is refused shows nothing.
-    pub(super) fn check_sample(&self) -> Result<(), Failure> {
+    pub fn check_sample(&self) -> Result<(), DrillError> {
         self.reset()?;
         let verified = self.verify(SAMPLE, self.now)?;
         if verified.exit() == Exit::Ok {
             return Ok(());
         }
-        let codes: Vec<_> = verified.refusals.counts().map(|(code, _)| code.as_str()).collect();
-        Err(Failure::new(Code::DrillFailed, format!("the untouched sample was refused: {}", codes.join(", "))))
+        Err(DrillError::SampleRefused(verified.refusals.counts().map(|(code, _)| code).collect()))
     }
 
     /// Verifies the sample, at a time of one's choosing.
-    pub(super) fn verify_sample(&self, now: Timestamp) -> Result<Verification, Failure> {
+    pub(super) fn verify_sample(&self, now: Timestamp) -> Result<Verification, DrillError> {
         self.verify(SAMPLE, now)
     }
 
-    fn verify(&self, cache: &str, now: Timestamp) -> Result<Verification, Failure> {
+    fn verify(&self, cache: &str, now: Timestamp) -> Result<Verification, DrillError> {
         let gate = if cache == REAL { "any" } else { "release" };
         let edge = self.policy.edge(cache, gate)?;
         Ok(verify(&VerifyRequest {
@@ -205,7 +262,7 @@ impl Bench {
             lockfiles_pinned: true,
             locked: None,
             now,
-            platform: Context::platform(),
+            platform: self.platform.clone(),
             keep: false,
             options: self.options(),
         }))
@@ -219,29 +276,20 @@ impl Drop for Bench {
     }
 }
 
-/// A new directory among the system's temporary ones, which must lie outside the directory that is only read.
-fn work_directory(real: &Path) -> Result<(PathBuf, Directory, String), Failure> {
-    let parent = std::env::temp_dir();
-    let parent = std::fs::canonicalize(&parent).map_err(|error| failed(&parent, &error))?;
-    if parent.starts_with(real) {
-        let message = format!("expected a directory that does not contain {}, found {}", shown(&parent), shown(real));
-        return Err(Failure::new(Code::Usage, message).hint("set TMPDIR to a directory outside it"));
+/// Makes the drill's directory, which must lie outside the directory that is only read. Gives the handle of `above`.
+fn work_directory(real: &Path, above: &Path, name: &str) -> Result<Directory, DrillError> {
+    if above.starts_with(real) {
+        return Err(DrillError::Inside { above: above.to_owned(), real: real.to_owned() });
     }
-    let number = random_seed()?;
-    let name = format!("cacheseal-drill-{}", hex::encode(number.get(..8).unwrap_or_default()));
-    let handle = Directory::open(&parent).map_err(|error| failed(&parent, &error))?;
+    let handle = Directory::open(above).map_err(|error| DrillError::unwritable(above, error))?;
     let mut builder = std::fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(parent.join(&name)).map_err(|error| failed(&parent, &error))?;
-    Ok((parent, handle, name))
-}
-
-fn failed(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Code::Unwritable, format!("{}: {error}", shown(path)))
+    builder.create(above.join(name)).map_err(|error| DrillError::unwritable(above, error))?;
+    Ok(handle)
 }
 
 /// The policy that decides in the drill.
-fn policy(project: &str, roots: &[(&str, String)], keys: &Keys) -> Result<Policy, Failure> {
+fn policy(project: &str, roots: &[(&str, String)], keys: &Keys) -> Result<Policy, DrillError> {
     document(project, roots, &format!("[\"{REF}\"]"), &[("job", &keys.job), ("other", &keys.other)])
 }
 
@@ -251,7 +299,7 @@ fn document(
     roots: &[(&str, String)],
     refs: &str,
     signers: &[(&str, &SecretKey)],
-) -> Result<Policy, Failure> {
+) -> Result<Policy, DrillError> {
     let mut text = format!("version = 1\nproject = \"{project}\"\n");
     for (name, root) in roots {
         // JSON strings are TOML strings too, but for the escape of a slash, which is never written.
