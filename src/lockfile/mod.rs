@@ -6,6 +6,7 @@
 //! entry whether it is what was locked. What no claim speaks of is unproven.
 
 mod archive;
+mod artifact;
 mod checksum;
 mod claim;
 mod ecosystem;
@@ -33,6 +34,7 @@ pub mod python;
 pub mod yarn;
 
 pub use archive::{Member, MemberKind, Take, UnpackError};
+pub use artifact::Artifact;
 pub use checksum::{Checksum, Expected, HashAlgorithm, ManyHasher, Match};
 pub use claim::{Claim, Files, Plan};
 pub use ecosystem::{Ecosystem, Locked, Starter};

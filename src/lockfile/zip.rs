@@ -1,4 +1,5 @@
-//! Zip (APPNOTE.TXT 6.3): wheels, Go modules, Yarn's cache.
+//! Zip (APPNOTE.TXT 6.3): wheels. Not by `rawzip`, which is laxer than any tool about where a central directory begins and
+//! ends. No CRC-32 is compared: the digest of the whole zip is proven before.
 
 use std::io::Read as _;
 

@@ -84,6 +84,7 @@ impl<T: fmt::Display> fmt::Display for Located<T> {
     }
 }
 
+#[expect(clippy::into_iter_without_iter, reason = "the value has `iter`, which is found through `Deref`")]
 impl<'l, T> IntoIterator for &'l Located<T>
 where
     &'l T: IntoIterator,

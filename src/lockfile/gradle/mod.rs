@@ -2,9 +2,8 @@
 
 mod artifact;
 mod metadata;
-mod xml;
 
-pub use metadata::{Artifact, VerificationMetadata};
+pub use metadata::VerificationMetadata;
 
 use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan, Starter};
 

@@ -3,7 +3,7 @@
 mod artifact;
 mod checksums;
 
-pub use checksums::{Artifact, TrustedChecksums};
+pub use checksums::TrustedChecksums;
 
 use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan, Starter};
 
