@@ -9,7 +9,7 @@ use crate::base::{Escaped, Exit, Limits, Refusal, Refusals};
 use crate::cache::{Verification, VerifyRequest, verify};
 use crate::guard::{Demand, Disposed, Rendered};
 use crate::report::Report;
-use crate::tree::{Disposal, Options};
+use crate::tree::Disposal;
 use crate::verify::Rule;
 
 /// Verifies a cache. `believed` says why the policy is, as the first of the rules. A guard keeps what it trusts.
@@ -32,7 +32,7 @@ pub(super) fn judge(
         now: Context::now(),
         platform: Context::platform(),
         keep,
-        options: Options { threads: usize::from(demand.threads), processors: Context::processors(), limits },
+        options: Context::options(demand.threads, limits),
     });
     verification.rules.insert(0, believed);
     Ok(verification)

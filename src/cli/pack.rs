@@ -18,7 +18,7 @@ use crate::archive::Compression;
 use crate::base::{Code, Exit, Refusals, plural};
 use crate::cache::{PackError, PackRequest, Packed, pack};
 use crate::report::{bytes_text, counts_json, refusals_json, refusals_text, verdict};
-use crate::tree::{NewFile, Options};
+use crate::tree::NewFile;
 
 pub(super) fn run(arguments: &PackArguments, context: &Context) -> Result<Outcome, Failure> {
     let compression = compression(arguments)?;
@@ -93,7 +93,6 @@ impl Packing<'_> {
         publish: impl FnOnce(W) -> io::Result<()>,
     ) -> Result<Outcome, Failure> {
         let Self { arguments, context, setup, compression } = *self;
-        let threads = usize::from(arguments.threads.unwrap_or(16));
         let request = PackRequest {
             workspace: &setup.workspace,
             policy: &setup.policy,
@@ -101,7 +100,7 @@ impl Packing<'_> {
             roots: setup.roots(&arguments.cache),
             compression,
             interrupted,
-            options: Options { threads, processors: Context::processors(), limits: &context.limits },
+            options: Context::options(arguments.threads.unwrap_or(16), &context.limits),
         };
         let failed = |error| not_written(arguments, &error);
         match pack(&request, Counted { out, bytes: 0 }) {

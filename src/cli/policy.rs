@@ -53,7 +53,8 @@ fn roots(arguments: &PolicyRootsArguments, context: &Context) -> Result<Outcome,
     let setup = Setup::load(&arguments.policy.policy, context)?;
     setup.policy.cache(&arguments.cache)?;
     let roots = setup.roots(&arguments.cache);
-    let text: String = roots.iter().map(|placed| format!("{}\n", placed.root.spelling)).collect();
+    let lines = roots.iter().flat_map(|placed| [placed.root.spelling.as_str(), "\n"]);
+    let text: String = lines.collect();
     let listed =
         roots.iter().map(|placed| json!({ "root": placed.root.spelling, "path": placed.absolute.to_string_lossy() }));
     let json = json!({

@@ -12,7 +12,7 @@ use crate::cache::{Kept, RecheckRequest, recheck};
 use crate::guard::{Recheck, Rendered, Unkept};
 use crate::policy::Glob;
 use crate::report::{counts_json, refusals_json, refusals_text};
-use crate::tree::{Counts, Options};
+use crate::tree::Counts;
 
 /// One cache, and how it was looked at.
 struct Looked {
@@ -61,7 +61,7 @@ impl State {
             roots: self.setup.roots(name),
             full: asked.full,
             new_allowed,
-            options: Options { threads: usize::from(asked.threads), processors: Context::processors(), limits },
+            options: Context::options(asked.threads, limits),
         }
     }
 }
