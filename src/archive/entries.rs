@@ -169,10 +169,9 @@ impl<'l> Entries<'l> {
     }
 
     /// Notes the contents of a file, so that hard links to it can be followed.
+    #[expect(clippy::indexing_slicing, reason = "what was admitted stays; a panic is a refusal")]
     pub fn set_contents(&mut self, file: Admitted, contents: Contents) {
-        if let Some(seen) = self.seen.get_mut(file.0) {
-            *seen = Seen::File(contents);
-        }
+        self.seen[file.0] = Seen::File(contents);
     }
 
     fn seen(&self, path: &[u8]) -> Option<Seen> {
@@ -236,12 +235,12 @@ impl<'l> Entries<'l> {
     }
 
     /// Adds a name to a directory, of a path of `len` bytes, unless it is there.
+    #[expect(clippy::indexing_slicing, reason = "directories are never removed; a panic is a refusal")]
     fn add(&mut self, directory: usize, name: &[u8], new: Seen, len: usize) -> Added {
         let at = self.seen.len();
-        match self.directories.get_mut(directory).map(|names| names.entry(name.into())) {
-            Some(Slot::Occupied(slot)) => return Added::Before(*slot.get()),
-            Some(Slot::Vacant(slot)) => _ = slot.insert(at),
-            None => {}
+        match self.directories[directory].entry(name.into()) {
+            Slot::Occupied(slot) => return Added::Before(*slot.get()),
+            Slot::Vacant(slot) => _ = slot.insert(at),
         }
         self.bytes += len as u64;
         self.seen.push(new);

@@ -154,6 +154,7 @@ impl<'s, 'l> Reader<'s, 'l> {
     }
 
     /// The next block; `None` where the archive ends before it.
+    #[expect(clippy::indexing_slicing, reason = "no more than the rest of the block is taken; a panic is a refusal")]
     fn block(&mut self) -> Result<Option<[u8; BLOCK]>, ArchiveError> {
         let mut block = [0; BLOCK];
         let mut have = 0;
@@ -163,8 +164,7 @@ impl<'s, 'l> Reader<'s, 'l> {
             if len == 0 {
                 break;
             }
-            let (Some(to), Some(from)) = (block.get_mut(have..have + len), piece.get(..len)) else { break };
-            to.copy_from_slice(from);
+            block[have..have + len].copy_from_slice(&piece[..len]);
             self.stream.consume(len);
             have += len;
         }

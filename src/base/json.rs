@@ -29,7 +29,8 @@ pub enum Json {
 pub enum Number {
     /// A whole number below 0.
     Negative(i64),
-    /// One with a fraction or an exponent, or a large one: the bits of the nearest floating-point number.
+    /// One with a fraction or an exponent, or a large one: the bits of the nearest floating-point number. Two texts
+    /// of one such number are equal here, as they are to the tools that write and read them.
     Float(u64),
 }
 

@@ -37,7 +37,7 @@ pub fn cosign(request: &VerifyRequest<'_>, vouched: &Vouched, key: &SecretKey) -
     let signers: Vec<_> = signers.into_iter().map(|(name, _)| name).collect();
     let bindings = &statement.predicate.bindings;
     if let Some((gate, found)) = weaker_gate(policy, cache, &signer.name, &signers, bindings, bindings) {
-        let gate = gate.name.get_ref();
+        let gate = &gate.name;
         let expected = format!("a seal by a signer of gate `{gate}`, which accepts `{}` too", signer.name);
         refusals.push(Refusal::new(Code::UnverifiedBase, format!("{SEALS}/{cache}/{ENVELOPE}"), expected, found));
     }

@@ -42,7 +42,7 @@ pub(super) fn judge(question: &Question<'_>) -> Answer {
             expected: "lockfiles that something vouches for".to_owned(),
             found: "only the policy is pinned: the restore may have written the lockfiles too".to_owned(),
             met: false,
-            origin: edge.policy.origin(edge.gate.lines.require),
+            origin: edge.policy.origin(&edge.gate.require),
         };
         let place = edge.cache.lockfiles.join(", ");
         answer.refusals.push(Refusal::new(rule.code, place, rule.expected.as_str(), rule.found.as_str()));
@@ -129,7 +129,7 @@ fn judge_tree(edge: &Edge<'_>, proof: Proof, answer: &mut Answer) {
             expected: "no symlink that leads out of its root".to_owned(),
             found: plural(escaping.len() as u64, "such symlink", "such symlinks"),
             met: escaping.is_empty(),
-            origin: edge.policy.origin(edge.gate.lines.links),
+            origin: edge.policy.origin(&edge.gate.links),
         });
         for refusal in escaping {
             answer.refusals.push(refusal);
@@ -142,7 +142,7 @@ fn judge_tree(edge: &Edge<'_>, proof: Proof, answer: &mut Answer) {
             expected: "no file with a name outside the roots".to_owned(),
             found: plural(outside.len() as u64, "name of such a file", "names of such files"),
             met: outside.is_empty(),
-            origin: edge.policy.origin(edge.gate.lines.hardlinks),
+            origin: edge.policy.origin(&edge.gate.hardlinks),
         });
         for refusal in outside {
             answer.refusals.push(refusal);

@@ -53,7 +53,7 @@ impl Kept {
             let spelling = root.root.spelling.clone();
             let Some((name, sha256)) = manifest else { return Some(KeptRoot { spelling, tree: None }) };
             let (bytes, digest) = seal.manifest(name, limits.manifest_bytes_max).ok()?;
-            let manifest = Manifest::parse(&bytes, cache.digest, limits).ok()?;
+            let manifest = Manifest::parse(&bytes, *cache.digest, limits).ok()?;
             (digest.to_string() == *sha256).then_some(KeptRoot { spelling, tree: Some((manifest, None)) })
         };
         let kept: Option<Vec<_>> = roots.iter().zip(manifests).map(root).collect();

@@ -119,7 +119,7 @@ pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
     for (index, (root, manifest)) in request.roots.iter().zip(&manifests).enumerate() {
         let path = root.root.spelling.clone();
         let Some(manifest) = manifest else {
-            roots.push(SealedRoot { path, manifest: None, digest: request.cache.digest, entries: 0, bytes: 0 });
+            roots.push(SealedRoot { path, manifest: None, digest: *request.cache.digest, entries: 0, bytes: 0 });
             continue;
         };
         let name = format!("{index}.mtree");
@@ -128,7 +128,7 @@ pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
         roots.push(SealedRoot {
             path: path.clone(),
             manifest: Some(name),
-            digest: request.cache.digest,
+            digest: *request.cache.digest,
             entries,
             bytes,
         });
@@ -169,8 +169,8 @@ pub(super) fn check_signer(
 
 fn predicate(request: &SealRequest<'_>, roots: Vec<SealedRoot>, lockfiles: Vec<SealedLockfile>) -> Predicate {
     Predicate {
-        project: request.policy.project().to_owned(),
-        cache: request.cache.name.clone(),
+        project: request.policy.project().value.clone(),
+        cache: request.cache.name.value.clone(),
         roots,
         lockfiles,
         platform: request.platform.clone(),
@@ -200,7 +200,7 @@ fn snapshots(request: &SealRequest<'_>) -> Result<Vec<Option<Manifest>>, SealErr
         match request.workspace.root(root) {
             Ok(RootState::Absent) => manifests.push(None),
             Ok(RootState::There(directory)) => {
-                let taken = snapshot(directory, spelling, request.cache.digest, &request.options);
+                let taken = snapshot(directory, spelling, *request.cache.digest, &request.options);
                 refusals.append(taken.refusals);
                 manifests.push(Some(taken.manifest));
             }

@@ -72,7 +72,7 @@ fn identity(loader: &mut Loader<'_>, statement: &Statement, policy: &Policy, cac
         paths.map(|path| format!("`{}`", Escaped(path.as_bytes()))).collect::<Vec<_>>().join(", ")
     };
     let sealed = list(&mut predicate.roots.iter().map(|root| root.path.as_str()));
-    let wanted = list(&mut cache.roots.iter().map(|root| root.get_ref().spelling.as_str()));
+    let wanted = list(&mut cache.roots.iter().map(|root| root.spelling.as_str()));
     for (code, what, wanted, sealed) in [
         (
             Code::WrongProject,

@@ -303,7 +303,7 @@ impl<'a> Run<'a> {
             expected: format!("the {} of `{root}` as sealed", plural(sealed.entries, "entry", "entries")),
             found: plural(differences, "difference", "differences"),
             met: differences == 0,
-            origin: edge.policy.origin(edge.cache.lines.roots),
+            origin: edge.policy.origin(&edge.cache.roots),
         });
     }
 
@@ -328,7 +328,7 @@ impl<'a> Run<'a> {
             expected: "no symlink that leads out of its root".to_owned(),
             found: plural(escaping, "such symlink", "such symlinks"),
             met: escaping == 0,
-            origin: edge.policy.origin(edge.gate.lines.links),
+            origin: edge.policy.origin(&edge.gate.links),
         });
     }
 
@@ -348,7 +348,7 @@ impl<'a> Run<'a> {
             expected: "no file with a name outside the roots".to_owned(),
             found: plural(outside, "name of such a file", "names of such files"),
             met: outside == 0,
-            origin: edge.policy.origin(edge.gate.lines.hardlinks),
+            origin: edge.policy.origin(&edge.gate.hardlinks),
         });
     }
 

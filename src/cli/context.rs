@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::failure::Failure;
 use crate::base::{Code, Escaped, Limits};
 use crate::seal::statement::{Platform, Source};
-use crate::tree::Ways;
+use crate::tree::{Options, Ways};
 
 /// Environment, clock and working directory.
 pub(super) struct Context {
@@ -62,6 +62,11 @@ impl Context {
     /// Processors that this process may use, as far as the system tells.
     pub(super) fn processors() -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)
+    }
+
+    /// How a command reads trees: with the threads that were asked for.
+    pub(super) fn options(threads: u16, limits: &Limits) -> Options<'_> {
+        Options { threads: usize::from(threads), processors: Self::processors(), limits }
     }
 
     /// What `CircleCI` says of this job; nothing elsewhere.

@@ -43,11 +43,7 @@ pub(super) fn run(arguments: &DiffArguments) -> Result<Outcome, Failure> {
         algorithm: a.algorithm().or_else(|| b.algorithm()).unwrap_or(Algorithm::Blake3),
         root: arguments.root.as_deref(),
         window_log_max: arguments.window.window_log_max,
-        options: Options {
-            threads: usize::from(arguments.walk.threads),
-            processors: Context::processors(),
-            limits: &limits,
-        },
+        options: Context::options(arguments.walk.threads, &limits),
     };
     let (trees_a, trees_b) = (reading.trees(&a, b.seal())?, reading.trees(&b, a.seal())?);
     let mut found = Refusals::new(limits.refusals_max);

@@ -13,8 +13,8 @@ use super::key::make;
 use super::outcome::Outcome;
 use super::unwritable::unwritable;
 use crate::base::{Code, Exit};
-use crate::lockfile::whole_roots;
-use crate::policy::{Document, StarterCache, lockfile_starter, starter};
+use crate::lockfile::{ecosystem_of, starters};
+use crate::policy::{Document, Glob, StarterCache, lockfile_starter, starter};
 use crate::tree::Directory;
 
 const POLICY: &str = "cacheseal.toml";
@@ -107,42 +107,38 @@ fn without_key(project: &str, caches: &[StarterCache]) -> Outcome {
     Outcome { exit: Exit::Ok, output: output.into_bytes(), json }
 }
 
-/// Lockfile, name of the cache, roots, note. Of several that fill the same root, the first that is there is taken.
-const ECOSYSTEMS: &[(&str, &str, &[&str], &str)] = &[
-    ("Cargo.lock", "cargo", &["~/.cargo/registry", "~/.cargo/git/db"], "crates and their unpacked sources"),
-    ("pnpm-lock.yaml", "pnpm", &["node_modules"], "installed packages"),
-    ("yarn.lock", "yarn", &["node_modules"], "installed packages"),
-    ("package-lock.json", "npm", &["node_modules"], "installed packages"),
-    ("npm-shrinkwrap.json", "npm", &["node_modules"], "installed packages"),
-    ("go.sum", "go", &["~/go/pkg/mod"], "module downloads and sources"),
-    ("uv.lock", "uv", &["~/.cache/uv"], "wheels and unpacked archives"),
-    ("poetry.lock", "poetry", &["~/.cache/pypoetry"], "downloaded packages"),
-    ("Pipfile.lock", "pipenv", &["~/.cache/pip"], "downloads and built wheels"),
-    ("requirements.txt", "pip", &["~/.cache/pip"], "downloads and built wheels"),
-    ("Gemfile.lock", "bundler", &["vendor/bundle"], "installed gems"),
-    ("gradle.lockfile", "gradle", &["~/.gradle/caches/modules-2"], "downloaded artefacts"),
-];
-
 fn known() -> String {
-    ECOSYSTEMS.iter().map(|(lockfile, ..)| format!("`{lockfile}`")).collect::<Vec<_>>().join(", ")
+    starters().map(|starter| format!("`{}`", starter.lockfile)).collect::<Vec<_>>().join(", ")
 }
 
 fn caches(here: &Path, lockfile_only: bool, context: &Context) -> Vec<StarterCache> {
     let mut caches: Vec<StarterCache> = Vec::new();
-    for (lockfile, name, roots, note) in ECOSYSTEMS {
-        let roots = if lockfile_only { whole_roots(lockfile) } else { roots };
+    for starter in starters() {
+        let roots = if lockfile_only { starter.proven } else { starter.roots };
         let roots: Vec<String> = roots.iter().map(|root| relocated(root, context)).collect();
         let taken = caches.iter().any(|cache| cache.roots.iter().any(|root| roots.contains(root)));
-        if here.join(lockfile).is_file() && !taken && !roots.is_empty() {
-            caches.push(StarterCache {
-                name: (*name).to_owned(),
-                roots,
-                lockfiles: vec![(*lockfile).to_owned()],
-                note: (*note).to_owned(),
-            });
+        let lockfiles = files_of(here, starter.lockfile);
+        if !lockfiles.is_empty() && !taken && !roots.is_empty() {
+            let (name, note) = (starter.cache.to_owned(), starter.note.to_owned());
+            caches.push(StarterCache { name, roots, lockfiles, note });
         }
     }
     caches
+}
+
+/// The files that a lockfile of the table is here, sorted. Of those with `*` in their name, only what is read counts.
+fn files_of(here: &Path, lockfile: &str) -> Vec<String> {
+    let (directory, name) = lockfile.rsplit_once('/').map_or(("", lockfile), |(directory, name)| (directory, name));
+    let is_file = |path: &String| here.join(path).is_file();
+    let (true, Ok(glob)) = (name.contains('*'), Glob::parse(lockfile)) else {
+        return Some(lockfile.to_owned()).into_iter().filter(is_file).collect();
+    };
+    let names = std::fs::read_dir(here.join(directory)).into_iter().flatten().flatten();
+    let paths = names.filter_map(|name| Some(format!("{directory}/{}", name.file_name().to_str()?)));
+    let mut files: Vec<_> =
+        paths.filter(|path| glob.matches(path) && ecosystem_of(path).is_some()).filter(is_file).collect();
+    files.sort();
+    files
 }
 
 /// A root of Cargo's where `CARGO_HOME` puts it.
@@ -263,8 +259,8 @@ fn next_steps(caches: &[StarterCache], first: &str, key: &str) -> String {
 
 /// The name under which `CircleCI` keeps a cache.
 fn cache_key(cache: &StarterCache) -> String {
-    let lockfile = cache.lockfiles.first().map_or("", String::as_str);
-    format!("{}-v1-{{{{ checksum \"{lockfile}\" }}}}", cache.name)
+    let checksums = cache.lockfiles.iter().map(|lockfile| format!("-{{{{ checksum \"{lockfile}\" }}}}"));
+    format!("{}-v1{}", cache.name, checksums.collect::<String>())
 }
 
 #[cfg(test)]

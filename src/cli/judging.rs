@@ -7,7 +7,7 @@ use crate::base::{Escaped, Limits, Refusal, Refusals};
 use crate::cache::{Verification, VerifyRequest, verify};
 use crate::guard::{Demand, Disposed};
 use crate::report::VerifyReport;
-use crate::tree::{Disposal, Options};
+use crate::tree::Disposal;
 use crate::verify::Rule;
 
 /// Verifies a cache. `believed` says why the policy is, as the first of the rules. A guard keeps what it trusts.
@@ -30,7 +30,7 @@ pub(super) fn judge(
         now: Context::now(),
         platform: Context::platform(),
         keep,
-        options: Options { threads: usize::from(demand.threads), processors: Context::processors(), limits },
+        options: Context::options(demand.threads, limits),
     });
     verification.rules.insert(0, believed);
     Ok(verification)

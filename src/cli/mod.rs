@@ -1,6 +1,7 @@
 //! The command line: the only room that knows arguments, environment, clock, randomness and terminal.
 #![expect(clippy::disallowed_methods, reason = "this room is the edge to the outside")]
 
+mod archive_arguments;
 mod archive_input;
 mod archived;
 mod arguments;

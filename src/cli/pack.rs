@@ -16,7 +16,7 @@ use crate::archive::Compression;
 use crate::base::{Code, Exit, Refusals, plural};
 use crate::cache::{PackError, PackRequest, Packed, pack};
 use crate::report::{Head, PackedReport, RefusedReport, bytes_text, refusals_text, verdict};
-use crate::tree::{NewFile, Options};
+use crate::tree::NewFile;
 
 pub(super) fn run(arguments: &PackArguments, context: &Context) -> Result<Outcome, Failure> {
     let compression = compression(arguments)?;
@@ -91,7 +91,6 @@ impl Packing<'_> {
         publish: impl FnOnce(W) -> io::Result<()>,
     ) -> Result<Outcome, Failure> {
         let Self { arguments, context, setup, compression } = *self;
-        let threads = usize::from(arguments.threads.unwrap_or(16));
         let request = PackRequest {
             workspace: &setup.workspace,
             policy: &setup.policy,
@@ -99,7 +98,7 @@ impl Packing<'_> {
             roots: setup.roots(&arguments.cache),
             compression,
             interrupted,
-            options: Options { threads, processors: Context::processors(), limits: &context.limits },
+            options: Context::options(arguments.threads.unwrap_or(16), &context.limits),
         };
         let failed = |error| not_written(arguments, &error);
         match pack(&request, Counted { out, bytes: 0 }) {

@@ -14,7 +14,7 @@ use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, Vouched, cosig
 use crate::guard::Sealing;
 use crate::identity::SecretKey;
 use crate::report::{Head, RefusedReport, SealedReport, bytes_text, refusals_text};
-use crate::tree::{Options, ReadError, read_named_file};
+use crate::tree::{ReadError, read_named_file};
 
 pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcome, Failure> {
     let mut setup = Setup::load(&arguments.policy.policy, context)?;
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
             now: context.now,
             bindings: bindings.clone(),
             version: env!("CARGO_PKG_VERSION"),
-            options: options(arguments, context),
+            options: Context::options(arguments.walk.threads, &context.limits),
         })
     };
     let sealed = match sealed {
@@ -57,10 +57,6 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         return refused(&arguments.cache, SealError::Refused(refusals));
     }
     Ok(outcome(&arguments.cache, &key, &sealed))
-}
-
-fn options<'a>(arguments: &SealArguments, context: &'a Context) -> Options<'a> {
-    Options { threads: usize::from(arguments.walk.threads), processors: Context::processors(), limits: &context.limits }
 }
 
 /// The directories of `--root`, absolute, and has each taken for its root.
@@ -120,7 +116,7 @@ fn add_signature(
         now: context.now,
         platform: Context::platform(),
         keep: false,
-        options: options(arguments, context),
+        options: Context::options(arguments.walk.threads, &context.limits),
     };
     let signer = setup.policy.signer_of(&key.public().id()).map(|signer| signer.name.clone()).unwrap_or_default();
     let vouched = Vouched { bindings, ref_: Context::source().ref_ };

@@ -22,7 +22,7 @@ pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context
     let options = &arguments.archive;
     let caches = setup.policy.caches().map(|cache| cache.name.as_str());
     let cache = chosen("cache", arguments.cache.as_deref().or(options.archive_cache.as_deref()), caches)?.to_owned();
-    let gates = setup.policy.gates().map(|gate| gate.name.get_ref().as_str());
+    let gates = setup.policy.gates().map(|gate| gate.name.as_str());
     let gate = chosen("gate", arguments.gate.as_deref(), gates)?.to_owned();
     let edge = setup.policy.edge(&cache, &gate)?;
     let roots = setup.roots(&cache);

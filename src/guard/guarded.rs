@@ -193,10 +193,7 @@ impl GuardedCache {
                 let Sealing { policy, signer, bindings } = *sealing;
                 let (gate, why) = weaker_gate(policy, &self.name, signer, &ground.signers, &ground.bindings, bindings)?;
                 let verified = format!("contents that were verified at the gate `{}`", ground.gate);
-                Some(format!(
-                    "{verified}; the gate `{}` would not accept what they rest on: {why}",
-                    gate.name.get_ref()
-                ))
+                Some(format!("{verified}; the gate `{}` would not accept what they rest on: {why}", &gate.name))
             }
         }
     }

@@ -4,6 +4,21 @@ use std::fmt::Debug;
 
 use super::{LockfileError, LockfileText, Plan};
 
+/// A lockfile that `init` knows, and what it makes of a project that has it.
+#[derive(Debug, Clone, Copy)]
+pub struct Starter {
+    /// Its path in the project. With `*` in its name, it may be several files, and all of them are needed.
+    pub lockfile: &'static str,
+    /// The name of the cache.
+    pub cache: &'static str,
+    /// The directories that its tool fills, as a policy spells them.
+    pub roots: &'static [&'static str],
+    /// Directories of which everything can be proven by the lockfile: what `init --lockfile-only` proposes.
+    pub proven: &'static [&'static str],
+    /// What these directories hold, for people.
+    pub note: &'static str,
+}
+
 /// An ecosystem: which lockfiles are its, and what they say.
 pub trait Ecosystem: Sync {
     /// Its name, for people.
@@ -18,12 +33,8 @@ pub trait Ecosystem: Sync {
         false
     }
 
-    /// Directories of which everything can be proven, as a policy spells them: what `init --lockfile-only` proposes
-    /// for this lockfile. None where there is none.
-    fn whole_roots(&self, file_name: &str) -> &'static [&'static str] {
-        let _ = file_name;
-        &[]
-    }
+    /// Its lockfiles that `init` knows. Of several that fill the same directory, the first that is there is taken.
+    fn starters(&self) -> &'static [Starter];
 
     /// Reads all its lockfiles of one cache. A file that is not whole and understood is an error, never less coverage.
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError>;

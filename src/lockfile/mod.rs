@@ -6,6 +6,7 @@
 //! entry whether it is what was locked. What no claim speaks of is unproven.
 
 mod archive;
+mod artifact;
 mod checksum;
 mod claim;
 mod ecosystem;
@@ -33,15 +34,16 @@ pub mod python;
 pub mod yarn;
 
 pub use archive::{Member, MemberKind, Take, UnpackError};
+pub use artifact::Artifact;
 pub use checksum::{Checksum, Expected, HashAlgorithm, ManyHasher, Match};
 pub use claim::{Claim, Files, Plan};
-pub use ecosystem::{Ecosystem, Locked};
+pub use ecosystem::{Ecosystem, Locked, Starter};
 pub use error::LockfileError;
 pub use exact::Exact;
 pub use findings::{Finding, Findings, Reason};
 pub use forest::{EntryId, Forest, RootTree};
 pub use hold::{Held, hold, hold_file};
-pub use set::{ECOSYSTEMS, LockedSet, ecosystem_of, whole_roots};
+pub use set::{ECOSYSTEMS, LockedSet, SEALED_ONLY, ecosystem_of, starters};
 pub use source::{Lines, LockfileText};
 pub use system::System;
 pub use tar_gz::tar_gz;

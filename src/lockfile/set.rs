@@ -1,18 +1,35 @@
 //! All lockfiles of a cache, whatever their ecosystems.
 
-use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
+use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan, Starter};
 use super::{cargo, go, gradle, maven, npm, pnpm, python, yarn};
 use crate::base::Escaped;
 
-/// The ecosystems whose lockfiles are read. A file name belongs to the first that reads it.
+/// The ecosystems whose lockfiles are read. A file name belongs to the first that reads it. Of several that fill the
+/// same directory, `init` takes the first.
 pub const ECOSYSTEMS: &[&dyn Ecosystem] =
-    &[&cargo::Cargo, &go::Go, &gradle::Gradle, &maven::Maven, &npm::Npm, &pnpm::Pnpm, &python::Python, &yarn::Yarn];
+    &[&cargo::Cargo, &pnpm::Pnpm, &yarn::Yarn, &npm::Npm, &go::Go, &python::Python, &gradle::Gradle, &maven::Maven];
 
-/// Directories of which the lockfile can prove everything, as a policy spells them.
-#[must_use]
-pub fn whole_roots(file: &str) -> &'static [&'static str] {
-    let ecosystem = ecosystem_of(file).and_then(|index| ECOSYSTEMS.get(index));
-    ecosystem.map(|ecosystem| ecosystem.whole_roots(file)).unwrap_or_default()
+/// Lockfiles that nothing here reads: they can be sealed and compared, and prove nothing.
+pub const SEALED_ONLY: &[Starter] = &[
+    Starter {
+        lockfile: "Gemfile.lock",
+        cache: "bundler",
+        roots: &["vendor/bundle"],
+        proven: &[],
+        note: "installed gems, which no gate can prove by the lockfile",
+    },
+    Starter {
+        lockfile: "gradle.lockfile",
+        cache: "gradle",
+        roots: &["~/.gradle/caches/modules-2"],
+        proven: &[],
+        note: "downloaded artefacts, which no gate can prove by the lockfile",
+    },
+];
+
+/// All lockfiles that `init` knows.
+pub fn starters() -> impl Iterator<Item = &'static Starter> {
+    ECOSYSTEMS.iter().flat_map(|ecosystem| ecosystem.starters()).chain(SEALED_ONLY)
 }
 
 /// The ecosystem of a lockfile, by its path.
@@ -35,7 +52,8 @@ impl LockedSet {
         for (file, bytes) in files {
             let slot = ecosystem_of(file).and_then(|index| texts.get_mut(index));
             let Some(slot) = slot else {
-                let names: Vec<_> = ECOSYSTEMS.iter().map(|ecosystem| ecosystem.name()).collect();
+                let mut names: Vec<_> = ECOSYSTEMS.iter().map(|ecosystem| ecosystem.name()).collect();
+                names.sort_by_key(|name| name.to_lowercase());
                 let (names, shown) = (names.join(", "), Escaped(file.as_bytes()));
                 let message = format!("expected a lockfile of {names}, found `{shown}`: see docs/LOCKFILES.md");
                 return Err(LockfileError::unsupported(file, None, message));

@@ -104,9 +104,12 @@ impl<'a> Unpacked<'a> {
                 Ok(Finding::Proven)
             }
             MemberKind::Link(target) => {
-                let found = self.forest.link(entry).unwrap_or_default();
+                let found = self.forest.link(entry);
                 let text = |target| format!("a link to `{}`", Escaped(target));
-                Ok(if found == target { Finding::Proven } else { self.mismatch(&text(target), &text(found)) })
+                Ok(match found {
+                    Some(found) if found == target => Finding::Proven,
+                    found => self.mismatch(&text(target), &text(found.unwrap_or_default())),
+                })
             }
             _ => Ok(Finding::Unproven("a hard link inside its package".into())),
         }

@@ -2,10 +2,11 @@
 
 use toml::Spanned;
 
+use super::located::field;
 use super::path::check_file;
 use super::shape::{CacheShape, InstalledShape, Table, Text, Texts};
 use super::source::{Source, quoted};
-use super::{PolicyError, RootPath};
+use super::{Located, PolicyError, RootPath};
 use crate::base::{Algorithm, Code};
 
 /// Most roots of a cache. Honest ones have a handful; each costs a manifest and a line of the statement.
@@ -15,17 +16,15 @@ const ROOTS_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     /// The name.
-    pub name: String,
+    pub name: Located<String>,
     /// The directories, in the policy's order: the order of the manifests in a seal.
-    pub roots: Vec<Spanned<RootPath>>,
+    pub roots: Located<Vec<Located<RootPath>>>,
     /// Paths relative to the policy's directory, in the policy's order.
-    pub lockfiles: Vec<String>,
+    pub lockfiles: Located<Vec<String>>,
     /// The algorithm of content digests in the manifests.
-    pub digest: Algorithm,
+    pub digest: Located<Algorithm>,
     /// What of the lockfiles is installed in trees that are used in place.
     pub installed: Installed,
-    /// Where the fields stand.
-    pub lines: CacheLines,
 }
 
 /// What a project leaves out on purpose when it installs: everything that the lockfiles have must be there, but for this.
@@ -44,50 +43,35 @@ pub struct Installed {
 /// What `omit` may name: what `npm ci --omit` takes.
 const OMIT: [&str; 3] = ["dev", "optional", "peer"];
 
-/// The lines of a cache's fields; that of its name where a field is not written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CacheLines {
-    /// `[cache.NAME]`
-    pub name: usize,
-    /// `roots`
-    pub roots: usize,
-    /// `lockfiles`
-    pub lockfiles: usize,
-    /// `digest`
-    pub digest: usize,
-}
-
 impl Cache {
-    pub(super) fn read(source: &Source, name: &Text, shape: CacheShape) -> Result<Self, PolicyError> {
+    pub(super) fn read(source: &Source, name: Text, shape: CacheShape) -> Result<Self, PolicyError> {
         source.counted(&shape.roots, ROOTS_MAX)?;
-        let own = source.line(name);
-        let lines = CacheLines {
-            name: own,
-            roots: source.line(&shape.roots),
-            lockfiles: source.line_or(shape.lockfiles.as_ref(), own),
-            digest: source.line_or(shape.digest.as_ref(), own),
-        };
-        let roots = shape.roots.into_inner().into_iter().map(|root| read_root(source, &root));
-        let roots = roots.collect::<Result<_, _>>()?;
-        let lockfiles = shape.lockfiles.map(Spanned::into_inner).unwrap_or_default();
-        for lockfile in &lockfiles {
-            check_file(lockfile.get_ref()).map_err(|error| source.error(Code::MalformedPolicy, lockfile, error))?;
-        }
-        source.unique(&lockfiles)?;
+        let table = name.span().start;
+        let roots = Located::new(shape.roots)
+            .map(|roots| roots.into_iter().map(|root| read_root(source, &root)).collect::<Result<_, _>>())?;
+        let lockfiles = field(table, shape.lockfiles, |lockfiles| read_lockfiles(source, lockfiles))?;
         let algorithms = [Algorithm::Blake3, Algorithm::Sha256].map(|algorithm| (algorithm.as_str(), algorithm));
         Ok(Self {
-            name: name.get_ref().clone(),
+            name: Located::new(name),
             roots,
-            lockfiles: lockfiles.into_iter().map(Spanned::into_inner).collect(),
-            digest: source.word(shape.digest.as_ref(), algorithms, Algorithm::Blake3)?,
+            lockfiles,
+            digest: field(table, shape.digest, |digest| source.word(digest.as_ref(), algorithms, Algorithm::Blake3))?,
             installed: shape
                 .installed
                 .map(|Table(shape)| Installed::read(source, shape))
                 .transpose()?
                 .unwrap_or_default(),
-            lines,
         })
     }
+}
+
+fn read_lockfiles(source: &Source, lockfiles: Option<Texts>) -> Result<Vec<String>, PolicyError> {
+    let lockfiles = lockfiles.map(Spanned::into_inner).unwrap_or_default();
+    for lockfile in &lockfiles {
+        check_file(lockfile.get_ref()).map_err(|error| source.error(Code::MalformedPolicy, lockfile, error))?;
+    }
+    source.unique(&lockfiles)?;
+    Ok(lockfiles.into_iter().map(Spanned::into_inner).collect())
 }
 
 impl Installed {
@@ -111,9 +95,9 @@ impl Installed {
     }
 }
 
-fn read_root(source: &Source, text: &Text) -> Result<Spanned<RootPath>, PolicyError> {
+fn read_root(source: &Source, text: &Text) -> Result<Located<RootPath>, PolicyError> {
     match RootPath::parse(text.get_ref()) {
-        Ok(root) => Ok(Spanned::new(text.span(), root)),
+        Ok(root) => Ok(Located::new(Spanned::new(text.span(), root))),
         Err(error) => Err(source.error(error.root_code(), text, error)),
     }
 }

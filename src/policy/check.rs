@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Gate, Policy, Signer, SignerKey, Standing};
+use super::{Gate, Located, Policy, Signer, SignerKey, Standing};
 use crate::base::Code;
 
 /// One finding.
@@ -41,18 +41,18 @@ impl Policy {
         lints
     }
 
-    fn lint(&self, lints: &mut Vec<Lint>, code: Code, line: usize, message: String) {
-        lints.push(Lint { code, origin: self.origin(line), message });
+    fn lint<T>(&self, lints: &mut Vec<Lint>, code: Code, at: &Located<T>, message: String) {
+        lints.push(Lint { code, origin: self.origin(at), message });
     }
 
     fn lint_gate(&self, gate: &Gate, lints: &mut Vec<Lint>) {
-        let name = gate.name.get_ref();
+        let name = &gate.name;
         if gate.require.signature && gate.max_age.seconds() > CIRCLECI_RETENTION {
             let message = format!(
                 "gate `{name}` takes seals up to {} old, but CircleCI keeps caches for 15 days: write `max_age = \"15d\"` or less",
                 gate.max_age
             );
-            self.lint(lints, Code::LongMaxAge, gate.lines.max_age, message);
+            self.lint(lints, Code::LongMaxAge, &gate.max_age, message);
         }
         if !has_word(name, &GUARDING) {
             return;
@@ -63,7 +63,7 @@ impl Policy {
                     "gate `{name}` accepts `{}`, which may seal from pull requests: accept only signers whose code was reviewed",
                     signer.name
                 );
-                self.lint(lints, Code::PullRequestSigner, gate.lines.signers, message);
+                self.lint(lints, Code::PullRequestSigner, &gate.signers, message);
             }
         }
     }
@@ -84,23 +84,23 @@ impl Policy {
         let name = &signer.name;
         if !self.gates().any(|gate| gate.signers.contains(name)) {
             let message = format!("no gate accepts signer `{name}`: name it in a gate, or remove it");
-            self.lint(lints, Code::UnusedSigner, signer.lines.keys, message);
+            self.lint(lints, Code::UnusedSigner, &signer.keys, message);
         }
         if !self.caches().any(|cache| signer.scope.allows_cache(&cache.name)) {
             let message = format!("signer `{name}` may seal none of the caches: mend its `caches`, or remove it");
-            self.lint(lints, Code::IdleSigner, signer.lines.caches, message);
+            self.lint(lints, Code::IdleSigner, &signer.scope.caches, message);
         }
         for key in &signer.keys {
             let until = key.validity.until.map_or_else(String::new, |day| day.to_string());
             if self.revocations().of_key(&key.key.id()).is_some() {
                 let message = format!("`{}` of `{name}` is revoked: remove it from the signer", key.file);
-                self.lint(lints, Code::RevokedKey, key.line, message);
+                self.lint(lints, Code::RevokedKey, &key.file, message);
             } else if key.validity.standing(now) == Standing::Expired {
                 let message = format!("`{}` of `{name}` was valid until {until}: remove it from the signer", key.file);
-                self.lint(lints, Code::ExpiredKey, key.line, message);
+                self.lint(lints, Code::ExpiredKey, &key.file, message);
             } else if key.validity.ends_soon(now) && !self.is_replaced(key, signer) {
                 let message = format!("`{}` of `{name}` is valid until {until}: add a new key beside it now", key.file);
-                self.lint(lints, Code::ExpiringKey, key.line, message);
+                self.lint(lints, Code::ExpiringKey, &key.file, message);
             }
         }
     }

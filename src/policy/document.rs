@@ -8,7 +8,7 @@ use super::shape::{GuardShape, Named, PolicyShape, Table, Text};
 use super::signer::UnresolvedSigner;
 use super::source::{Source, quoted};
 use super::text::{read_shape, read_text};
-use super::{Cache, Gate, PathPattern, Policy, PolicyError, REVOCATIONS, Revocations};
+use super::{Cache, Gate, Located, PathPattern, Policy, PolicyError, REVOCATIONS, Revocations};
 use crate::base::{Code, Escaped};
 
 /// Longest name of a cache, signer or gate, bytes: it becomes a directory and stands in every report.
@@ -21,11 +21,11 @@ const ALLOWED_MAX: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     source: Source,
-    project: Text,
+    project: Located<String>,
     caches: BTreeMap<String, Cache>,
     signers: BTreeMap<String, UnresolvedSigner>,
     gates: BTreeMap<String, Gate>,
-    allowed: Vec<Spanned<PathPattern>>,
+    allowed: Vec<Located<PathPattern>>,
 }
 
 impl Document {
@@ -34,12 +34,12 @@ impl Document {
         let source = read_text(file_name, text)?;
         let shape: PolicyShape = read_shape(&source)?;
         check_project(&source, &shape.project)?;
-        let caches = read_named(&source, "cache", shape.cache, |name, cache| Cache::read(&source, &name, cache))?;
+        let caches = read_named(&source, "cache", shape.cache, |name, cache| Cache::read(&source, name, cache))?;
         let signers = read_named(&source, "signer", shape.signer, |_, signer| UnresolvedSigner::read(&source, signer))?;
         let gates =
             read_named(&source, "gate", shape.gate, |name, gate| Gate::read(&source, name, gate, &signers, &caches))?;
         let allowed = read_allowed(&source, shape.guard)?;
-        let document = Self { project: shape.project, caches, signers, gates, allowed, source };
+        let document = Self { project: Located::new(shape.project), caches, signers, gates, allowed, source };
         document.check_key_files()?;
         Ok(document)
     }
@@ -47,7 +47,7 @@ impl Document {
     /// The key files that the policy names, relative to its directory: sorted by their bytes, each once.
     #[must_use]
     pub fn files(&self) -> Vec<&str> {
-        let mut files: Vec<_> = self.key_files().map(|(_, file)| file.get_ref().as_str()).collect();
+        let mut files: Vec<_> = self.key_files().map(|(_, file)| file.as_str()).collect();
         files.sort_unstable();
         files
     }
@@ -71,7 +71,7 @@ impl Document {
         Ok(Policy { source, project, caches, signers, gates, revocations, allowed })
     }
 
-    fn key_files(&self) -> impl Iterator<Item = (&str, &Text)> {
+    fn key_files(&self) -> impl Iterator<Item = (&str, &Located<String>)> {
         self.signers
             .iter()
             .flat_map(|(name, signer)| signer.key_files.iter().map(move |(file, _)| (name.as_str(), file)))
@@ -82,13 +82,13 @@ impl Document {
         let source = &self.source;
         let mut seen = BTreeMap::new();
         for (signer, file) in self.key_files() {
-            if *file.get_ref() == source.file {
+            if *file == source.file {
                 return Err(source.malformed(file, "a key file", "the policy itself"));
             }
-            if let Some((other, first)) = seen.insert(file.get_ref(), (signer, file)) {
+            if let Some((other, first)) = seen.insert(&file.value, (signer, file)) {
                 let message = format!(
                     "expected a key under one signer and once, found {} under {} (line {}) and {}",
-                    quoted(file.get_ref()),
+                    quoted(file),
                     quoted(other),
                     source.line(first),
                     quoted(signer),
@@ -112,12 +112,12 @@ fn check_project(source: &Source, project: &Text) -> Result<(), PolicyError> {
 }
 
 /// Reads what a guard leaves alone.
-fn read_allowed(source: &Source, guard: Option<Table<GuardShape>>) -> Result<Vec<Spanned<PathPattern>>, PolicyError> {
+fn read_allowed(source: &Source, guard: Option<Table<GuardShape>>) -> Result<Vec<Located<PathPattern>>, PolicyError> {
     let Some(allow) = guard.and_then(|Table(guard)| guard.allow) else { return Ok(Vec::new()) };
     source.counted(&allow, ALLOWED_MAX)?;
     source.unique(allow.get_ref())?;
     let read = |text: Text| match PathPattern::parse(text.get_ref()) {
-        Ok(pattern) => Ok(Spanned::new(text.span(), pattern)),
+        Ok(pattern) => Ok(Located::new(Spanned::new(text.span(), pattern))),
         Err(error) => Err(source.error(Code::MalformedPolicy, &text, error)),
     };
     allow.into_inner().into_iter().map(read).collect()

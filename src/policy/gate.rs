@@ -4,67 +4,39 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
+use super::located::field;
 use super::shape::{GateShape, Number, Text, Texts, WordOrList};
 use super::signer::UnresolvedSigner;
 use super::source::{Source, did_you_mean, quoted};
-use super::{Cache, Glob, MaxAge, MinCoverage, PolicyError};
+use super::{Cache, Glob, Located, MaxAge, MinCoverage, PolicyError};
 use crate::base::Code;
 
-/// What a cache must be for a job to use it.
+/// What a cache must be for a job to use it. A field that is not written stands where the name does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gate {
-    /// The name, and where it stands.
-    pub name: Spanned<String>,
+    /// The name.
+    pub name: Located<String>,
     /// The proofs that are demanded: at least one.
-    pub require: Require,
+    pub require: Located<Require>,
     /// Names of the signers whose seals are accepted: defined in the policy, each once, at least one where a
     /// signature is demanded.
-    pub signers: Vec<String>,
+    pub signers: Located<Vec<String>>,
     /// How many of them must have signed, each counted once.
-    pub threshold: usize,
+    pub threshold: Located<usize>,
     /// How old a seal may be.
-    pub max_age: MaxAge,
+    pub max_age: Located<MaxAge>,
     /// Whether the sealed lockfile digests must be the checkout's.
-    pub lockfile: LockfileRule,
+    pub lockfile: Located<LockfileRule>,
     /// Where symbolic links may lead.
-    pub links: LinkRule,
+    pub links: Located<LinkRule>,
     /// Where the other names of a hard-linked file may lie.
-    pub hardlinks: LinkRule,
+    pub hardlinks: Located<LinkRule>,
     /// Whether an entry that no lockfile proves is refused.
-    pub unproven: Unproven,
+    pub unproven: Located<Unproven>,
     /// The share of the cache that lockfiles must prove.
-    pub min_lockfile_coverage: MinCoverage,
+    pub min_lockfile_coverage: Located<MinCoverage>,
     /// Names and values that a seal must say, as given to `seal --bind`.
-    pub bindings: BTreeMap<String, String>,
-    /// Where the fields stand.
-    pub lines: GateLines,
-}
-
-/// The lines of a gate's fields; that of its name where a field is not written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct GateLines {
-    /// `[gate.NAME]`
-    pub name: usize,
-    /// `require`
-    pub require: usize,
-    /// `signers`
-    pub signers: usize,
-    /// `threshold`
-    pub threshold: usize,
-    /// `max_age`
-    pub max_age: usize,
-    /// `lockfile`
-    pub lockfile: usize,
-    /// `links`
-    pub links: usize,
-    /// `hardlinks`
-    pub hardlinks: usize,
-    /// `bindings`
-    pub bindings: usize,
-    /// `unproven`
-    pub unproven: usize,
-    /// `min_lockfile_coverage`
-    pub min_lockfile_coverage: usize,
+    pub bindings: Located<BTreeMap<String, String>>,
 }
 
 /// The proofs that a gate demands.
@@ -119,69 +91,50 @@ impl Gate {
         signers: &BTreeMap<String, UnresolvedSigner>,
         caches: &BTreeMap<String, Cache>,
     ) -> Result<Self, PolicyError> {
-        let lines = GateLines::of(source, &name, &shape);
-        let require = read_require(source, &evidence(source, &name, "require", shape.require.take())?)?;
-        check_fields(source, &shape, require)?;
-        let (signers, max_age) = if require.signature {
-            let accepted = evidence(source, &name, "signers", shape.signers)?;
-            let Some(max_age) = shape.max_age else { return Err(without(source, &name, "max_age")) };
-            let age = max_age.get_ref().parse();
-            let age = age.map_err(|error| source.error(Code::MalformedPolicy, &max_age, error))?;
-            (read_signers(source, accepted, signers)?, age)
-        } else {
-            (Vec::new(), MaxAge::longest())
-        };
-        let lockfile = if require.signature { LockfileRule::Exact } else { LockfileRule::Any };
+        let table = name.span().start;
+        let require = field(table, shape.require.take(), |require| {
+            read_require(source, &evidence(source, &name, "require", require)?)
+        })?;
+        check_fields(source, &shape, *require)?;
+        let signed = require.signature;
+        let accepted = field(table, shape.signers, |accepted| match accepted {
+            accepted if signed => evidence(source, &name, "signers", accepted),
+            _ => Ok(Vec::new()),
+        })?;
+        let max_age = field(table, shape.max_age, |age| read_max_age(source, &name, age.as_ref(), signed))?;
+        let signers = accepted.map(|accepted| read_signers(source, accepted, signers))?;
+        let lockfile = if signed { LockfileRule::Exact } else { LockfileRule::Any };
         Ok(Self {
-            threshold: read_threshold(source, shape.threshold, signers.len())?,
-            require,
+            threshold: field(table, shape.threshold, |threshold| read_threshold(source, threshold, signers.len()))?,
             signers,
             max_age,
-            lockfile: source.word(shape.lockfile.as_ref(), LOCKFILE_WORDS, lockfile)?,
-            links: source.word(shape.links.as_ref(), LINK_WORDS, LinkRule::Any)?,
-            hardlinks: source.word(shape.hardlinks.as_ref(), LINK_WORDS, LinkRule::Inside)?,
-            unproven: read_unproven(source, shape.unproven, require, caches)?,
-            min_lockfile_coverage: read_share(source, shape.min_lockfile_coverage.as_ref(), require)?,
-            bindings: read_bindings(source, shape.bindings)?,
-            lines,
-            name,
+            lockfile: field(table, shape.lockfile, |rule| source.word(rule.as_ref(), LOCKFILE_WORDS, lockfile))?,
+            links: field(table, shape.links, |rule| source.word(rule.as_ref(), LINK_WORDS, LinkRule::Any))?,
+            hardlinks: field(table, shape.hardlinks, |rule| source.word(rule.as_ref(), LINK_WORDS, LinkRule::Inside))?,
+            unproven: field(table, shape.unproven, |places| read_unproven(source, places, *require, caches))?,
+            min_lockfile_coverage: field(table, shape.min_lockfile_coverage, |share| {
+                read_share(source, share.as_ref(), *require)
+            })?,
+            bindings: field(table, shape.bindings, |bindings| read_bindings(source, bindings))?,
+            require,
+            name: Located::new(name),
         })
     }
 
     /// The demands of a job that adds its signature to a seal.
     pub(super) fn to_cosign(signers: Vec<String>, compares_lockfiles: bool) -> Self {
         Self {
-            name: Spanned::new(0..0, "add-signature".to_owned()),
-            require: Require { signature: true, lockfile: false },
-            signers,
-            threshold: 1,
-            max_age: MaxAge::longest(),
-            lockfile: if compares_lockfiles { LockfileRule::Exact } else { LockfileRule::Any },
-            links: LinkRule::Any,
-            hardlinks: LinkRule::Any,
-            unproven: Unproven::Allow,
-            min_lockfile_coverage: MinCoverage::NONE,
-            bindings: BTreeMap::new(),
-            lines: GateLines::default(),
-        }
-    }
-}
-
-impl GateLines {
-    fn of(source: &Source, name: &Text, shape: &GateShape) -> Self {
-        let own = source.line(name);
-        Self {
-            name: own,
-            require: source.line_or(shape.require.as_ref(), own),
-            signers: source.line_or(shape.signers.as_ref(), own),
-            threshold: source.line_or(shape.threshold.as_ref(), own),
-            max_age: source.line_or(shape.max_age.as_ref(), own),
-            lockfile: source.line_or(shape.lockfile.as_ref(), own),
-            links: source.line_or(shape.links.as_ref(), own),
-            hardlinks: source.line_or(shape.hardlinks.as_ref(), own),
-            bindings: source.line_or(shape.bindings.as_ref(), own),
-            unproven: source.line_or(shape.unproven.as_ref(), own),
-            min_lockfile_coverage: source.line_or(shape.min_lockfile_coverage.as_ref(), own),
+            name: Located::nowhere("add-signature".to_owned()),
+            require: Located::nowhere(Require { signature: true, lockfile: false }),
+            signers: Located::nowhere(signers),
+            threshold: Located::nowhere(1),
+            max_age: Located::nowhere(MaxAge::longest()),
+            lockfile: Located::nowhere(if compares_lockfiles { LockfileRule::Exact } else { LockfileRule::Any }),
+            links: Located::nowhere(LinkRule::Any),
+            hardlinks: Located::nowhere(LinkRule::Any),
+            unproven: Located::nowhere(Unproven::Allow),
+            min_lockfile_coverage: Located::nowhere(MinCoverage::NONE),
+            bindings: Located::nowhere(BTreeMap::new()),
         }
     }
 }
@@ -229,7 +182,7 @@ fn read_place(source: &Source, text: &Text, caches: &BTreeMap<String, Cache>) ->
     let glob = Glob::parse(pattern).map_err(|error| source.error(Code::MalformedPolicy, text, error))?;
     let is_below = |root: &str| pattern.strip_prefix(root).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'));
     let mut roots = caches.values().flat_map(|cache| &cache.roots);
-    if roots.any(|root| is_below(&root.get_ref().spelling)) {
+    if roots.any(|root| is_below(&root.spelling)) {
         return Ok(glob);
     }
     let expected = "a place below a root of a cache, written as the root is";
@@ -250,6 +203,15 @@ fn read_share(source: &Source, share: Option<&Spanned<Number>>, require: Require
             ))
         }
         _ => Ok(read),
+    }
+}
+
+/// How old a seal may be, which a gate that takes seals must say.
+fn read_max_age(source: &Source, gate: &Text, age: Option<&Text>, signed: bool) -> Result<MaxAge, PolicyError> {
+    match age {
+        _ if !signed => Ok(MaxAge::longest()),
+        Some(age) => age.get_ref().parse().map_err(|error| source.error(Code::MalformedPolicy, age, error)),
+        None => Err(without(source, gate, "max_age")),
     }
 }
 

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::iter;
 use std::path::{Component, Path, PathBuf};
 
-use toml::Spanned;
-
 use super::source::quoted;
-use super::{Policy, PolicyError, REVOCATIONS, RootBase, RootPath};
+use super::{Located, Policy, PolicyError, REVOCATIONS, RootBase, RootPath};
 use crate::base::Code;
 
 /// A root with its place on this machine.
@@ -23,7 +21,7 @@ pub struct PlacedRoot {
 #[derive(Clone, Copy)]
 struct Named<'p> {
     cache: &'p str,
-    root: &'p Spanned<RootPath>,
+    root: &'p Located<RootPath>,
 }
 
 impl Policy {
@@ -45,14 +43,14 @@ impl Policy {
         let mut placed: BTreeMap<String, Vec<PlacedRoot>> = BTreeMap::new();
         let mut by_path = BTreeMap::new();
         for cache in self.caches.values() {
-            let roots = placed.entry(cache.name.clone()).or_default();
+            let roots = placed.entry(cache.name.value.clone()).or_default();
             for root in &cache.roots {
                 let named = Named { cache: &cache.name, root };
                 let absolute = self.absolute(root, home, policy_dir)?;
                 if let Some(other) = by_path.insert(absolute.clone(), named) {
                     return Err(self.overlapping(named, "again, after", other));
                 }
-                roots.push(PlacedRoot { root: root.get_ref().clone(), absolute });
+                roots.push(PlacedRoot { root: root.value.clone(), absolute });
             }
         }
         self.check_protected(&by_path, home, policy_dir, policy_file)?;
@@ -62,21 +60,21 @@ impl Policy {
 
     fn absolute(
         &self,
-        root: &Spanned<RootPath>,
+        root: &Located<RootPath>,
         home: Option<&Path>,
         policy_dir: &Path,
     ) -> Result<PathBuf, PolicyError> {
-        let base = match (root.get_ref().base, home) {
+        let base = match (root.base, home) {
             (RootBase::Policy, _) => policy_dir,
             (RootBase::Filesystem, _) => Path::new("/"),
             (RootBase::Home, Some(home)) => home,
             (RootBase::Home, None) => {
-                let spelling = quoted(&root.get_ref().spelling);
+                let spelling = quoted(&root.spelling);
                 let message = format_args!("expected HOME to be an absolute path for the root {spelling}, found none");
                 return Err(self.source.error(Code::NoHome, root, message).with_hint("set HOME"));
             }
         };
-        Ok(base.iter().chain(root.get_ref().components.iter().map(AsRef::as_ref)).collect())
+        Ok(base.iter().chain(root.components.iter().map(AsRef::as_ref)).collect())
     }
 
     fn check_apart(&self, roots: &BTreeMap<PathBuf, Named<'_>>) -> Result<(), PolicyError> {
@@ -91,7 +89,7 @@ impl Policy {
     fn overlapping(&self, inner: Named<'_>, relation: &str, outer: Named<'_>) -> PolicyError {
         let show = |Named { cache, root }| {
             let line = self.source.line(root);
-            format!("{} (cache {}, line {line})", quoted(&root.get_ref().spelling), quoted(cache))
+            format!("{} (cache {}, line {line})", quoted(&root.spelling), quoted(cache))
         };
         let message = format!("expected roots apart from each other, found {} {relation} {}", show(inner), show(outer));
         self.source.error(Code::OverlappingRoots, inner.root, message)
@@ -117,8 +115,8 @@ impl Policy {
         let files = iter::once(below(policy_file, "the policy")).chain(keys).chain(lockfiles).chain([list]);
 
         for (path, what) in whole.chain(files) {
-            if let Some(Named { root, .. }) = path.ancestors().find_map(|above| roots.get(above)) {
-                let spelling = quoted(&root.get_ref().spelling);
+            if let Some(&Named { root, .. }) = path.ancestors().find_map(|above| roots.get(above)) {
+                let spelling = quoted(&root.spelling);
                 let message = format_args!("expected a root apart from {what}, found {spelling}, which contains it");
                 return Err(self.source.error(Code::ForbiddenRoot, root, message));
             }

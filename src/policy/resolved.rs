@@ -3,11 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use toml::Spanned;
-
-use super::shape::Text;
 use super::source::{Source, did_you_mean, list, quoted};
-use super::{Cache, Gate, LockfileRule, PathPattern, PolicyError, Revocations, Signer};
+use super::{Cache, Gate, Located, LockfileRule, PathPattern, PolicyError, Revocations, Signer};
 use crate::base::Code;
 use crate::identity::KeyId;
 
@@ -15,12 +12,12 @@ use crate::identity::KeyId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     pub(super) source: Source,
-    pub(super) project: Text,
+    pub(super) project: Located<String>,
     pub(super) caches: BTreeMap<String, Cache>,
     pub(super) signers: BTreeMap<String, Signer>,
     pub(super) gates: BTreeMap<String, Gate>,
     pub(super) revocations: Revocations,
-    pub(super) allowed: Vec<Spanned<PathPattern>>,
+    pub(super) allowed: Vec<Located<PathPattern>>,
 }
 
 /// A cache at a gate.
@@ -41,8 +38,8 @@ pub struct Edge<'p> {
 impl Policy {
     /// The project, signed into every seal.
     #[must_use]
-    pub fn project(&self) -> &str {
-        self.project.get_ref()
+    pub fn project(&self) -> &Located<String> {
+        &self.project
     }
 
     /// Everything that is recalled.
@@ -56,15 +53,15 @@ impl Policy {
         self.revocations.extend(revocations);
     }
 
-    /// What a guard leaves alone, each with its line.
-    pub fn allowed(&self) -> impl Iterator<Item = (&PathPattern, usize)> {
-        self.allowed.iter().map(|pattern| (pattern.get_ref(), self.source.line(pattern)))
+    /// What a guard leaves alone.
+    pub fn allowed(&self) -> impl Iterator<Item = &Located<PathPattern>> {
+        self.allowed.iter()
     }
 
     /// File and line of a value, for people.
     #[must_use]
-    pub fn origin(&self, line: usize) -> String {
-        format!("{}:{line}", self.source.file)
+    pub fn origin<T>(&self, at: &Located<T>) -> String {
+        format!("{}:{}", self.source.file, self.source.line(at))
     }
 
     /// All caches, sorted by name.
@@ -113,7 +110,7 @@ impl Policy {
 
     /// What is wrong with a cache without lockfiles at a gate that needs them.
     fn without_lockfiles(&self, cache: &Cache, gate: &Gate) -> Option<PolicyError> {
-        let (gate_name, cache_name) = (gate.name.get_ref(), &cache.name);
+        let (gate_name, cache_name) = (&gate.name, &cache.name);
         let (does, instead) = if gate.require.lockfile {
             ("proves by them", "leave `lockfile` out of `require`")
         } else if gate.lockfile == LockfileRule::Exact {
@@ -128,12 +125,6 @@ impl Policy {
         );
         let hint = format!("add `lockfiles` to `[cache.{cache_name}]` or {instead} in `[gate.{gate_name}]`");
         Some(self.source.error(Code::GateWithoutEvidence, &gate.name, message).with_hint(hint))
-    }
-
-    /// The line of the project.
-    #[must_use]
-    pub fn project_line(&self) -> usize {
-        self.source.line(&self.project)
     }
 
     /// What a job that adds its signature demands of a seal: everything that holds at every gate, by any signer,

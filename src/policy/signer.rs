@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
+use super::located::field;
 use super::path::check_file;
-use super::shape::{SignerShape, Table, Text, Texts};
+use super::shape::{KeyShape, SignerShape, Table, Text, Texts};
 use super::source::{Source, quoted};
 use super::validity::parse_day;
-use super::{Glob, PolicyError, Validity};
+use super::{Glob, Located, PolicyError, Validity};
 use crate::base::Code;
 use crate::identity::{KeyError, KeyId, PublicKey};
 
@@ -21,48 +22,31 @@ pub struct Signer {
     /// The name.
     pub name: String,
     /// Its public keys, in the policy's order.
-    pub keys: Vec<SignerKey>,
+    pub keys: Located<Vec<SignerKey>>,
     /// What it may seal.
     pub scope: Scope,
-    /// Where the fields stand.
-    pub lines: SignerLines,
-}
-
-/// The lines of a signer's fields; that of its keys where a field is not written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SignerLines {
-    /// `keys`
-    pub keys: usize,
-    /// `caches`
-    pub caches: usize,
-    /// `refs`
-    pub refs: usize,
-    /// `jobs`
-    pub jobs: usize,
 }
 
 /// A public key and the file that holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignerKey {
     /// Path of the file, relative to the policy's directory.
-    pub file: String,
+    pub file: Located<String>,
     /// The key.
     pub key: PublicKey,
     /// When it may be used.
     pub validity: Validity,
-    /// The line that names it.
-    pub line: usize,
 }
 
-/// What a signer may seal.
+/// What a signer may seal. A field that is not written stands where the keys do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     /// Names of caches.
-    pub caches: Vec<Glob>,
+    pub caches: Located<Vec<Glob>>,
     /// Branches and tags, as `refs/heads/main`; none if any will do.
-    pub refs: Option<Vec<Glob>>,
+    pub refs: Located<Option<Vec<Glob>>>,
     /// Jobs; none if any will do.
-    pub jobs: Option<Vec<Glob>>,
+    pub jobs: Located<Option<Vec<Glob>>>,
 }
 
 impl Scope {
@@ -96,34 +80,24 @@ fn allows(globs: Option<&[Glob]>, name: Option<&str>) -> bool {
 /// A signer whose key files have not been read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UnresolvedSigner {
-    pub(super) key_files: Vec<(Text, Validity)>,
+    pub(super) key_files: Located<Vec<(Located<String>, Validity)>>,
     scope: Scope,
-    lines: SignerLines,
 }
 
 impl UnresolvedSigner {
     pub(super) fn read(source: &Source, shape: SignerShape) -> Result<Self, PolicyError> {
         source.counted(&shape.keys, KEYS_MAX)?;
-        let keys = source.line(&shape.keys);
-        let lines = SignerLines {
-            keys,
-            caches: source.line_or(shape.caches.as_ref(), keys),
-            refs: source.line_or(shape.refs.as_ref(), keys),
-            jobs: source.line_or(shape.jobs.as_ref(), keys),
-        };
-        let mut key_files = Vec::new();
-        for Table(key) in shape.keys.into_inner() {
-            let file = &key.file;
-            check_file(file.get_ref()).map_err(|error| source.error(Code::MalformedPolicy, file, error))?;
-            let validity = read_validity(source, key.valid_from.as_ref(), key.valid_until.as_ref())?;
-            key_files.push((key.file, validity));
-        }
+        let table = shape.keys.span().start;
+        let key_files =
+            Located::new(shape.keys).map(|keys| keys.into_iter().map(|key| read_key(source, key)).collect())?;
         let scope = Scope {
-            caches: read_globs(source, shape.caches)?.unwrap_or_else(|| vec![Glob::any_name()]),
-            refs: read_globs(source, shape.refs)?,
-            jobs: read_globs(source, shape.jobs)?,
+            caches: field(table, shape.caches, |caches| {
+                Ok(read_globs(source, caches)?.unwrap_or_else(|| vec![Glob::any_name()]))
+            })?,
+            refs: field(table, shape.refs, |refs| read_globs(source, refs))?,
+            jobs: field(table, shape.jobs, |jobs| read_globs(source, jobs))?,
         };
-        Ok(Self { key_files, scope, lines })
+        Ok(Self { key_files, scope })
     }
 
     pub(super) fn resolve(
@@ -131,41 +105,41 @@ impl UnresolvedSigner {
         source: &Source,
         name: &str,
         files: &BTreeMap<String, Vec<u8>>,
-        seen: &mut BTreeMap<KeyId, (String, Text)>,
+        seen: &mut BTreeMap<KeyId, (String, Located<String>)>,
     ) -> Result<Signer, PolicyError> {
-        let keys = self.key_files.into_iter().map(|(file, validity)| {
+        let read = |(file, validity): (Located<String>, Validity)| {
             let missing = || {
-                let message = format_args!("expected a public key in {}, found no such file", quoted(file.get_ref()));
+                let message = format_args!("expected a public key in {}, found no such file", quoted(&file));
                 source.error(Code::NoKey, &file, message)
             };
-            let pem = files.get(file.get_ref()).ok_or_else(missing)?;
-            let unusable = |error: KeyError| {
-                source.error(error.code(), &file, format_args!("{}: {error}", quoted(file.get_ref())))
-            };
+            let pem = files.get(&file.value).ok_or_else(missing)?;
+            let unusable =
+                |error: KeyError| source.error(error.code(), &file, format_args!("{}: {error}", quoted(&file)));
             let key = PublicKey::from_pem(pem).map_err(unusable)?;
-            Ok((file, key, validity))
-        });
-        let keys: Vec<(Text, PublicKey, Validity)> = keys.collect::<Result<_, PolicyError>>()?;
-        for (file, key, _) in &keys {
+            Ok(SignerKey { file, key, validity })
+        };
+        let keys: Located<Vec<SignerKey>> = self.key_files.map(|files| files.into_iter().map(read).collect())?;
+        for SignerKey { file, key, .. } in &keys {
             if let Some((other, first)) = seen.insert(key.id(), (name.to_owned(), file.clone())) {
                 let message = format_args!(
                     "expected a key under one signer and once, found the key of {} ({}, line {}) again in {}",
-                    quoted(first.get_ref()),
+                    quoted(&first),
                     quoted(&other),
                     source.line(&first),
-                    quoted(file.get_ref()),
+                    quoted(file),
                 );
                 return Err(source.error(Code::SharedKey, file, message));
             }
         }
-        let keys = keys.into_iter().map(|(file, key, validity)| SignerKey {
-            line: source.line(&file),
-            file: file.into_inner(),
-            key,
-            validity,
-        });
-        Ok(Signer { name: name.to_owned(), keys: keys.collect(), scope: self.scope, lines: self.lines })
+        Ok(Signer { name: name.to_owned(), keys, scope: self.scope })
     }
+}
+
+fn read_key(source: &Source, Table(key): Table<KeyShape>) -> Result<(Located<String>, Validity), PolicyError> {
+    let file = Located::new(key.file);
+    check_file(&file).map_err(|error| source.error(Code::MalformedPolicy, &file, error))?;
+    let validity = read_validity(source, key.valid_from.as_ref(), key.valid_until.as_ref())?;
+    Ok((file, validity))
 }
 
 fn read_validity(source: &Source, from: Option<&Text>, until: Option<&Text>) -> Result<Validity, PolicyError> {

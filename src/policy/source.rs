@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use toml::Spanned;
 
+use super::located::Place;
 use super::similar::closest;
 use super::{PolicyError, Position};
 use crate::base::{Code, Escaped};
@@ -25,14 +26,9 @@ impl Source {
         Position { line, column }
     }
 
-    /// The line of a value.
-    pub(super) fn line<T>(&self, at: &Spanned<T>) -> usize {
-        self.position(at.span().start).line
-    }
-
-    /// The line of a value that may not be written.
-    pub(super) fn line_or<T>(&self, at: Option<&Spanned<T>>, otherwise: usize) -> usize {
-        at.map_or(otherwise, |at| self.line(at))
+    /// The line of a value; 0 if it stands nowhere.
+    pub(super) fn line(&self, at: &impl Place) -> usize {
+        at.start().map_or(0, |offset| self.position(offset).line)
     }
 
     /// An error about the text at a byte offset.
@@ -41,8 +37,8 @@ impl Source {
     }
 
     /// An error about a value.
-    pub(super) fn error<T>(&self, code: Code, at: &Spanned<T>, message: impl Display) -> PolicyError {
-        self.error_at(code, at.span().start, message)
+    pub(super) fn error(&self, code: Code, at: &impl Place, message: impl Display) -> PolicyError {
+        self.error_at(code, at.offset(), message)
     }
 
     /// An error about something that is not in the text.
@@ -51,7 +47,7 @@ impl Source {
     }
 
     /// A value that is not of the form its field wants.
-    pub(super) fn malformed<T>(&self, at: &Spanned<T>, expected: impl Display, found: impl Display) -> PolicyError {
+    pub(super) fn malformed(&self, at: &impl Place, expected: impl Display, found: impl Display) -> PolicyError {
         self.error(Code::MalformedPolicy, at, format_args!("expected {expected}, found {found}"))
     }
 

@@ -55,7 +55,7 @@ impl Validity {
 
 /// Midnight at the start of a day, UTC.
 fn start(day: Date) -> Option<Timestamp> {
-    day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    day.to_zoned_datetime(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
 /// A day as the policy writes it: `2027-06-30`, nothing else.

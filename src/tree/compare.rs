@@ -196,7 +196,7 @@ impl CompareVisit<'_> {
         (number, node): (u32, Node),
         worker: &mut Worker<'_, Place, Part>,
     ) -> Result<(), ReadError> {
-        let Node::File { size, executable, digest } = node else { return Ok(()) };
+        let Node::File { size, executable, digest } = node else { return Err(ReadError::Changed) };
         let record = (at.place.unwrap_or(u32::MAX), number);
         if let Some(known) = self.known()
             && self.stands(known, at, name, (record, size), &mut worker.found)?
@@ -439,11 +439,7 @@ impl Visit for CompareVisit<'_> {
     }
 
     fn obstacle(&self, trail: &Trail, place: Place, errno: Errno, part: &mut Part) {
-        let error = match errno {
-            // It was a directory a moment ago.
-            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => ReadError::Changed,
-            errno => errno.into(),
-        };
+        let error = ReadError::of_directory(errno);
         let at = self.place(trail, b"");
         match place {
             Some(index) => self.read_error(part, at, Node::Directory(index), &error),

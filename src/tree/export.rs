@@ -189,7 +189,9 @@ impl<S: ExportSink> Exporter<'_, S> {
     }
 
     fn file(&mut self, path: &[u8], node: Node, file: &OpenFile) -> Result<(), ExportError> {
-        let Node::File { size, executable, digest } = node else { return Ok(()) };
+        let Node::File { size, executable, digest } = node else {
+            return Err(self.differs(Code::Internal, path, "a file".to_owned(), node.describe()));
+        };
         if let Some((code, expected, found)) = mode_differences(mode_of(&file.stat), executable).next() {
             return Err(self.differs(code, path, expected, found));
         }

@@ -2,6 +2,7 @@
 //! follows no symlink, so that what was checked is what was read.
 #![expect(clippy::disallowed_methods, reason = "this room is where files are touched")]
 
+mod admission;
 mod compare;
 mod confine;
 mod destination;

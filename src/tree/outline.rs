@@ -1,18 +1,16 @@
 //! The outline of a tree: every entry by its name and type, before any file is opened.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::Options;
-use super::entry::{code_of, kind_of};
-use super::handle::{Directory, Kind, mode_of, stat_of};
+use super::admission::{Admission, Refused};
+use super::entry::kind_of;
+use super::handle::{Directory, Kind};
 use super::names::Names;
 use super::read::{ReadError, read_link};
 use super::walk::{At, Crew, Trail, Visit, Worker, walk};
-use crate::base::{Code, Refusal, Refusals, place};
-use crate::seal::manifest::forbidden_bits;
+use crate::base::Refusals;
 
 /// A root's entries, each with a number: the root has 0, a directory comes before what is in it, and what is below
 /// it follows it without a gap, in the order of the bytes of the names.
@@ -184,7 +182,7 @@ impl Outline {
 /// Lists everything below `root` without opening a file. `spelling` is the root as refusals name it.
 #[must_use]
 pub fn outline(root: Directory, spelling: &str, options: &Options<'_>) -> Outlined {
-    let visit = OutlineVisit { spelling, options, next: AtomicU32::new(1), entries: AtomicU64::new(1) };
+    let visit = OutlineVisit { admission: Admission::new(spelling, options) };
     let mut refusals = Refusals::new(options.limits.refusals_max);
     let mut listed = Vec::new();
     for part in walk(&visit, root.into_fd(), 0, Crew::whole(options)) {
@@ -193,14 +191,7 @@ pub fn outline(root: Directory, spelling: &str, options: &Options<'_>) -> Outlin
             refusals.append(part);
         }
     }
-    let mut directories = Vec::new();
-    directories.resize_with(visit.next.into_inner() as usize, Listed::default);
-    for (index, listing) in listed {
-        if let Some(slot) = directories.get_mut(index as usize) {
-            *slot = listing;
-        }
-    }
-    Outlined { outline: assemble(&directories), refusals }
+    Outlined { outline: assemble(listed, visit.admission.directories()), refusals }
 }
 
 /// One directory, sorted.
@@ -236,20 +227,30 @@ impl Listed {
 }
 
 /// Puts the directories together: depth first, so that what is below an entry stands together.
-fn assemble(directories: &[Listed]) -> Outline {
+#[expect(
+    clippy::indexing_slicing,
+    reason = "every listing has a number below the count; a panic is a refusal, a listing left out is not"
+)]
+#[expect(clippy::cast_possible_truncation, reason = "a walk admits fewer than 2^32 entries")]
+fn assemble(listed: Vec<(u32, Listed)>, count: usize) -> Outline {
+    let mut directories = Vec::new();
+    directories.resize_with(count, Listed::default);
+    for (index, listing) in listed {
+        directories[index as usize] = listing;
+    }
     let mut outline = Outline::default();
     let root = Node { name: Span::default(), parent: 0, end: 0, entry: Entry::Directory(0..0) };
     outline.nodes.push(root);
     // A directory that is being gone through: its number, its listing, the numbers of its entries so far.
     let mut open: Vec<(u32, usize, Vec<u32>)> = vec![(Outline::ROOT, 0, Vec::new())];
     while let Some((number, listing, entries)) = open.last_mut() {
-        let listed = directories.get(*listing);
-        let next = listed.and_then(|listed| listed.entries.get(entries.len()).map(|entry| (listed, *entry)));
-        let (Some((listed, (name, entry))), Ok(child)) = (next, u32::try_from(outline.nodes.len())) else {
-            let (number, _, entries) = open.pop().unwrap_or_default();
-            outline.close(number, &entries);
+        let listed = &directories[*listing];
+        let Some((name, entry)) = listed.entries.get(entries.len()).copied() else {
+            outline.close(*number, entries);
+            open.pop();
             continue;
         };
+        let child = outline.nodes.len() as u32;
         entries.push(child);
         let parent = *number;
         let name = outline.push_text(listed.text(name));
@@ -275,40 +276,29 @@ impl Outline {
     }
 
     /// A directory is complete: all below it has its number.
+    #[expect(clippy::indexing_slicing, reason = "the node of an open directory is there; a panic is a refusal")]
+    #[expect(clippy::cast_possible_truncation, reason = "a walk admits fewer than 2^32 entries")]
     fn close(&mut self, number: u32, entries: &[u32]) {
         let start = self.children.len();
         self.children.extend_from_slice(entries);
-        let (children, end) = (start..self.children.len(), u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
-        if let Some(node) = self.nodes.get_mut(number as usize) {
-            node.end = end;
-            node.entry = Entry::Directory(children);
-        }
+        let end = self.nodes.len() as u32;
+        let node = &mut self.nodes[number as usize];
+        node.end = end;
+        node.entry = Entry::Directory(start..self.children.len());
     }
 }
 
 struct OutlineVisit<'a> {
-    spelling: &'a str,
-    options: &'a Options<'a>,
-    next: AtomicU32,
-    entries: AtomicU64,
+    admission: Admission<'a>,
 }
 
 #[derive(Default)]
 struct Part {
     listed: Vec<(u32, Listed)>,
-    refusals: Option<Refusals>,
+    refusals: Refused,
 }
 
 impl OutlineVisit<'_> {
-    fn refuse(&self, part: &mut Part, code: Code, path: &[u8], expected: &str, found: impl Into<String>) {
-        let refusal = Refusal::new(code, place(self.spelling, path), expected, found);
-        part.refusals.get_or_insert_with(|| Refusals::new(self.options.limits.refusals_max)).push(refusal);
-    }
-
-    fn read_error(&self, part: &mut Part, path: &[u8], error: &ReadError) {
-        self.refuse(part, code_of(error), path, "an entry that stays as it is and can be read", error.to_string());
-    }
-
     fn entry(
         &self,
         at: &At<'_, u32>,
@@ -321,40 +311,18 @@ impl OutlineVisit<'_> {
             Kind::File => ListedEntry::File,
             Kind::Link => ListedEntry::Link(listed.push_text(&read_link(at.fd, name)?)),
             Kind::Directory => {
-                let index = self.next.fetch_add(1, Ordering::Relaxed);
+                let index = self.admission.number();
                 worker.enter(name, index);
                 ListedEntry::Directory(index)
             }
             Kind::Special(noun) => {
-                let expected = "a file, directory or symlink";
-                self.refuse(&mut worker.found, Code::SpecialFile, &at.trail.path(name), expected, noun);
+                self.admission.special(&mut worker.found.refusals, &at.trail.path(name), noun);
                 ListedEntry::Special(noun)
             }
         };
         let name = listed.push_text(name);
         listed.entries.push((name, entry));
         Ok(())
-    }
-
-    /// Whether the directory is within the limits.
-    fn limits(&self, at: &At<'_, u32>, names: &Names, worker: &mut Worker<'_, u32, Part>) -> bool {
-        let limits = self.options.limits;
-        let entries = self.entries.fetch_add(names.len() as u64, Ordering::Relaxed) + names.len() as u64;
-        let longest = names.iter().map(|(name, _)| at.trail.path_len(name)).max().unwrap_or(0);
-        let exceeded = if entries > limits.entries_max {
-            Some((Code::TooManyEntries, limits.entries_max, "more"))
-        } else if at.trail.depth > limits.depth_max {
-            Some((Code::TooDeep, limits.depth_max as u64, "deeper"))
-        } else if longest > limits.path_bytes_max {
-            Some((Code::PathTooLong, limits.path_bytes_max as u64, "longer"))
-        } else {
-            None
-        };
-        if let Some((code, limit, found)) = exceeded {
-            self.refuse(&mut worker.found, code, &at.trail.path(b""), &format!("at most {limit}"), found);
-            worker.stop();
-        }
-        exceeded.is_none()
     }
 }
 
@@ -363,23 +331,14 @@ impl Visit for OutlineVisit<'_> {
     type Found = Part;
 
     fn directory(&self, at: &At<'_, u32>, names: &mut Names, worker: &mut Worker<'_, u32, Part>) -> bool {
-        if !self.limits(at, names, worker) {
+        if !self.admission.directory(at, names, &mut worker.found.refusals) {
+            worker.stop();
             return false;
         }
-        match stat_of(at.fd) {
-            Ok(stat) => {
-                if let Some(found) = forbidden_bits(mode_of(&stat), false) {
-                    let path = at.trail.path(b"");
-                    self.refuse(&mut worker.found, Code::ForbiddenMode, &path, "not writable by others", found);
-                }
-            }
-            Err(errno) => self.read_error(&mut worker.found, &at.trail.path(b""), &errno.into()),
-        }
-        names.sort();
         let mut listed = Listed::default();
         for (name, file_type) in names.iter() {
             if let Err(error) = self.entry(at, name, file_type, &mut listed, worker) {
-                self.read_error(&mut worker.found, &at.trail.path(name), &error);
+                self.admission.read_error(&mut worker.found.refusals, &at.trail.path(name), &error);
             }
         }
         worker.found.listed.push((*at.place, listed));
@@ -387,11 +346,6 @@ impl Visit for OutlineVisit<'_> {
     }
 
     fn obstacle(&self, trail: &Trail, _: u32, errno: Errno, part: &mut Part) {
-        let error = match errno {
-            // It was a directory a moment ago.
-            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => ReadError::Changed,
-            errno => errno.into(),
-        };
-        self.read_error(part, &trail.path(b""), &error);
+        self.admission.obstacle(&mut part.refusals, trail, errno);
     }
 }

@@ -37,6 +37,16 @@ pub enum ReadError {
     Io(#[from] io::Error),
 }
 
+impl ReadError {
+    /// Why something that was a directory a moment ago could not be opened or read.
+    pub(super) fn of_directory(errno: Errno) -> Self {
+        match errno {
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Self::Changed,
+            errno => errno.into(),
+        }
+    }
+}
+
 impl From<Errno> for ReadError {
     fn from(errno: Errno) -> Self {
         Self::Io(errno.into())

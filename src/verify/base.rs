@@ -24,7 +24,7 @@ pub fn weaker_gate<'p>(
 ) -> Option<(&'p Gate, String)> {
     policy.gates().filter(|gate| gate.signers.iter().any(|name| name == signer)).find_map(|gate| {
         // A gate that compares lockfiles is no gate for a cache without any.
-        policy.edge(cache, gate.name.get_ref()).ok()?;
+        policy.edge(cache, &gate.name).ok()?;
         let why = unknown_signers(gate, base_signers).or_else(|| other_binding(gate, base_bindings, bindings_now))?;
         Some((gate, why))
     })
@@ -134,7 +134,7 @@ bindings = { toolchain = "1.95" }
             match (objects, found) {
                 (None, None) => {}
                 (Some((gate, said)), Some((found, why))) => {
-                    assert_eq!(found.name.get_ref(), gate, "{what}");
+                    assert_eq!(found.name.as_str(), gate, "{what}");
                     assert!(why.contains(said), "{what}");
                 }
                 _ => panic!("{what}"),

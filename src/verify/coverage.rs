@@ -190,7 +190,7 @@ impl<'a> Judge<'a> {
 
     /// `is_plain` says whether the gate may allow it at a place.
     fn unproven(&mut self, place: Vec<u8>, what: &str, nature: Nature, is_plain: bool, reason: &Reason) {
-        let is_refused = match &self.edge.gate.unproven {
+        let is_refused = match &self.edge.gate.unproven.value {
             Unproven::Refuse => true,
             Unproven::Allow => false,
             Unproven::At(places) => {
@@ -239,7 +239,7 @@ impl<'a> Judge<'a> {
                 self.mismatches
             ),
             met: self.mismatches == 0,
-            origin: policy.origin(self.edge.cache.lines.lockfiles),
+            origin: policy.origin(&self.edge.cache.lockfiles),
         }];
         let elsewhere = if gate.unproven == Unproven::Refuse { "" } else { ", but files at the places of `unproven`" };
         if gate.unproven != Unproven::Allow {
@@ -248,7 +248,7 @@ impl<'a> Judge<'a> {
                 expected: format!("no entry that the lockfiles do not prove{elsewhere}"),
                 found: plural(self.unproven_entries, "such entry", "such entries"),
                 met: self.unproven_entries == 0,
-                origin: policy.origin(gate.lines.unproven),
+                origin: policy.origin(&gate.unproven),
             });
         }
         let rule = self.share();
@@ -277,7 +277,7 @@ impl<'a> Judge<'a> {
             expected: format!("lockfiles prove at least {min} of the files and of the bytes"),
             found: format!("{} of {} files, {} of {} bytes", lockfile.files, total.files, lockfile.bytes, total.bytes),
             met: min.is_met(lockfile.files, total.files) && min.is_met(lockfile.bytes, total.bytes),
-            origin: self.edge.policy.origin(self.edge.gate.lines.min_lockfile_coverage),
+            origin: self.edge.policy.origin(&self.edge.gate.min_lockfile_coverage),
         }
     }
 }

@@ -75,7 +75,7 @@ fn open_statement(
 ) -> Option<Statement> {
     let names: Vec<_> = edge.signers.iter().map(|signer| format!("`{}`", signer.name)).collect();
     let expected = format!("a signature by {}", names.join(" or "));
-    let origin = edge.policy.origin(edge.gate.lines.signers);
+    let origin = edge.policy.origin(&edge.gate.signers);
     let Some(payload) = checked.payload() else {
         let (code, found) = unsigned(envelope, checked, edge);
         trail.rule(code, false, expected, found, origin);
@@ -129,7 +129,7 @@ fn count_signers<'e>(
 
 /// Too few signers: for the reasons that kept others from counting, and if more than one is wanted, for that.
 fn judge_count(counted: &[(&Signer, KeyId)], failed: &[Rule], edge: &Edge<'_>, trail: &mut Trail) {
-    let threshold = edge.gate.threshold;
+    let threshold = *edge.gate.threshold;
     let names: Vec<_> = counted.iter().map(|(signer, _)| format!("`{}`", signer.name)).collect();
     let found = if names.is_empty() { "none that counts".to_owned() } else { names.join(", ") };
     let rule = Rule {
@@ -137,7 +137,7 @@ fn judge_count(counted: &[(&Signer, KeyId)], failed: &[Rule], edge: &Edge<'_>, t
         expected: format!("{threshold} of {} distinct signers", edge.gate.signers.len()),
         found,
         met: counted.len() >= threshold,
-        origin: edge.policy.origin(edge.gate.lines.threshold),
+        origin: edge.policy.origin(&edge.gate.threshold),
     };
     if !rule.met {
         for rule in failed {

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::trail::{Rule, Trail};
 use crate::base::{Code, Digest, Escaped};
-use crate::policy::{Edge, LockfileRule, Policy, Revocation, Signer, SignerKey, Standing};
+use crate::policy::{Edge, Located, LockfileRule, Policy, Revocation, Signer, SignerKey, Standing};
 use crate::seal::statement::{Platform, Predicate, Statement};
 
 /// How far ahead of ours a sealing job's clock may be.
@@ -57,26 +57,26 @@ pub(super) fn check(statement: &Statement, edge: &Edge<'_>, checkout: &Checkout,
 #[must_use]
 pub fn scope(predicate: &Predicate, policy: &Policy, signer: &Signer) -> Vec<Rule> {
     let name = &signer.name;
-    let rule = |code, what: &str, met, found: Option<&str>, line| Rule {
+    let rule = |code, what: &str, met, found: Option<&str>, origin| Rule {
         code,
         expected: format!("a {what} that signer `{name}` may seal{}", if what == "cache" { "" } else { " from" }),
         found: found.map_or_else(|| format!("no {what}"), shown),
         met,
-        origin: policy.origin(line),
+        origin,
     };
-    let (cache, scope, lines) = (predicate.cache.as_str(), &signer.scope, &signer.lines);
+    let (cache, scope) = (predicate.cache.as_str(), &signer.scope);
     let (ref_, job) = (predicate.source.ref_.as_deref(), predicate.source.job.as_deref());
     vec![
-        rule(Code::WrongCache, "cache", scope.allows_cache(cache), Some(cache), lines.caches),
-        rule(Code::WrongRef, "ref", scope.allows_ref(ref_), ref_, lines.refs),
-        rule(Code::WrongJob, "job", scope.allows_job(job), job, lines.jobs),
+        rule(Code::WrongCache, "cache", scope.allows_cache(cache), Some(cache), policy.origin(&scope.caches)),
+        rule(Code::WrongRef, "ref", scope.allows_ref(ref_), ref_, policy.origin(&scope.refs)),
+        rule(Code::WrongJob, "job", scope.allows_job(job), job, policy.origin(&scope.jobs)),
     ]
 }
 
 /// Whether a key could be used when the seal was made, and can be now; and whether it or its signer is recalled.
 #[must_use]
 pub fn key_rules(sealed_at: Timestamp, now: Timestamp, policy: &Policy, signer: &Signer, key: &SignerKey) -> Vec<Rule> {
-    let origin = policy.origin(key.line);
+    let origin = policy.origin(&key.file);
     let name = &signer.name;
     let mut rules = Vec::new();
     for (when, instant) in [("sealed", sealed_at), ("verified", now)] {
@@ -139,8 +139,8 @@ struct Rules<'a, 'e> {
 }
 
 impl Rules<'_, '_> {
-    fn origin(&self, line: usize) -> String {
-        self.edge.policy.origin(line)
+    fn origin<T>(&self, at: &Located<T>) -> String {
+        self.edge.policy.origin(at)
     }
 
     fn equal(&mut self, code: Code, what: &str, expected: &str, found: &str, origin: String) {
@@ -154,41 +154,39 @@ impl Rules<'_, '_> {
     }
 
     /// Compares item by item: no character that an item may hold can make two lists look the same.
-    fn same_list(&mut self, code: Code, what: &str, expected: &[&str], found: &[&str], line: usize) -> bool {
+    fn same_list(&mut self, code: Code, what: &str, expected: &[&str], found: &[&str], origin: String) -> bool {
         let text = |list: &[&str]| {
             let items: Vec<_> = list.iter().map(|item| shown(item)).collect();
             format!("{what} {}", if items.is_empty() { "none".to_owned() } else { items.join(", ") })
         };
-        let origin = self.origin(line);
         self.trail.rule(code, expected == found, text(expected), text(found), origin)
     }
 
     fn identity(&mut self, predicate: &Predicate) {
         let (project, cache) = (self.edge.policy.project(), &self.edge.cache.name);
-        let line = self.edge.policy.project_line();
-        self.equal(Code::WrongProject, "project", project, &predicate.project, self.origin(line));
-        self.equal(Code::WrongCache, "cache", cache, &predicate.cache, self.origin(self.edge.cache.lines.name));
+        self.equal(Code::WrongProject, "project", project, &predicate.project, self.origin(project));
+        self.equal(Code::WrongCache, "cache", cache, &predicate.cache, self.origin(&self.edge.cache.name));
     }
 
     fn roots(&mut self, predicate: &Predicate) {
         let cache = self.edge.cache;
-        let expected: Vec<_> = cache.roots.iter().map(|root| root.get_ref().spelling.as_str()).collect();
+        let expected: Vec<_> = cache.roots.iter().map(|root| root.spelling.as_str()).collect();
         let found: Vec<_> = predicate.roots.iter().map(|root| root.path.as_str()).collect();
-        self.same_list(Code::WrongRoot, "roots", &expected, &found, cache.lines.roots);
-        let other = predicate.roots.iter().map(|root| root.digest).find(|digest| *digest != cache.digest);
-        let found = other.unwrap_or(cache.digest);
-        self.equal(Code::WrongDigest, "digest", cache.digest.as_str(), found.as_str(), self.origin(cache.lines.digest));
+        self.same_list(Code::WrongRoot, "roots", &expected, &found, self.origin(&cache.roots));
+        let other = predicate.roots.iter().map(|root| root.digest).find(|digest| cache.digest != *digest);
+        let found = other.unwrap_or(*cache.digest);
+        self.equal(Code::WrongDigest, "digest", cache.digest.as_str(), found.as_str(), self.origin(&cache.digest));
     }
 
     fn lockfiles(&mut self, predicate: &Predicate, checkout: &Lockfiles) {
         let cache = self.edge.cache;
         let paths: Vec<_> = cache.lockfiles.iter().map(String::as_str).collect();
         let sealed: Vec<_> = predicate.lockfiles.iter().map(|lockfile| lockfile.path.as_str()).collect();
-        let same = self.same_list(Code::WrongLockfile, "lockfiles", &paths, &sealed, cache.lines.lockfiles);
+        let same = self.same_list(Code::WrongLockfile, "lockfiles", &paths, &sealed, self.origin(&cache.lockfiles));
         if !same || self.edge.gate.lockfile == LockfileRule::Any {
             return;
         }
-        let origin = self.origin(self.edge.gate.lines.lockfile);
+        let origin = self.origin(&self.edge.gate.lockfile);
         let digests = match checkout {
             Lockfiles::Known(digests) => digests,
             Lockfiles::Unreadable { path, found } => {
@@ -228,7 +226,7 @@ impl Rules<'_, '_> {
                 met,
                 text(value),
                 found,
-                self.edge.policy.origin(self.edge.gate.lines.bindings),
+                self.edge.policy.origin(&self.edge.gate.bindings),
             );
         }
     }
@@ -241,7 +239,7 @@ impl Rules<'_, '_> {
         // A maximum age is at most ten years of seconds.
         let limit = SignedDuration::from_secs(i64::try_from(max_age.seconds()).unwrap_or(i64::MAX));
         let found = format!("sealed at {sealed_at}, {}", old(age));
-        let origin = self.origin(self.edge.gate.lines.max_age);
+        let origin = self.origin(&self.edge.gate.max_age);
         self.trail.rule(Code::TooOld, age <= limit, format!("at most {max_age} old"), found, origin);
     }
 }

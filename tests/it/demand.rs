@@ -59,7 +59,7 @@ pub(crate) fn words(text: &str) -> Words {
 
 /// The day so many days from today, UTC.
 pub(crate) fn day(from_today: i32) -> Date {
-    now().to_zoned(TimeZone::UTC).date().checked_add(from_today.days()).unwrap()
+    now().to_zoned_datetime(TimeZone::UTC).date().checked_add(from_today.days()).unwrap()
 }
 
 /// Puts days into a text: `{-2}` is the day before yesterday.

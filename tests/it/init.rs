@@ -194,6 +194,83 @@ fn without_keys_a_lockfile_that_proves_nothing_whole_is_not_enough() {
     assert_eq!(run.code, Some(2));
 }
 
+/// `cacheseal.toml` that `init --lockfile-only` writes for these files, and what it answers.
+fn lockfile_only(lockfiles: &[&str]) -> (Project, serde_json::Value) {
+    let project = bare(lockfiles);
+    let init = project.json(&["init", "--lockfile-only", "--project", "github.com/acme/app"]);
+    assert_eq!(init.code, Some(0), "{lockfiles:?}: {:#}", init.json);
+    assert_eq!(project.run(&["policy", "check"]).code, Some(0), "{lockfiles:?}");
+    (project, init.json)
+}
+
+#[test]
+fn lockfiles_in_directories_are_known() {
+    let (metadata, checksums) = ("gradle/verification-metadata.xml", ".mvn/checksums/checksums");
+    let (sha256, central) = (format!("{checksums}.sha256"), format!("{checksums}-central.sha256"));
+    let sha512 = format!("{checksums}.sha512");
+    for (lockfiles, cache, root, written) in [
+        (vec![metadata], "gradle", "~/.gradle/caches/modules-2/files-2.1", vec![metadata]),
+        (vec![metadata, "gradle.lockfile"], "gradle", "~/.gradle/caches/modules-2/files-2.1", vec![metadata]),
+        (vec![&sha256], "maven", "~/.m2/repository", vec![&sha256]),
+        (vec![&sha512], "maven", "~/.m2/repository", vec![&sha512]),
+        // One file for each repository, and all are needed; what the proof does not read is no lockfile.
+        (
+            vec![&sha256, &central, &sha512, ".mvn/checksums/checksumsx.sha256"],
+            "maven",
+            "~/.m2/repository",
+            vec![&central, &sha256],
+        ),
+    ] {
+        let (project, answer) = lockfile_only(&lockfiles);
+        assert_eq!(answer["caches"], serde_json::json!([cache]));
+        let policy = fs::read_to_string(project.path("cacheseal.toml")).unwrap();
+        assert!(policy.contains(&format!("roots     = [\"{root}\"]\nlockfiles = {written:?}\n")), "{policy}");
+    }
+    // With keys too, and the key of the cache is that of all its lockfiles.
+    let project = bare(&[&sha256, &central]);
+    let init = project.run(&["init"]);
+    assert_eq!(init.code, Some(0), "{}", init.stderr);
+    let key = format!("maven-v1-{{{{ checksum \"{central}\" }}}}-{{{{ checksum \"{sha256}\" }}}}\n");
+    assert!(init.stdout.contains(&key), "{}", init.stdout);
+}
+
+#[test]
+fn the_policy_for_gradle_and_maven_holds() {
+    let digest = cacheseal::base::Digest::sha256(b"a jar");
+    let project = bare(&[".mvn/checksums/checksums.sha256"]);
+    project.write(".mvn/checksums/checksums.sha256", format!("{digest}  org/lib.jar\n"));
+    assert_eq!(project.json(&["init", "--lockfile-only"]).code, Some(0));
+    let verify = ["verify", "maven", "--gate", "lockfile", "--trust-checkout"];
+    project.write("../home/.m2/repository/org/lib.jar", "a jar");
+    project.json(&verify).expect(0, &[]);
+    project.write("../home/.m2/repository/org/lib.jar", "evil!");
+    project.json(&verify).expect(14, &["lockfile-mismatch"]);
+}
+
+#[test]
+fn a_lockfile_that_is_not_read_is_sealed_and_never_said_to_prove() {
+    for (lockfile, cache) in [("gradle.lockfile", "gradle"), ("Gemfile.lock", "bundler")] {
+        let project = bare(&[lockfile]);
+        project.json(&["init", "--lockfile-only"]).expect_error(5, "no-lockfile");
+        let init = project.json(&["init", "--project", "github.com/acme/app"]);
+        assert_eq!((init.code, &init.json["caches"]), (Some(0), &serde_json::json!([cache])));
+        let policy = fs::read_to_string(project.path("cacheseal.toml")).unwrap();
+        assert!(policy.contains(", which no gate can prove by the lockfile\n[cache."), "{policy}");
+        assert!(!policy.contains("\nrequire   = [\"lockfile\"]"), "{policy}");
+    }
+}
+
+#[test]
+fn of_lockfiles_that_fill_one_directory_the_first_is_taken() {
+    let all = ["npm-shrinkwrap.json", "package-lock.json", "yarn.lock", "pnpm-lock.yaml"];
+    for (count, cache) in [(1, "npm"), (2, "npm"), (3, "yarn"), (4, "pnpm")] {
+        let project = bare(&all[..count]);
+        assert_eq!(project.json(&["init"]).json["caches"], serde_json::json!([cache]));
+    }
+    let project = bare(&["requirements.txt", "Pipfile.lock"]);
+    assert_eq!(project.json(&["init"]).json["caches"], serde_json::json!(["pipenv"]));
+}
+
 #[test]
 fn without_keys_cargo_home_is_where_the_variable_says() {
     let project = bare(&["Cargo.lock"]);

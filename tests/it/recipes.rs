@@ -39,7 +39,7 @@ fn faults(text: &str) -> Result<Vec<String>, PolicyError> {
     policy.place(Some(Path::new("/home/reader")), Path::new("/home/reader/app"), "cacheseal.toml")?;
     for gate in policy.gates() {
         for cache in policy.caches() {
-            policy.edge(&cache.name, gate.name.get_ref())?;
+            policy.edge(&cache.name, &gate.name)?;
         }
     }
     let now: Timestamp = NOW.parse().unwrap();

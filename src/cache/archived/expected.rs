@@ -90,6 +90,7 @@ impl ExpectedTrees {
 
     /// Holds a member against what was sealed. For a file that may still be the sealed one, the digest that its
     /// contents must have.
+    #[expect(clippy::indexing_slicing, reason = "roots have numbers of their own; a panic is a refusal")]
     pub(super) fn compare(
         &mut self,
         root: usize,
@@ -98,7 +99,7 @@ impl ExpectedTrees {
         refusals: &mut Refusals,
     ) -> Option<Digest> {
         let links_inside = self.links_inside;
-        let root = self.roots.get_mut(root)?;
+        let root = &mut self.roots[root];
         root.is_seen = true;
         let at = || place(&root.spelling, path);
         let found = match &root.sealed {
@@ -155,8 +156,9 @@ impl ExpectedTrees {
     }
 
     /// Notes that a member was refused for something else: it is not missing as well.
+    #[expect(clippy::indexing_slicing, reason = "roots have numbers of their own; a panic is a refusal")]
     pub(super) fn mark_refused(&mut self, root: usize, path: &[u8]) {
-        let Some(root) = self.roots.get_mut(root) else { return };
+        let root = &mut self.roots[root];
         root.is_seen = true;
         if let SealedTree::Known(manifest) = &root.sealed
             && let Located::Entry { mark, .. } = locate(manifest, &mut root.marks, &mut root.route, path)
@@ -266,9 +268,9 @@ impl ExpectedRoot {
     fn refuse_missing_below(&self, manifest: &Manifest, refusals: &mut Refusals) {
         let mut waiting = vec![(self.spelling.as_bytes().to_vec(), 0, false)];
         while let Some((path, index, is_missing)) = waiting.pop() {
-            let Some(listing) = manifest.listing(index) else { continue };
-            // A mark that is not there must not make its entry one that was seen.
+            // A mark that is not there must not make its entry one that was seen, nor a listing its entries.
             let marks = &self.marks[index as usize];
+            let Some(listing) = manifest.listing(index) else { continue };
             for (at, record) in listing.records().iter().enumerate() {
                 let mark = &marks[at];
                 let is_missing = is_missing || *mark == Mark::Unseen;

@@ -134,7 +134,7 @@ impl Run<'_, '_> {
 
     fn compare_digest(&mut self, root: usize, path: &[u8], size: u64, expected: Digest, found: Digest) {
         if found != expected {
-            let algorithm = self.request.edge.cache.digest;
+            let algorithm = *self.request.edge.cache.digest;
             let text = |digest| format!("{size} bytes of {algorithm} {digest}");
             let at = place(self.spelling(root), path);
             self.refusals.push(Refusal::new(Code::DigestMismatch, at, text(expected), text(found)));
@@ -177,7 +177,7 @@ impl Run<'_, '_> {
 
     /// Reads the contents of a file: their digest, and each piece to the sink, if it is to be written.
     fn digest(&mut self, reader: &mut Reader<'_, '_>, size: u64, is_written: bool) -> Result<Digest, Stop> {
-        let algorithm = self.request.edge.cache.digest;
+        let algorithm = *self.request.edge.cache.digest;
         let mut digest = PieceDigest::new(algorithm, size);
         let mut sink = self.sink.as_deref_mut().filter(|_| is_written && self.refusals.is_empty());
         let mut refused = None;

@@ -41,7 +41,7 @@ pub(in crate::cache) struct LookedAt {
 /// Reads the lockfiles of the checkout, where the gate compares them.
 pub(in crate::cache) fn look_at_checkout(request: &ArchiveRequest<'_>) -> LookedAt {
     let limits = request.limits;
-    let (lockfiles, refusals) = match request.edge.gate.lockfile {
+    let (lockfiles, refusals) = match *request.edge.gate.lockfile {
         LockfileRule::Any => (Lockfiles::Unpinned, Refusals::new(limits.refusals_max)),
         LockfileRule::Exact => read_lockfiles(request.workspace, request.edge, limits),
     };
@@ -320,6 +320,6 @@ fn contents_rule(trusted: &Trusted, refusals: &Refusals, request: &ArchiveReques
         expected: format!("the {} of all roots as sealed", plural(trusted.totals.entries, "entry", "entries")),
         found: plural(differences, "difference", "differences"),
         met: differences == 0,
-        origin: request.edge.policy.origin(request.edge.cache.lines.roots),
+        origin: request.edge.policy.origin(&request.edge.cache.roots),
     }
 }

@@ -8,7 +8,6 @@ use crate::cache::{Kept, RecheckRequest, recheck};
 use crate::guard::{Recheck, Unkept};
 use crate::policy::Glob;
 use crate::report::{Looked, RecheckReport};
-use crate::tree::Options;
 
 impl State {
     /// Compares what was verified with what is there.
@@ -50,7 +49,7 @@ impl State {
             roots: self.setup.roots(name),
             full: asked.full,
             new_allowed,
-            options: Options { threads: usize::from(asked.threads), processors: Context::processors(), limits },
+            options: Context::options(asked.threads, limits),
         }
     }
 }

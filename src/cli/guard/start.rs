@@ -145,7 +145,7 @@ fn begin(arguments: &GuardStartArguments, context: &Context) -> Result<(Listener
     let (name, user) = name_of(&arguments.policy.policy)?;
     let listener = listen(&name).map_err(|error| taken(&error))?;
     let lockfiles: Vec<_> = arguments.caches.iter().filter_map(|cache| setup.policy.cache(cache).ok()).collect();
-    let lockfiles: Vec<String> = lockfiles.into_iter().flat_map(|cache| cache.lockfiles.clone()).collect();
+    let lockfiles: Vec<String> = lockfiles.into_iter().flat_map(|cache| cache.lockfiles.value.clone()).collect();
     for lockfile in lockfiles {
         setup.workspace.hold_lockfile(&lockfile, context.limits.lockfile_bytes_max).map_err(|error| {
             let message = format!("expected a lockfile at {}, but it {error}", shown(Path::new(&lockfile)));
@@ -277,8 +277,8 @@ impl Allowed {
                 allowed.paths.extend(path);
             }
         }
-        for (pattern, line) in setup.policy.allowed() {
-            let origin = setup.policy.origin(line);
+        for pattern in setup.policy.allowed() {
+            let origin = setup.policy.origin(pattern);
             let of_policy = |failure: Failure| match failure.code {
                 Code::Usage => Failure { code: Code::MalformedPolicy, ..failure }.hint(hint),
                 _ => failure,

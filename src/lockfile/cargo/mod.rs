@@ -8,11 +8,20 @@ mod vendor;
 
 pub use lock::{CargoLock, Package, Source};
 
-use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
+use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan, Starter};
 
 /// The ecosystem of `Cargo.lock`.
 #[derive(Debug)]
 pub struct Cargo;
+
+/// What `init` knows of it.
+const STARTERS: &[Starter] = &[Starter {
+    lockfile: "Cargo.lock",
+    cache: "cargo",
+    roots: &["~/.cargo/registry", "~/.cargo/git/db"],
+    proven: &["~/.cargo/registry/cache", "~/.cargo/registry/src"],
+    note: "crates and their unpacked sources",
+}];
 
 impl Ecosystem for Cargo {
     fn name(&self) -> &'static str {
@@ -23,8 +32,8 @@ impl Ecosystem for Cargo {
         file_name == "Cargo.lock"
     }
 
-    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
-        &["~/.cargo/registry/cache", "~/.cargo/registry/src"]
+    fn starters(&self) -> &'static [Starter] {
+        STARTERS
     }
 
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {

@@ -9,11 +9,20 @@ mod zips;
 pub use sum::{GoSum, Module, Sum};
 pub use zips::list as zip_files;
 
-use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
+use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan, Starter};
 
 /// The ecosystem of `go.sum`.
 #[derive(Debug)]
 pub struct Go;
+
+/// What `init` knows of it.
+const STARTERS: &[Starter] = &[Starter {
+    lockfile: "go.sum",
+    cache: "go",
+    roots: &["~/go/pkg/mod"],
+    proven: &["~/go/pkg/mod"],
+    note: "module downloads and sources",
+}];
 
 impl Ecosystem for Go {
     fn name(&self) -> &'static str {
@@ -24,8 +33,8 @@ impl Ecosystem for Go {
         matches!(file_name, "go.sum" | "go.work.sum")
     }
 
-    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
-        &["~/go/pkg/mod"]
+    fn starters(&self) -> &'static [Starter] {
+        STARTERS
     }
 
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {

@@ -1,8 +1,9 @@
 //! `modules-2/files-2.1/<group>/<name>/<version>/<SHA-1>/<file>`.
 
-use super::metadata::{Artifact, VerificationMetadata};
+use super::metadata::VerificationMetadata;
 use crate::lockfile::{
-    Checksum, Claim, EntryId, Expected, Files, Finding, Findings, Forest, HashAlgorithm, ManyHasher, Match, Plan,
+    Artifact, Checksum, Claim, EntryId, Expected, Files, Finding, Findings, Forest, HashAlgorithm, ManyHasher, Match,
+    Plan,
 };
 use crate::tree::Kind;
 

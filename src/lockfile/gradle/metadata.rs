@@ -2,39 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::xml::{self, Event};
+use roxmltree::{Document, Error, Node};
+
 use crate::base::{EntryPath, Escaped};
-use crate::lockfile::{Checksum, HashAlgorithm, LockfileError, LockfileText};
+use crate::lockfile::{Artifact, Checksum, HashAlgorithm, Lines, LockfileError, LockfileText};
 
 /// The name space of the schema.
 const NAME_SPACE: &str = "https://schema.gradle.org/dependency-verification";
 
+/// The name space of the attribute that says where a schema is.
+const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
+
 /// Its versions.
 const SCHEMAS: [&str; 4] = ["1.0", "1.1", "1.2", "1.3"];
 
-/// The artifacts of one or several files.
+/// Most name spaces of a document, which every element below inherits. Gradle writes two.
+const NAME_SPACES_MAX: usize = 16;
+
+/// The artifacts of one or several files: group, name and version of the component, and the name of the file, with `/`
+/// between them.
 #[derive(Debug, Default)]
 pub struct VerificationMetadata {
     artifacts: BTreeMap<String, Artifact>,
-}
-
-/// One artifact: a file of one version of a component.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Artifact {
-    /// Group, name and version of the component, and the name of the file, with `/` between them.
-    pub path: String,
-    /// Digests, each of which is trusted. None where the artifact is trusted by signatures alone.
-    pub checksums: Vec<Checksum>,
-    /// File and line, for people.
-    pub origin: String,
-}
-
-impl Artifact {
-    /// `com.example/lib/1.0/lib-1.0.jar (gradle/verification-metadata.xml:9)`
-    #[must_use]
-    pub fn shown(&self) -> String {
-        format!("{} ({})", self.path, self.origin)
-    }
 }
 
 impl VerificationMetadata {
@@ -63,136 +52,164 @@ impl VerificationMetadata {
     }
 }
 
-/// What is open, from the root on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Open {
-    Root,
-    Components,
-    Component,
-    Artifact,
-    Digest(HashAlgorithm),
-    /// An element whose contents say nothing about digests.
-    Other,
+fn read_one(file: &LockfileText<'_>) -> Result<Vec<(usize, Artifact)>, LockfileError> {
+    if file.text.matches("xmlns").nth(NAME_SPACES_MAX).is_some() {
+        let message = format!("expected at most {NAME_SPACES_MAX} name spaces, found more");
+        return Err(LockfileError::unsupported(file.file, None, message));
+    }
+    let document = Document::parse(file.text).map_err(|error| not_xml(file, &error))?;
+    if let Some(node) = document.descendants().find(Node::is_pi) {
+        let message = "expected an element or a comment, found a declaration";
+        return Err(file.malformed(file.line(node.range().start), message));
+    }
+    let mut reader = Reader { file, lines: file.lines(), found: Vec::new(), paths: BTreeSet::new() };
+    reader.document(document.root_element())?;
+    Ok(reader.found)
 }
 
+/// What is not XML, or has a document type, which Gradle does not write.
+fn not_xml(file: &LockfileText<'_>, error: &Error) -> LockfileError {
+    let line = match error {
+        Error::DtdDetected => file.line(file.text.find("<!DOCTYPE").unwrap_or_default()),
+        Error::NoRootNode | Error::UnclosedRootNode | Error::UnexpectedEndOfStream => file.line(file.text.len()),
+        error => usize::try_from(error.pos().row).unwrap_or(usize::MAX),
+    };
+    file.malformed(line, format!("expected XML, found another text: {}", Escaped(error.to_string().as_bytes())))
+}
+
+/// Goes through the elements in their order.
 struct Reader<'r, 't> {
     file: &'r LockfileText<'t>,
-    open: Vec<Open>,
-    component: String,
+    lines: Lines<'t>,
     found: Vec<(usize, Artifact)>,
     paths: BTreeSet<String>,
 }
 
-fn read_one(file: &LockfileText<'_>) -> Result<Vec<(usize, Artifact)>, LockfileError> {
-    let events = xml::read(file.text).map_err(|(offset, message)| file.malformed(file.line(offset), message))?;
-    let mut lines = file.lines();
-    let mut reader =
-        Reader { file, open: Vec::new(), component: String::new(), found: Vec::new(), paths: BTreeSet::new() };
-    for event in events {
-        match event {
-            Event::Start { offset, name, attributes } => reader.start(lines.of(offset), &name, &attributes)?,
-            Event::End => {
-                if reader.open.pop() == Some(Open::Artifact)
-                    && let Some((_, artifact)) = reader.found.last_mut()
-                {
-                    artifact.checksums.sort();
-                    artifact.checksums.dedup();
-                }
-            }
-            Event::Text { offset } => {
-                if reader.open.last() != Some(&Open::Other) {
-                    return Err(file.malformed(lines.of(offset), "expected elements, found text"));
-                }
-            }
-        }
-    }
-    Ok(reader.found)
-}
-
 impl Reader<'_, '_> {
-    fn start(&mut self, line: usize, name: &str, attributes: &[(String, String)]) -> Result<(), LockfileError> {
-        let attribute = |key: &str| {
-            let value = attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
-            value.ok_or_else(|| self.file.malformed(line, format!("expected `{key}` in `<{name}>`, found none")))
-        };
-        let next = match (self.open.last(), name) {
-            (None, "verification-metadata") => {
-                self.check_schema(line, attributes)?;
-                Open::Root
+    fn document(&mut self, root: Node<'_, '_>) -> Result<(), LockfileError> {
+        let line = self.line(root);
+        if !has_plain_name(root) || root.tag_name().name() != "verification-metadata" {
+            return Err(self.unknown(root));
+        }
+        self.check_schema(line, root)?;
+        self.each(root, |reader, node, name| match name {
+            "components" => reader.each(node, |reader, node, name| match name {
+                "component" => reader.component(node),
+                _ => Err(reader.unknown(node)),
+            }),
+            // What it says is no digest.
+            "configuration" => Ok(()),
+            _ => Err(reader.unknown(node)),
+        })
+    }
+
+    fn component(&mut self, node: Node<'_, '_>) -> Result<(), LockfileError> {
+        let names = [self.attribute(node, "group")?, self.attribute(node, "name")?, self.attribute(node, "version")?];
+        let component = names.join("/");
+        self.each(node, |reader, node, name| match name {
+            "artifact" => reader.artifact(&component, node),
+            _ => Err(reader.unknown(node)),
+        })
+    }
+
+    fn artifact(&mut self, component: &str, node: Node<'_, '_>) -> Result<(), LockfileError> {
+        let line = self.line(node);
+        let path = format!("{component}/{}", self.attribute(node, "name")?);
+        let shown = Escaped(path.as_bytes());
+        // Group, name, version and file name: names of directories and of one file.
+        if EntryPath::new(path.as_bytes()).is_err() || path.matches('/').count() != 3 {
+            let message = format!("expected names of a group, a module, a version and a file, found `{shown}`");
+            return Err(self.file.malformed(line, message));
+        }
+        if !self.paths.insert(path.clone()) {
+            return Err(self.file.malformed(line, format!("expected each artifact once, found `{shown}` again")));
+        }
+        let mut checksums = Vec::new();
+        self.each(node, |reader, node, name| match (HashAlgorithm::from_word(name), name) {
+            (Some(algorithm), _) => {
+                checksums.push(reader.digest(algorithm, node)?);
+                reader.each(node, |reader, node, name| match name {
+                    "also-trust" => {
+                        checksums.push(reader.digest(algorithm, node)?);
+                        Ok(())
+                    }
+                    _ => Err(reader.unknown(node)),
+                })
             }
-            (Some(Open::Root), "components") => Open::Components,
-            (Some(Open::Root), "configuration")
-            | (Some(Open::Other), _)
-            | (Some(Open::Artifact), "md5" | "pgp" | "ignored-keys") => Open::Other,
-            (Some(Open::Components), "component") => {
-                self.component = [attribute("group")?, attribute("name")?, attribute("version")?].join("/");
-                Open::Component
-            }
-            (Some(Open::Component), "artifact") => {
-                let path = format!("{}/{}", self.component, attribute("name")?);
-                // Group, name, version and file name: names of directories and of one file.
-                if EntryPath::new(path.as_bytes()).is_err() || path.matches('/').count() != 3 {
-                    let shown = Escaped(path.as_bytes()).to_string();
-                    let message = format!("expected names of a group, a module, a version and a file, found `{shown}`");
-                    return Err(self.file.malformed(line, message));
-                }
-                let artifact = Artifact { path, checksums: Vec::new(), origin: self.file.origin(line) };
-                if !self.paths.insert(artifact.path.clone()) {
-                    let message =
-                        format!("expected each artifact once, found `{}` again", Escaped(artifact.path.as_bytes()));
-                    return Err(self.file.malformed(line, message));
-                }
-                self.found.push((line, artifact));
-                Open::Artifact
-            }
-            (Some(Open::Artifact), word) if HashAlgorithm::from_word(word).is_some() => {
-                let Some(algorithm) = HashAlgorithm::from_word(word) else {
-                    return Err(self.file.malformed(line, "expected a digest, found another element"));
-                };
-                let value = attribute("value")?;
-                self.digest(line, algorithm, value)?;
-                Open::Digest(algorithm)
-            }
-            (Some(Open::Digest(algorithm)), "also-trust") => {
-                let (algorithm, value) = (*algorithm, attribute("value")?);
-                self.digest(line, algorithm, value)?;
-                Open::Other
-            }
-            (_, other) => {
-                return Err(self
-                    .file
-                    .unsupported(line, format!("expected elements that are known, found `<{other}>`")));
-            }
-        };
-        self.open.push(next);
+            (None, "md5" | "pgp" | "ignored-keys") => Ok(()),
+            _ => Err(reader.unknown(node)),
+        })?;
+        checksums.sort();
+        checksums.dedup();
+        self.found.push((line, Artifact { path, checksums, origin: self.file.origin(line) }));
         Ok(())
     }
 
-    fn digest(&mut self, line: usize, algorithm: HashAlgorithm, value: &str) -> Result<(), LockfileError> {
-        let Some(checksum) = Checksum::from_hex(algorithm, value) else {
-            let message = format!("expected {algorithm} in hex digits, found `{}`", Escaped(value.as_bytes()));
-            return Err(self.file.malformed(line, message));
-        };
-        if let Some((_, artifact)) = self.found.last_mut() {
-            artifact.checksums.push(checksum);
+    /// Goes through the elements in one, between which there is nothing but white space and comments.
+    fn each<'a, 'i>(
+        &mut self,
+        parent: Node<'a, 'i>,
+        mut take: impl FnMut(&mut Self, Node<'a, 'i>, &'a str) -> Result<(), LockfileError>,
+    ) -> Result<(), LockfileError> {
+        for node in parent.children() {
+            if node.is_element() {
+                let is_known = has_plain_name(node) && node.tag_name().namespace() == Some(NAME_SPACE);
+                let name = if is_known { node.tag_name().name() } else { "" };
+                take(self, node, name)?;
+            } else if node.is_text() && !node.text().unwrap_or_default().chars().all(is_space) {
+                let line = self.line(node);
+                return Err(self.file.malformed(line, "expected elements, found text"));
+            }
         }
         Ok(())
     }
 
-    fn check_schema(&self, line: usize, attributes: &[(String, String)]) -> Result<(), LockfileError> {
-        let text = |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
-        if text("xmlns") != Some(NAME_SPACE) {
+    fn digest(&mut self, algorithm: HashAlgorithm, node: Node<'_, '_>) -> Result<Checksum, LockfileError> {
+        let value = self.attribute(node, "value")?;
+        Checksum::from_hex(algorithm, value).ok_or_else(|| {
+            let message = format!("expected {algorithm} in hex digits, found `{}`", Escaped(value.as_bytes()));
+            self.file.malformed(self.lines.of(node.range().start), message)
+        })
+    }
+
+    fn attribute<'a>(&mut self, node: Node<'a, '_>, key: &str) -> Result<&'a str, LockfileError> {
+        node.attribute(key).ok_or_else(|| {
+            let message = format!("expected `{key}` in `<{}>`, found none", node.tag_name().name());
+            self.file.malformed(self.lines.of(node.range().start), message)
+        })
+    }
+
+    fn unknown(&mut self, node: Node<'_, '_>) -> LockfileError {
+        let (line, name) = (self.line(node), Escaped(node.tag_name().name().as_bytes()));
+        self.file.unsupported(line, format!("expected elements that are known, found `<{name}>`"))
+    }
+
+    fn line(&mut self, node: Node<'_, '_>) -> usize {
+        self.lines.of(node.range().start)
+    }
+
+    fn check_schema(&self, line: usize, root: Node<'_, '_>) -> Result<(), LockfileError> {
+        if root.tag_name().namespace() != Some(NAME_SPACE) {
             return Err(self.file.unsupported(line, format!("expected the name space {NAME_SPACE}, found another")));
         }
-        let schema = text("xsi:schemaLocation").and_then(|location| location.rsplit_once("dependency-verification-"));
-        let version = schema.and_then(|(_, file)| file.trim().strip_suffix(".xsd"));
-        match (text("xsi:schemaLocation"), version) {
-            (None, _) => Ok(()),
-            (_, Some(version)) if SCHEMAS.contains(&version) => Ok(()),
-            (Some(location), _) => {
+        let Some(location) = root.attribute((INSTANCE, "schemaLocation")) else { return Ok(()) };
+        let schema = location.rsplit_once("dependency-verification-");
+        match schema.and_then(|(_, file)| file.trim().strip_suffix(".xsd")) {
+            Some(version) if SCHEMAS.contains(&version) => Ok(()),
+            _ => {
                 let shown = Escaped(location.as_bytes()).to_string();
                 Err(self.file.unsupported(line, format!("expected a schema from 1.0 to 1.3, found `{shown}`")))
             }
         }
     }
+}
+
+/// Whether an element's name is written without a prefix, as Gradle reads it.
+fn has_plain_name(node: Node<'_, '_>) -> bool {
+    let text = node.document().input_text().get(node.range()).unwrap_or_default();
+    text.strip_prefix('<').is_some_and(|rest| rest.starts_with(node.tag_name().name()))
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
 }

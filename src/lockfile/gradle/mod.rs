@@ -2,15 +2,23 @@
 
 mod artifact;
 mod metadata;
-mod xml;
 
-pub use metadata::{Artifact, VerificationMetadata};
+pub use metadata::VerificationMetadata;
 
-use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
+use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan, Starter};
 
 /// The ecosystem of `verification-metadata.xml`.
 #[derive(Debug)]
 pub struct Gradle;
+
+/// What `init` knows of it.
+const STARTERS: &[Starter] = &[Starter {
+    lockfile: "gradle/verification-metadata.xml",
+    cache: "gradle",
+    roots: &["~/.gradle/caches/modules-2"],
+    proven: &["~/.gradle/caches/modules-2/files-2.1"],
+    note: "downloaded artefacts",
+}];
 
 impl Ecosystem for Gradle {
     fn name(&self) -> &'static str {
@@ -21,8 +29,8 @@ impl Ecosystem for Gradle {
         file_name == "verification-metadata.xml"
     }
 
-    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
-        &["~/.gradle/caches/modules-2/files-2.1"]
+    fn starters(&self) -> &'static [Starter] {
+        STARTERS
     }
 
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {

@@ -1,8 +1,9 @@
 //! Files of the local repository, `~/.m2/repository`.
 
-use super::checksums::{Artifact, TrustedChecksums};
+use super::checksums::TrustedChecksums;
 use crate::lockfile::{
-    Checksum, Claim, EntryId, Expected, Files, Finding, Findings, Forest, HashAlgorithm, ManyHasher, Match, Plan,
+    Artifact, Checksum, Claim, EntryId, Expected, Files, Finding, Findings, Forest, HashAlgorithm, ManyHasher, Match,
+    Plan,
 };
 use crate::tree::Kind;
 

@@ -4,31 +4,12 @@
 use std::collections::BTreeMap;
 
 use crate::base::{EntryPath, Escaped};
-use crate::lockfile::{Checksum, HashAlgorithm, LockfileError, LockfileText};
+use crate::lockfile::{Artifact, Checksum, HashAlgorithm, LockfileError, LockfileText};
 
 /// The files that all summary files of a cache name.
 #[derive(Debug, Default)]
 pub struct TrustedChecksums {
     artifacts: BTreeMap<String, Artifact>,
-}
-
-/// A file of the local repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Artifact {
-    /// Its path below the local repository.
-    pub path: String,
-    /// Digests, each of which is trusted: one of each repository and algorithm.
-    pub checksums: Vec<Checksum>,
-    /// File and line, for people.
-    pub origin: String,
-}
-
-impl Artifact {
-    /// `org/example/lib/1.0/lib-1.0.jar (.mvn/checksums/checksums.sha256:3)`
-    #[must_use]
-    pub fn shown(&self) -> String {
-        format!("{} ({})", self.path, self.origin)
-    }
 }
 
 /// The algorithm that the name of a summary file says; `None` for the name of another file.

@@ -3,13 +3,31 @@
 mod artifact;
 mod checksums;
 
-pub use checksums::{Artifact, TrustedChecksums};
+pub use checksums::TrustedChecksums;
 
-use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
+use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan, Starter};
 
 /// The ecosystem of `.mvn/checksums/checksums.sha256`.
 #[derive(Debug)]
 pub struct Maven;
+
+/// What `init` knows of it.
+const STARTERS: &[Starter] = &[
+    Starter {
+        lockfile: ".mvn/checksums/checksums*.sha256",
+        cache: "maven",
+        roots: &["~/.m2/repository"],
+        proven: &["~/.m2/repository"],
+        note: "downloaded artefacts",
+    },
+    Starter {
+        lockfile: ".mvn/checksums/checksums*.sha512",
+        cache: "maven",
+        roots: &["~/.m2/repository"],
+        proven: &["~/.m2/repository"],
+        note: "downloaded artefacts",
+    },
+];
 
 impl Ecosystem for Maven {
     fn name(&self) -> &'static str {
@@ -20,8 +38,8 @@ impl Ecosystem for Maven {
         checksums::algorithm_of(file_name).is_some()
     }
 
-    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
-        &["~/.m2/repository"]
+    fn starters(&self) -> &'static [Starter] {
+        STARTERS
     }
 
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {

@@ -14,7 +14,7 @@ mod tarball;
 pub use bin::bins_of;
 pub use lock::{Package, PackageLock};
 
-use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
+use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan, Starter};
 
 /// The ecosystem of `package-lock.json`.
 #[derive(Debug)]
@@ -23,6 +23,24 @@ pub struct Npm;
 /// All its lockfiles of one cache.
 #[derive(Debug)]
 struct Locks(Vec<PackageLock>);
+
+/// What `init` knows of it.
+const STARTERS: &[Starter] = &[
+    Starter {
+        lockfile: "package-lock.json",
+        cache: "npm",
+        roots: &["node_modules"],
+        proven: &["node_modules", "~/.npm/_cacache"],
+        note: "installed packages",
+    },
+    Starter {
+        lockfile: "npm-shrinkwrap.json",
+        cache: "npm",
+        roots: &["node_modules"],
+        proven: &["node_modules", "~/.npm/_cacache"],
+        note: "installed packages",
+    },
+];
 
 impl Ecosystem for Npm {
     fn name(&self) -> &'static str {
@@ -33,8 +51,8 @@ impl Ecosystem for Npm {
         matches!(file_name, "package-lock.json" | "npm-shrinkwrap.json")
     }
 
-    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
-        &["node_modules", "~/.npm/_cacache"]
+    fn starters(&self) -> &'static [Starter] {
+        STARTERS
     }
 
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {

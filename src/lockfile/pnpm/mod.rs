@@ -8,7 +8,7 @@ pub use lock::{Package, PnpmLock};
 
 use std::collections::BTreeSet;
 
-use super::{Ecosystem, EntryId, Locked, LockfileError, LockfileText, Plan};
+use super::{Ecosystem, EntryId, Locked, LockfileError, LockfileText, Plan, Starter};
 
 /// The directory that packages lie in.
 const MODULES: &str = "node_modules";
@@ -27,6 +27,15 @@ pub struct Pnpm;
 #[derive(Debug)]
 struct Locks(Vec<PnpmLock>);
 
+/// What `init` knows of it.
+const STARTERS: &[Starter] = &[Starter {
+    lockfile: "pnpm-lock.yaml",
+    cache: "pnpm",
+    roots: &["node_modules"],
+    proven: &[],
+    note: "installed packages",
+}];
+
 impl Ecosystem for Pnpm {
     fn name(&self) -> &'static str {
         "pnpm"
@@ -34,6 +43,10 @@ impl Ecosystem for Pnpm {
 
     fn reads(&self, file_name: &str) -> bool {
         file_name == "pnpm-lock.yaml"
+    }
+
+    fn starters(&self) -> &'static [Starter] {
+        STARTERS
     }
 
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {

@@ -19,12 +19,44 @@ mod wheel;
 pub use lock::{LockedFile, Package, PythonLock};
 pub use name::{Name, Release, Version};
 
-use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
+use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan, Starter};
 use crate::base::Escaped;
 
 /// The ecosystem of pip, uv, Poetry and Pipenv.
 #[derive(Debug)]
 pub struct Python;
+
+/// What `init` knows of it.
+const STARTERS: &[Starter] = &[
+    Starter {
+        lockfile: "uv.lock",
+        cache: "uv",
+        roots: &["~/.cache/uv"],
+        proven: &["wheelhouse"],
+        note: "wheels and unpacked archives",
+    },
+    Starter {
+        lockfile: "poetry.lock",
+        cache: "poetry",
+        roots: &["~/.cache/pypoetry"],
+        proven: &["~/.cache/pypoetry/artifacts"],
+        note: "downloaded packages",
+    },
+    Starter {
+        lockfile: "Pipfile.lock",
+        cache: "pipenv",
+        roots: &["~/.cache/pip"],
+        proven: &["wheelhouse"],
+        note: "downloads and built wheels",
+    },
+    Starter {
+        lockfile: "requirements.txt",
+        cache: "pip",
+        roots: &["~/.cache/pip"],
+        proven: &["wheelhouse"],
+        note: "downloads and built wheels",
+    },
+];
 
 impl Ecosystem for Python {
     fn name(&self) -> &'static str {
@@ -39,8 +71,8 @@ impl Ecosystem for Python {
         is_in_requirements(path)
     }
 
-    fn whole_roots(&self, file_name: &str) -> &'static [&'static str] {
-        if file_name == "poetry.lock" { &["~/.cache/pypoetry/artifacts"] } else { &["wheelhouse"] }
+    fn starters(&self) -> &'static [Starter] {
+        STARTERS
     }
 
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {

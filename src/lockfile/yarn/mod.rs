@@ -9,7 +9,7 @@ mod unpacked;
 pub use berry::{BerryLock, BerryPackage};
 pub use classic::{ClassicLock, Package};
 
-use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan};
+use super::{Ecosystem, Locked, LockfileError, LockfileText, Plan, Starter};
 
 /// The ecosystem of `yarn.lock`.
 #[derive(Debug)]
@@ -22,6 +22,15 @@ struct Locks {
     berry: Vec<BerryLock>,
 }
 
+/// What `init` knows of it.
+const STARTERS: &[Starter] = &[Starter {
+    lockfile: "yarn.lock",
+    cache: "yarn",
+    roots: &["node_modules"],
+    proven: &[".yarn/cache"],
+    note: "installed packages",
+}];
+
 impl Ecosystem for Yarn {
     fn name(&self) -> &'static str {
         "Yarn"
@@ -31,8 +40,8 @@ impl Ecosystem for Yarn {
         file_name == "yarn.lock"
     }
 
-    fn whole_roots(&self, _: &str) -> &'static [&'static str] {
-        &[".yarn/cache"]
+    fn starters(&self) -> &'static [Starter] {
+        STARTERS
     }
 
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {

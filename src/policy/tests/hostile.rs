@@ -32,7 +32,7 @@ fn exercise(text: &[u8]) -> Result<(), TestCaseError> {
         prop_assert!(!home.starts_with(&root.absolute));
     }
     for (cache, gate) in policy.caches().flat_map(|cache| policy.gates().map(move |gate| (cache, gate))) {
-        if let Ok(edge) = policy.edge(&cache.name, gate.name.get_ref()) {
+        if let Ok(edge) = policy.edge(&cache.name, &gate.name) {
             prop_assert!(!edge.signers.is_empty());
             prop_assert!(edge.gate.lockfile == LockfileRule::Any || !edge.cache.lockfiles.is_empty());
         }

@@ -4,18 +4,19 @@ use crate::base::{Algorithm, Code};
 #[test]
 fn every_field_is_read() {
     let policy = policy(GOOD);
-    assert_eq!(policy.project(), "github.com/acme/app");
+    assert_eq!(policy.project().as_str(), "github.com/acme/app");
 
     let cargo = policy.cache("cargo").unwrap();
-    let roots: Vec<_> = cargo.roots.iter().map(|root| root.get_ref().spelling.as_str()).collect();
+    let roots: Vec<_> = cargo.roots.iter().map(|root| root.spelling.as_str()).collect();
     assert_eq!(roots, ["~/.cargo/registry", "/opt/cargo", "target/deps"]);
-    assert_eq!(cargo.lockfiles, ["Cargo.lock", "tools/Cargo.lock"]);
+    assert_eq!(*cargo.lockfiles, ["Cargo.lock", "tools/Cargo.lock"]);
     assert_eq!(cargo.digest, Algorithm::Sha256);
 
     let main = policy.signers().next().unwrap();
     assert_eq!(main.name, "main");
-    let keys: Vec<_> = main.keys.iter().map(|key| (key.file.as_str(), key.key.clone(), key.line)).collect();
-    let expected = |file: &'static str| (file, key(file), 13);
+    let keys: Vec<_> =
+        main.keys.iter().map(|key| (key.file.as_str(), key.key.clone(), policy.origin(&key.file))).collect();
+    let expected = |file: &'static str| (file, key(file), "cacheseal.toml:13".to_owned());
     assert_eq!(keys, [expected("keys/main-2026.pub"), expected("keys/main-2027.pub")]);
     let shown = |globs: &[Glob]| globs.iter().map(Glob::to_string).collect::<Vec<_>>();
     assert_eq!(shown(&main.scope.caches), ["cargo", "npm-*"]);
@@ -23,10 +24,10 @@ fn every_field_is_read() {
     assert_eq!(main.scope.jobs.as_deref().map(shown), Some(vec!["deps".to_owned()]));
 
     let release = policy.gate("release").unwrap();
-    assert_eq!(release.signers, ["main", "other"]);
+    assert_eq!(*release.signers, ["main", "other"]);
     assert_eq!((release.max_age.to_string().as_str(), release.max_age.seconds()), ("7d", 604_800));
     assert_eq!(release.lockfile, LockfileRule::Exact);
-    assert_eq!((release.links, release.hardlinks), (LinkRule::Inside, LinkRule::Any));
+    assert_eq!((*release.links, *release.hardlinks), (LinkRule::Inside, LinkRule::Any));
     assert_eq!(policy.gate("ci").unwrap().lockfile, LockfileRule::Any);
 }
 
@@ -34,10 +35,10 @@ fn every_field_is_read() {
 fn fields_left_out_have_the_documented_meaning() {
     let policy = policy(GOOD);
     let npm = policy.cache("npm").unwrap();
-    assert_eq!((npm.lockfiles.len(), npm.digest), (0, Algorithm::Blake3));
+    assert_eq!((npm.lockfiles.len(), *npm.digest), (0, Algorithm::Blake3));
     let plain = policy.gate("plain").unwrap();
     assert_eq!(plain.lockfile, LockfileRule::Exact);
-    assert_eq!((plain.links, plain.hardlinks), (LinkRule::Any, LinkRule::Inside));
+    assert_eq!((*plain.links, *plain.hardlinks), (LinkRule::Any, LinkRule::Inside));
     let other = policy.signers().nth(1).unwrap();
     assert!(other.scope.allows_cache("anything"));
     assert!(other.scope.allows_ref(Some("refs/heads/x/y")) && other.scope.allows_ref(None));
@@ -65,7 +66,7 @@ fn a_scope_is_closed() {
 fn tables_may_be_written_in_any_form_of_toml() {
     let inline = "version = 0x1\nproject = 'p'\ncache.c.roots = ['r']\nsigner = { s = { keys = [{ file = 'k' }] } }\n\
                   gate.g = { require = ['signature'], signers = ['s'], max_age = '1d' }\n";
-    assert_eq!(policy(inline).gate("g").unwrap().signers, ["s"]);
+    assert_eq!(policy(inline).gate("g").unwrap().signers.value, ["s"]);
     let bare = policy("version = 1\nproject = 'p'\n");
     assert_eq!((bare.caches().count(), bare.signers().count(), bare.gates().count()), (0, 0, 0));
 }
@@ -74,7 +75,7 @@ fn tables_may_be_written_in_any_form_of_toml() {
 fn an_edge_joins_a_cache_a_gate_and_its_signers() {
     let policy = policy(GOOD);
     let edge = policy.edge("cargo", "release").unwrap();
-    assert_eq!((edge.cache.name.as_str(), edge.gate.name.get_ref().as_str()), ("cargo", "release"));
+    assert_eq!((edge.cache.name.as_str(), edge.gate.name.as_str()), ("cargo", "release"));
     assert_eq!(edge.signers.iter().map(|signer| signer.name.as_str()).collect::<Vec<_>>(), ["main", "other"]);
     assert!(policy.edge("npm", "ci").is_ok());
 }
@@ -115,8 +116,8 @@ fn unknown_names_are_answered_with_the_known_ones() {
 #[test]
 fn what_a_guard_leaves_alone_is_read_with_its_lines() {
     let policy = policy(GOOD);
-    let allowed: Vec<_> = policy.allowed().map(|(pattern, line)| (pattern.text.as_str(), line)).collect();
-    assert_eq!(allowed, [("/tmp/agent-*", 41), ("~/.cache/reports", 41)]);
+    let allowed: Vec<_> = policy.allowed().map(|pattern| (pattern.text.as_str(), policy.origin(pattern))).collect();
+    assert_eq!(allowed, ["/tmp/agent-*", "~/.cache/reports"].map(|text| (text, "cacheseal.toml:41".to_owned())));
     assert_eq!(super::policy("version = 1\nproject = 'p'\n").allowed().count(), 0);
 }
 

@@ -18,12 +18,12 @@ fn what_init_writes_is_a_policy() {
     for caches in [vec![], vec![cargo.clone()], vec![npm.clone()], vec![cargo, npm]] {
         let text = starter("github.com/acme/app", &caches, "deps-main", "keys/deps-main.pub");
         let policy = policy(&text);
-        assert_eq!(policy.project(), "github.com/acme/app");
+        assert_eq!(policy.project().as_str(), "github.com/acme/app");
         assert_eq!(policy.caches().count(), caches.len());
         for expected in &caches {
             let found = policy.cache(&expected.name).unwrap();
-            assert!(found.roots.iter().map(|root| &root.get_ref().spelling).eq(&expected.roots));
-            assert_eq!(found.lockfiles, expected.lockfiles);
+            assert!(found.roots.iter().map(|root| &root.spelling).eq(&expected.roots));
+            assert_eq!(*found.lockfiles, expected.lockfiles);
             assert!(policy.edge(&expected.name, "ci").is_ok());
             let release = policy.edge(&expected.name, "release").map_err(|error| error.code());
             assert_eq!(release.is_ok(), !expected.lockfiles.is_empty());
@@ -32,8 +32,8 @@ fn what_init_writes_is_a_policy() {
         let signer = policy.signers().next().unwrap();
         assert_eq!((signer.name.as_str(), signer.keys[0].file.as_str()), ("deps-main", "keys/deps-main.pub"));
         let (release, ci) = (policy.gate("release").unwrap(), policy.gate("ci").unwrap());
-        assert_eq!((release.max_age.to_string(), release.lockfile), ("7d".to_owned(), LockfileRule::Exact));
-        assert_eq!((ci.max_age.to_string(), ci.lockfile), ("15d".to_owned(), LockfileRule::Any));
+        assert_eq!((release.max_age.to_string(), *release.lockfile), ("7d".to_owned(), LockfileRule::Exact));
+        assert_eq!((ci.max_age.to_string(), *ci.lockfile), ("15d".to_owned(), LockfileRule::Any));
     }
 }
 

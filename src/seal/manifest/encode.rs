@@ -55,7 +55,7 @@ fn encode_line(line: &mut Vec<u8>, entry: &Entry<'_, '_>, keyword: &[u8]) {
             } else {
                 b" type=file mode=0644 size="
             });
-            push_decimal(line, size);
+            line.extend_from_slice(itoa::Buffer::new().format(size).as_bytes());
             line.extend_from_slice(keyword);
             let mut hex = [0; Digest::HEX_LEN];
             // 32 bytes always fill 64 digits.
@@ -69,22 +69,4 @@ fn encode_line(line: &mut Vec<u8>, entry: &Entry<'_, '_>, keyword: &[u8]) {
         }
     }
     line.push(b'\n');
-}
-
-#[expect(clippy::indexing_slicing, reason = "a number of 64 bits has at most 20 digits; a panic is a refusal")]
-fn push_decimal(line: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0_u8; 20];
-    let mut used = digits.len();
-    loop {
-        used -= 1;
-        if let Some(digit) = digits.get_mut(used) {
-            // A remainder of ten fits a byte.
-            *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
-        }
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    line.extend_from_slice(&digits[used..]);
 }

@@ -114,30 +114,28 @@ impl<'a> Entries<'a> {
         })
     }
 
+    #[expect(clippy::indexing_slicing, reason = "a directory has its listing; a panic is a refusal")]
     fn advance(&mut self) -> Option<Move<'a>> {
-        loop {
-            let frame = self.frames.last_mut()?;
-            self.path.truncate(frame.prefix_len);
-            let listing = frame.listing;
-            match frame.step() {
-                FrameStep::Entry(record) => {
-                    self.path.extend_from_slice(listing.name(record));
-                    return Some(Move::Entry(listing, record));
-                }
-                FrameStep::Enter(name, index) => {
-                    self.path.extend_from_slice(name);
-                    self.path.push(b'/');
-                    if let Some(listing) = self.manifest.listing(index) {
-                        self.frames.push(Frame::new(listing, self.path.len()));
-                        return Some(Move::Enter(name, listing));
-                    }
-                }
-                FrameStep::Leave => {
-                    self.frames.pop();
-                    return Some(Move::Leave);
-                }
+        let frame = self.frames.last_mut()?;
+        self.path.truncate(frame.prefix_len);
+        let listing = frame.listing;
+        Some(match frame.step() {
+            FrameStep::Entry(record) => {
+                self.path.extend_from_slice(listing.name(record));
+                Move::Entry(listing, record)
             }
-        }
+            FrameStep::Enter(name, index) => {
+                self.path.extend_from_slice(name);
+                self.path.push(b'/');
+                let listing = &self.manifest.listings[index as usize];
+                self.frames.push(Frame::new(listing, self.path.len()));
+                Move::Enter(name, listing)
+            }
+            FrameStep::Leave => {
+                self.frames.pop();
+                Move::Leave
+            }
+        })
     }
 }
 

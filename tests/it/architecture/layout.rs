@@ -67,7 +67,7 @@ fn lifted(file: &SourceFile) -> Vec<String> {
             ("SystemTime" | "Instant" | "getrandom", _)
             | ("env", "*" | "var" | "var_os" | "vars" | "vars_os" | "args" | "args_os" | "current_dir" | "home_dir")
             | ("process", "*" | "exit" | "abort" | "id" | "Command")
-            | ("Timestamp" | "Zoned", "now")
+            | ("Timestamp" | "ZonedDateTime", "now")
                 if !is_in_cli =>
             {
                 offences.insert(format!("uses `{word}`, which is the command line's alone"))

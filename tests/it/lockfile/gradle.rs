@@ -174,6 +174,23 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
             ("a path that leads out", component("<artifact name=\"../x\"/>"), "malformed", 12),
             ("an artifact twice", component(&format!("{artifact}\n{artifact}")), "malformed", 13),
             ("text", component("x"), "malformed", 11),
+            ("an instruction", component("<?x?>"), "malformed", 12),
+            ("an instruction in what is not read", metadata().replace("<trust ", "<?x?><trust "), "malformed", 7),
+            ("an attribute twice", component("<artifact name=\"n\" name=\"n\"/>"), "malformed", 12),
+            ("an attribute without quotes", component("<artifact name=n/>"), "malformed", 12),
+            ("an entity of its own", component("<artifact name=\"&evil;\"/>"), "malformed", 12),
+            ("a second document", format!("{}<x/>", metadata()), "malformed", 32),
+            ("nothing", String::new(), "malformed", 1),
+            ("a beginning alone", "\n<verification-metadata>\n".to_owned(), "malformed", 3),
+            ("text after it", format!("{}x", metadata()), "malformed", 32),
+            ("a comment without an end", component("<!-- "), "malformed", 16),
+            (
+                "a name with a prefix",
+                component("<g:artifact xmlns:g=\"https://schema.gradle.org/dependency-verification\" name=\"n\"/>"),
+                "unsupported",
+                12,
+            ),
+            ("a name space of its own", component("<artifact xmlns=\"urn:x\" name=\"n\"/>"), "unsupported", 12),
         ],
         |(row, text, code, line)| {
             let locked = Locked::new(&["~/.gradle/caches/modules-2"], LOCKFILE);
@@ -184,6 +201,14 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
             assert!(message.contains(&format!("{LOCKFILE}:{line}:")), "{row}: {message}");
         },
     );
+}
+
+#[test]
+fn name_spaces_that_every_element_inherits_are_bounded() {
+    let nested: Vec<_> = (0..60_000).map(|index| format!("<x xmlns:n{index}=\"{index}\">")).collect();
+    let text = metadata().replace("<trust ", &format!("{}<trust ", nested.concat()));
+    let error = LockedSet::read([(LOCKFILE, text.as_bytes())]).unwrap_err();
+    assert_eq!((error.code().as_str(), error.line), ("unsupported-lockfile", None), "{error}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod python;
 mod python_locks;
 mod python_trees;
 mod seal_form;
+mod table;
 mod yarn;
 pub(crate) mod zips;
 
