@@ -37,7 +37,7 @@ fn verified(kind: &Kind, stage: &Stage, memory: Option<u64>) -> Vec<String> {
         if kind.more.is_empty() {
             let (exit, codes) = judge.archive_verdict(archive, &Limits::STANDARD);
             let codes = codes.into_iter().map(str::to_owned).collect();
-            wrong.extend(difference(row, kind.verified_as(), (Some(exit.into()), codes)));
+            wrong.extend(difference(row, kind.verified_as(), &(Some(exit.into()), codes)));
         }
         let is_shown = at == 0 || memory.is_some() && at + 1 == rows.len() || !kind.more.is_empty();
         if is_shown || cfg!(feature = "judges") {
@@ -45,7 +45,7 @@ fn verified(kind: &Kind, stage: &Stage, memory: Option<u64>) -> Vec<String> {
                 Some(mebibytes) => verify_within(stage, mebibytes, archive, kind.more).verdict(),
                 None => stage.verify(archive, kind.more),
             };
-            wrong.extend(difference(row, kind.verified_as(), outcome(row, &verdict)));
+            wrong.extend(difference(row, kind.verified_as(), &outcome(row, &verdict)));
         }
         stage.assert_untouched(row);
     }
@@ -58,7 +58,7 @@ fn unpacked(kind: &Kind, stage: &Stage) -> Vec<String> {
     if let Some(expected) = kind.unpacked_as() {
         for (row, archive) in kind.rows_of(stage, true).iter().take(judged_or_plain(usize::MAX, 1)) {
             let row = format!("unpack {row}");
-            wrong.extend(difference(&row, expected, outcome(&row, &stage.unpack(archive, kind.more))));
+            wrong.extend(difference(&row, expected, &outcome(&row, &stage.unpack(archive, kind.more))));
             stage.assert_restored(&row);
         }
     }
@@ -82,9 +82,9 @@ fn outcome(row: &str, verdict: &Verdict) -> Outcome {
 }
 
 /// How an outcome differs from what it must be.
-fn difference(row: &str, (exit, codes): (i32, &[&str]), found: Outcome) -> Option<String> {
+fn difference(row: &str, (exit, codes): (i32, &[&str]), found: &Outcome) -> Option<String> {
     let expected: Outcome = (Some(exit), codes.iter().map(|code| (*code).to_owned()).collect());
-    (found != expected).then(|| format!("{row}: expected {expected:?}, found {found:?}"))
+    (*found != expected).then(|| format!("{row}: expected {expected:?}, found {found:?}"))
 }
 
 #[test]
