@@ -18,7 +18,7 @@ use crate::rows::each;
 fn run(table: &str) {
     let (_, kinds) = TABLES.iter().find(|(name, _)| *name == table).unwrap();
     let (read, written) = (Stage::new(), Stage::new());
-    let is_about_memory = cfg!(target_os = "linux") && matches!(table, "limits" | "zstandard");
+    let is_about_memory = cfg!(target_os = "linux") && matches!(table, "bombs" | "limits" | "zstandard");
     let memory = is_about_memory.then(|| baseline(&read) + SHARE);
     each(kinds.iter().map(|kind| (kind.name, kind)), |(_, kind)| {
         let own = kind.stage();
@@ -145,6 +145,11 @@ fn broken_gzip_is_refused() {
 #[test]
 fn broken_zstandard_is_refused() {
     run("zstandard");
+}
+
+#[test]
+fn bombs_are_refused() {
+    run("bombs");
 }
 
 #[test]
