@@ -18,7 +18,7 @@ use crate::rows::each;
 fn run(table: &str) {
     let (_, kinds) = TABLES.iter().find(|(name, _)| *name == table).unwrap();
     let (read, written) = (Stage::new(), Stage::new());
-    let is_about_memory = cfg!(target_os = "linux") && matches!(table, "limits" | "zstandard");
+    let is_about_memory = cfg!(target_os = "linux") && matches!(table, "bombs" | "limits" | "zstandard");
     let memory = is_about_memory.then(|| baseline(&read) + SHARE);
     each(kinds.iter().map(|kind| (kind.name, kind)), |(_, kind)| {
         let own = kind.stage();
@@ -37,7 +37,7 @@ fn verified(kind: &Kind, stage: &Stage, memory: Option<u64>) -> Vec<String> {
         if kind.more.is_empty() {
             let (exit, codes) = judge.archive_verdict(archive, &Limits::STANDARD);
             let codes = codes.into_iter().map(str::to_owned).collect();
-            wrong.extend(difference(row, kind.verified_as(), (Some(exit.into()), codes)));
+            wrong.extend(difference(row, kind.verified_as(), &(Some(exit.into()), codes)));
         }
         let is_shown = at == 0 || memory.is_some() && at + 1 == rows.len() || !kind.more.is_empty();
         if is_shown || cfg!(feature = "judges") {
@@ -45,7 +45,7 @@ fn verified(kind: &Kind, stage: &Stage, memory: Option<u64>) -> Vec<String> {
                 Some(mebibytes) => verify_within(stage, mebibytes, archive, kind.more).verdict(),
                 None => stage.verify(archive, kind.more),
             };
-            wrong.extend(difference(row, kind.verified_as(), outcome(row, &verdict)));
+            wrong.extend(difference(row, kind.verified_as(), &outcome(row, &verdict)));
         }
         stage.assert_untouched(row);
     }
@@ -58,7 +58,7 @@ fn unpacked(kind: &Kind, stage: &Stage) -> Vec<String> {
     if let Some(expected) = kind.unpacked_as() {
         for (row, archive) in kind.rows_of(stage, true).iter().take(judged_or_plain(usize::MAX, 1)) {
             let row = format!("unpack {row}");
-            wrong.extend(difference(&row, expected, outcome(&row, &stage.unpack(archive, kind.more))));
+            wrong.extend(difference(&row, expected, &outcome(&row, &stage.unpack(archive, kind.more))));
             stage.assert_restored(&row);
         }
     }
@@ -82,9 +82,9 @@ fn outcome(row: &str, verdict: &Verdict) -> Outcome {
 }
 
 /// How an outcome differs from what it must be.
-fn difference(row: &str, (exit, codes): (i32, &[&str]), found: Outcome) -> Option<String> {
+fn difference(row: &str, (exit, codes): (i32, &[&str]), found: &Outcome) -> Option<String> {
     let expected: Outcome = (Some(exit), codes.iter().map(|code| (*code).to_owned()).collect());
-    (found != expected).then(|| format!("{row}: expected {expected:?}, found {found:?}"))
+    (*found != expected).then(|| format!("{row}: expected {expected:?}, found {found:?}"))
 }
 
 #[test]
@@ -145,6 +145,11 @@ fn broken_gzip_is_refused() {
 #[test]
 fn broken_zstandard_is_refused() {
     run("zstandard");
+}
+
+#[test]
+fn bombs_are_refused() {
+    run("bombs");
 }
 
 #[test]

@@ -45,7 +45,8 @@ fn then_names(tar: &[u8], length: usize, count: usize) -> Vec<u8> {
     zstd(&[&tar[..tar.len() - 2 * BLOCK], &strange.bytes()].concat())
 }
 
-pub(crate) const KINDS: &[Kind] = &[
+/// A few kilobytes that become much.
+pub(crate) const BOMBS: &[Kind] = &[
     whole("bomb-zst-in-an-unsealed-file", 11, EXTRA, |tar| then_zeros(tar, &huge("deps/evil"))).seal_first(),
     whole("bomb-zst-in-a-sealed-file", 11, CHANGED, |tar| {
         Frame::new(&sealed_then(tar, &huge("deps/big"))).zeros(BLOCKS).bytes()
@@ -100,7 +101,10 @@ pub(crate) const KINDS: &[Kind] = &[
         frame.blocks = vec![(0, 0, Vec::new()); 200_000];
         frame.bytes()
     }),
-    // Large names.
+];
+
+/// Large names, and many.
+pub(crate) const NAMES: &[Kind] = &[
     members("pax-records-of-a-mebibyte", 13, EXTENSION, |d| {
         d.before("deps/tool", [pax(&[("comment", &vec![b'x'; 1 << 20])])]);
     }),

@@ -30,5 +30,6 @@ pub(crate) const TABLES: &[(&str, &[Kind])] = &[
     ("framing", framing::KINDS),
     ("gzipped", gzipped::KINDS),
     ("zstandard", zstandard::KINDS),
-    ("limits", limits::KINDS),
+    ("bombs", limits::BOMBS),
+    ("limits", limits::NAMES),
 ];
