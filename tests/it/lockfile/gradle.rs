@@ -1,5 +1,6 @@
 //! Gradle's store made here, against `verification-metadata.xml`. The digests are those of coreutils.
 
+use cacheseal::lockfile::LockedSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
