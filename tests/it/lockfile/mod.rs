@@ -62,6 +62,10 @@ pub(crate) fn mutated(name: &str, text: &[u8]) {
     for _ in 0..count {
         let mut bytes = text.to_vec();
         for _ in 0..=random(3) {
+            // A short text may be used up.
+            if bytes.is_empty() {
+                break;
+            }
             let at = random(bytes.len());
             match random(16) {
                 0..4 => bytes[at] = u8::try_from(random(256)).unwrap(),

@@ -132,14 +132,14 @@ pub(crate) const NAMES: &[Kind] = &[
         d.add([gnu_long(b'L', path), file("deps/evil", "x").gnu()]);
     }),
     whole("names-of-a-mebibyte-that-lead-elsewhere", 13, PATH, |tar| {
-        then_names(tar, 1_000_000, judged_or_plain(20, 4))
+        then_names(tar, 1_000_000, judged_or_plain(20, 2))
     }),
     whole("names-of-60000-bytes-that-lead-elsewhere", 12, &["unsafe-path"], |tar| {
-        then_names(tar, 60_000, judged_or_plain(300, 40))
+        then_names(tar, 60_000, judged_or_plain(300, 12))
     }),
     whole("targets-of-4000-bytes-by-the-thousand", 12, &["truncated-archive"], |_| {
         let target = [1; 4_000];
-        let links = (0..judged_or_plain(2_000, 400)).flat_map(|at| {
+        let links = (0..judged_or_plain(2_000, 100)).flat_map(|at| {
             let item = symlink(format!("deps/evil{at}"), "x");
             [pax(&[("linkpath", &target[..])]), item]
         });
@@ -161,7 +161,7 @@ pub(crate) const NAMES: &[Kind] = &[
     members("directories-deep-each-listed", 11, EXTRA, |d| {
         let mut path = String::from("deps");
         let mut items = Vec::new();
-        for _ in 0..judged_or_plain(1_000, 300) {
+        for _ in 0..judged_or_plain(1_000, 100) {
             path.push_str("/d");
             let item = super::super::tar::dir("deps/evil/");
             items.extend([pax(&[("path", format!("{path}/").as_bytes())]), item]);
