@@ -42,8 +42,8 @@ esac
 [ -n "$expected" ] || fail "version $version has no program for $platform: build it with cargo install --locked cacheseal"
 
 mkdir -p "$to"
-# In the same directory, so that the move at the end is one step.
-new=$to/.cacheseal.$$
+# In the same directory, so that the move at the end is one step; a new file, so that it is nobody else's.
+new=$(mktemp "$to/.cacheseal.XXXXXX")
 trap 'rm -f "$new"' EXIT
 trap 'exit 1' HUP INT TERM
 name=cacheseal-$version-$platform

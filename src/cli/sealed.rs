@@ -103,7 +103,9 @@ fn first(refusals: &Refusals) -> Failure {
     let Some(refusal) = refusals.iter().next() else {
         return Failure::new(Code::Internal, "a seal was refused without a reason".to_owned());
     };
-    let (place, expected, found) = (Escaped(&refusal.place), &refusal.expected, &refusal.found);
+    // The loader's places are escaped already.
+    let place = String::from_utf8_lossy(&refusal.place);
+    let (expected, found) = (&refusal.expected, &refusal.found);
     let found = if found.starts_with("it ") { format!("but {found}") } else { format!("found {found}") };
     Failure::new(refusal.code, format!("`{place}`: expected {expected}, {found}"))
 }

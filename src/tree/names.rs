@@ -110,7 +110,12 @@ impl Names {
 
     /// Moves the names out. What was needed to read them stays for the next directory.
     pub(super) fn take(&mut self) -> Self {
-        Self { text: std::mem::take(&mut self.text), entries: std::mem::take(&mut self.entries), buffer: Vec::new() }
+        Self {
+            text: std::mem::take(&mut self.text),
+            entries: std::mem::take(&mut self.entries),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            buffer: Vec::new(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -54,6 +54,11 @@ collect() {
     local roots root lies travels
     remove "$travelling"
     roots=$("$program" policy roots --policy "$PARAM_POLICY" -- "$PARAM_CACHE")
+    # What has no seal is of no use to anybody, and would take the place of what has one.
+    if [[ ! -d $directory/.cacheseal/$PARAM_CACHE ]]; then
+        printf 'expected the seal of %s; found none: nothing is saved without it\n' "$PARAM_CACHE" >&2
+        exit 5
+    fi
     move "$directory/.cacheseal/$PARAM_CACHE" "$travelling/checkout/.cacheseal/$PARAM_CACHE"
     while IFS= read -r root; do
         find_root "$root"

@@ -62,6 +62,9 @@ fn pipeline(tampering: &str) -> Value {
     }
     let steps = config["jobs"]["publish-release"]["steps"].as_array_mut().unwrap();
     steps.insert(3, json!({ "run": { "name": "Tamper", "command": tampering } }));
+    let tamper = format!("echo more >>dist/cacheseal-{VERSION}-linux-arm64");
+    let steps = config["jobs"]["publish-orb"]["steps"].as_array_mut().unwrap();
+    steps.insert(3, json!({ "run": { "name": "Tamper", "command": tamper } }));
     let left_out = ["build-linux-amd64", "deps", "cacheseal/seal", "gates"];
     let jobs = config["workflows"]["main"]["jobs"].as_array_mut().unwrap();
     jobs.retain(|job| left_out.iter().all(|name| job.get(name).is_none()));
@@ -132,9 +135,12 @@ fn a_release_is_built_sealed_published_and_checked() {
     let uploaded = ended.job("publish-release").directory.join("tmp/uploaded");
     is_uploaded_as_it_was_sealed(&ended, &uploaded);
     the_list_has_what_is_compiled(&uploaded);
-    let published = fs::read_to_string(ended.job("publish-orb").directory.join(format!("tmp/published-{VERSION}")));
-    let digest = Digest::sha256(&fs::read(uploaded.join(named("-linux-amd64"))).unwrap());
-    assert!(published.unwrap().contains(&digest.to_string()));
+    let published = ended.job("publish-orb").directory.join(format!("tmp/published-{VERSION}"));
+    let published = fs::read_to_string(published).unwrap();
+    for program in ["-linux-amd64", "-linux-arm64"] {
+        let digest = Digest::sha256(&fs::read(uploaded.join(named(program))).unwrap());
+        assert!(published.contains(&digest.to_string()), "{program}");
+    }
     let checkout = site.path("repository");
     a_checkout_trusts(&checkout, &uploaded.join(named(".tar.zst")));
     a_checkout_refuses_another_file(&site, &checkout, &uploaded.join(named(".tar.zst")));

@@ -128,6 +128,31 @@ fn a_policy_of_one_service_in_a_directory_of_its_own() {
     Project { policy, restoring: json!({}), before: "true", fill, show: &show }.check(&site);
 }
 
+/// Without its seal a cache stays where it is, and nothing takes the place of what was saved before.
+#[test]
+fn a_cache_without_a_seal_does_not_travel() {
+    let site = site_with("cacheseal.toml", r#"["node_modules"]"#, "package-lock.json");
+    let script = std::fs::read_to_string(super::file("orb/src/scripts/move.sh")).unwrap();
+    let environment = json!({ "PARAM_CACHE": "npm", "PARAM_POLICY": "cacheseal.toml", "PARAM_MOVE": "collect" });
+    let config = json!({
+        "version": 2.1,
+        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
+        "jobs": { "job": { "docker": [{ "image": "cimg/base:stable" }], "steps": [
+            "checkout",
+            { "cacheseal/install": { "binary": "/opt/image/cacheseal" } },
+            { "run": { "name": "Fill", "command": "mkdir node_modules && echo 1 >node_modules/one" } },
+            { "run": { "name": "Collect", "environment": environment, "command": script } },
+        ] } },
+        "workflows": { "main": { "jobs": ["job"] } },
+    });
+    let told = site.run(&Push { config: Some(&config), ..Push::of("main") });
+    told.job("job").stopped_at("Collect", 5);
+    let said = &told.job("job").step("Collect").output;
+    assert!(said.contains("expected the seal of npm; found none"), "{}", told.shown());
+    let home = told.job("job").directory.join("home/circleci");
+    assert!(home.join("project/node_modules/one").is_file() && !home.join(".cacheseal-npm").exists());
+}
+
 /// What an attacker saves as the travelling cache: `script` changes it, and `also` is saved beside.
 struct Attack<'a> {
     script: &'a str,
