@@ -251,7 +251,7 @@ fn json_is_one_object_for_every_command_and_every_error() {
 #[test]
 fn the_place_in_an_error_is_escaped_once() {
     let project = Project::new();
-    std::fs::create_dir(project.path("line\nbreak")).unwrap();
+    fs::create_dir(project.path("line\nbreak")).unwrap();
     let run = project.run(&["inspect", "line\nbreak"]);
     assert_eq!(run.code, Some(10), "{}", run.stderr);
     assert!(run.stderr.contains(r"`line\nbreak"), "{}", run.stderr);
