@@ -160,6 +160,18 @@ fn fences_are_lifted_only_where_they_may_be() {
     assert_none(&sources(repository(), &["src/"]).iter().flat_map(lifted).collect::<Vec<_>>());
 }
 
+/// Who runs into the fence reads in its reason where files may be touched.
+#[test]
+fn the_fence_names_the_rooms_with_files() {
+    let rooms: Vec<_> = ROOMS_WITH_FILES.iter().map(|room| room.trim_matches('/').trim_start_matches("src/")).collect();
+    let expected = format!("only {} and {} touch files: take bytes as an argument", rooms[..3].join(", "), rooms[3]);
+    let fence = repository().into_iter().find(|file| file.path == "clippy.toml").unwrap().text();
+    let of_files: Vec<_> = fence.lines().filter(|line| line.contains("touch files")).collect();
+    assert!(of_files.len() > 40);
+    let others = of_files.into_iter().filter(|line| !line.contains(&expected));
+    assert_none(&others.map(str::to_owned).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_dependency_without_a_reason_is_reported() {
     for (text, count) in [
