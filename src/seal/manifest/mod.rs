@@ -8,7 +8,6 @@ mod entries;
 mod export;
 mod free;
 mod parse;
-mod parts;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //! what is not byte for byte canonical is refused.
 
 use super::encode::digest_keyword;
-use super::{Listing, Node, Totals};
+use super::{Listing, Manifest, Node, SIGNATURE, Totals};
 use crate::base::{Algorithm, Code, Digest, EntryPath, Limits, PathError, unescape};
 
 /// Why bytes are not a manifest; `line` counts from 1.
@@ -67,26 +67,43 @@ impl ManifestError {
     }
 }
 
+impl Manifest {
+    /// Parses the canonical text of a manifest whose digests are of `algorithm`.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not byte for byte what [`Manifest::encode`] writes, or goes beyond the limits.
+    pub fn parse(text: &[u8], algorithm: Algorithm, limits: &Limits) -> Result<Self, ManifestError> {
+        let fault = |line, kind| ManifestError { line, kind };
+        let lines = text.strip_prefix(SIGNATURE.as_bytes()).ok_or(fault(1, ManifestErrorKind::Signature))?;
+        let lines = lines.strip_prefix(b". type=dir mode=0755\n").ok_or(fault(2, ManifestErrorKind::Root))?;
+        let mut line = 2;
+        let mut parser = Parser::new(algorithm, limits);
+        parser.lines(lines, &mut line).map_err(|kind| fault(line, kind))?;
+        Ok(Self { algorithm, listings: parser.listings, totals: parser.totals })
+    }
+}
+
 /// Reads lines one after the other.
-pub(super) struct Parser<'l> {
+struct Parser<'l> {
     algorithm: Algorithm,
-    pub(super) limits: &'l Limits,
-    pub(super) listings: Vec<Listing>,
+    limits: &'l Limits,
+    listings: Vec<Listing>,
     /// The listings of the directories on the trail while they grow, one for each, and some more to be used again. Each
     /// is copied into memory of its exact size when its directory is left.
-    pub(super) open: Vec<Listing>,
-    pub(super) totals: Totals,
+    open: Vec<Listing>,
+    totals: Totals,
     /// The path of the line before, and of this one.
-    pub(super) previous: Vec<u8>,
-    pub(super) path: Vec<u8>,
+    previous: Vec<u8>,
+    path: Vec<u8>,
     /// The way to the directory of the line before: of each directory on it, the length of its path with a trailing
     /// slash, and its listing. The root's own is `(0, 0)`.
-    pub(super) trail: Vec<(usize, u32)>,
+    trail: Vec<(usize, u32)>,
     target: Vec<u8>,
 }
 
 impl<'l> Parser<'l> {
-    pub(super) fn new(algorithm: Algorithm, limits: &'l Limits) -> Self {
+    fn new(algorithm: Algorithm, limits: &'l Limits) -> Self {
         Self {
             algorithm,
             limits,
@@ -101,7 +118,7 @@ impl<'l> Parser<'l> {
     }
 
     /// Reads the lines after the root's own; `line` is the number of the one before them, then of the last one read.
-    pub(super) fn lines(&mut self, lines: &[u8], line: &mut u64) -> Result<(), ManifestErrorKind> {
+    fn lines(&mut self, lines: &[u8], line: &mut u64) -> Result<(), ManifestErrorKind> {
         let mut rest = lines;
         while !rest.is_empty() {
             *line += 1;
@@ -159,7 +176,7 @@ impl<'l> Parser<'l> {
 
     /// Steps from the directory of the line before to that of this one, whose path, with its slash, has `len` bytes.
     #[expect(clippy::indexing_slicing, reason = "positions were found in the same path; a panic is a refusal")]
-    pub(super) fn enter(&mut self, len: usize) -> Result<(), ManifestErrorKind> {
+    fn enter(&mut self, len: usize) -> Result<(), ManifestErrorKind> {
         while self.trail.last().is_some_and(|(above, _)| !self.is_below(*above, len)) {
             self.close(self.trail.len() - 1);
             self.trail.pop();
