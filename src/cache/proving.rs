@@ -5,7 +5,9 @@ use std::io::BufRead;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::base::Refusals;
-use crate::lockfile::{Claim, EntryId, Files, Finding, Findings, Forest, LockedSet, Plan, RootTree, System};
+use crate::lockfile::{
+    Claim, EntryId, Files, Finding, Findings, Forest, LockedSet, Plan, RootTree, ScratchPool, System,
+};
 use crate::policy::Installed;
 use crate::tree::{Directory, FactTable, FileFacts, HardLinks, Kind, Options, Outline, Reader, Unread, outline};
 
@@ -62,7 +64,11 @@ pub(super) fn prove(
         forest.roots.push(RootTree { spelling, components, outline });
     }
     let facts: Vec<_> = forest.roots.iter().map(|root| FactTable::new(&root.outline)).collect();
-    let (planned, done) = run(&Work { roots, forest: &forest, facts: &facts, options }, locked, installed);
+    let (planned, done) = run(
+        &Work { roots, forest: &forest, facts: &facts, options, scratch: ScratchPool::default() },
+        locked,
+        installed,
+    );
     let mut findings: Vec<Vec<Option<Finding>>> =
         forest.roots.iter().map(|root| vec![None; root.outline.len()]).collect();
     let (mut missing, mut copies, mut hardlinks) = (Vec::new(), BTreeSet::new(), HardLinks::default());
@@ -104,6 +110,7 @@ struct Work<'a> {
     forest: &'a Forest,
     facts: &'a [FactTable],
     options: &'a Options<'a>,
+    scratch: ScratchPool,
 }
 
 /// What one thread found out.
@@ -122,6 +129,7 @@ impl Work<'_> {
         TreeFiles {
             readers: readers.collect(),
             spare: Vec::new(),
+            scratch: self.scratch.clone(),
             package_bytes_max: self.options.limits.package_bytes_max,
         }
     }
@@ -201,6 +209,7 @@ struct TreeFiles<'a> {
     readers: Vec<Option<Reader<'a>>>,
     /// Memory for the next file that is read as a whole.
     spare: Vec<u8>,
+    scratch: ScratchPool,
     package_bytes_max: u64,
 }
 
@@ -247,6 +256,10 @@ impl Files for TreeFiles<'_> {
 
     fn package_bytes_max(&self) -> u64 {
         self.package_bytes_max
+    }
+
+    fn scratch(&self) -> ScratchPool {
+        self.scratch.clone()
     }
 
     fn give_back(&mut self, mut bytes: Vec<u8>) {

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::io::BufRead;
 
+use super::scratch::ScratchPool;
 use super::{EntryId, Finding, Findings, Forest, Reason, System};
 use crate::policy::Installed;
 use crate::tree::{FileFacts, Unread};
@@ -24,6 +25,9 @@ pub trait Files {
 
     /// The longest file that is read as a package, in bytes.
     fn package_bytes_max(&self) -> u64;
+
+    /// The memory that packages are unpacked into.
+    fn scratch(&self) -> ScratchPool;
 
     /// Takes memory back that [`Files::bytes`] gave, to use it again.
     fn give_back(&mut self, bytes: Vec<u8>) {

@@ -43,6 +43,7 @@ pub use exact::Exact;
 pub use findings::{Finding, Findings, Reason};
 pub use forest::{EntryId, Forest, RootTree};
 pub use hold::{Held, hold, hold_file};
+pub use scratch::ScratchPool;
 pub use set::{ECOSYSTEMS, LockedSet, SEALED_ONLY, ecosystem_of, starters};
 pub use source::{Lines, LockfileText};
 pub use system::System;

@@ -1,6 +1,6 @@
 //! Memory that packages are unpacked into: in large pages, taken once, and handed on while it is warm.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memmap2::MmapMut;
 
@@ -11,27 +11,35 @@ const PAGE: usize = 2 << 20;
 const HELD_MAX: usize = 256 << 20;
 
 /// The memory that nobody uses at the moment, what was used last at the end, and the length of all there is.
+#[derive(Debug, Default)]
 struct Pool {
     free: Vec<MmapMut>,
     held: usize,
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { free: Vec::new(), held: 0 });
+/// Memory that all threads of one proof share.
+#[derive(Debug, Clone, Default)]
+pub struct ScratchPool(Arc<Mutex<Pool>>);
 
-fn pool() -> MutexGuard<'static, Pool> {
-    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+impl ScratchPool {
+    fn lock(&self) -> MutexGuard<'_, Pool> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Memory for one package, given back when it is dropped.
-pub(super) struct Scratch(Option<MmapMut>);
+pub(super) struct Scratch {
+    memory: Option<MmapMut>,
+    pool: ScratchPool,
+}
 
 impl Scratch {
-    /// Memory for `length` bytes; nothing if too much is held already.
-    pub(super) fn take(length: usize) -> Option<Self> {
+    /// Memory of `of` for `length` bytes; nothing if too much is held already.
+    pub(super) fn take(of: &ScratchPool, length: usize) -> Option<Self> {
         let length = length.max(1).checked_next_multiple_of(PAGE)?;
-        let mut pool = pool();
+        let mut pool = of.lock();
         if let Some(at) = pool.free.iter().rposition(|memory| memory.len() >= length) {
-            return Some(Self(Some(pool.free.remove(at))));
+            return Some(Self { memory: Some(pool.free.remove(at)), pool: of.clone() });
         }
         // What lies about and is too small makes room.
         while pool.held.checked_add(length)? > HELD_MAX {
@@ -44,19 +52,19 @@ impl Scratch {
         // Where there are no large pages, small ones do.
         #[cfg(target_os = "linux")]
         let _ = memory.advise(memmap2::Advice::HugePage);
-        Some(Self(Some(memory)))
+        Some(Self { memory: Some(memory), pool: of.clone() })
     }
 
     /// The first `length` bytes.
     pub(super) fn bytes(&mut self, length: usize) -> Option<&mut [u8]> {
-        self.0.as_mut()?.get_mut(..length)
+        self.memory.as_mut()?.get_mut(..length)
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Some(memory) = self.0.take() {
-            pool().free.push(memory);
+        if let Some(memory) = self.memory.take() {
+            self.pool.lock().free.push(memory);
         }
     }
 }
@@ -67,11 +75,12 @@ mod tests {
 
     #[test]
     fn memory_is_as_long_as_it_must_be_and_not_endless() {
-        let mut one = Scratch::take(PAGE + 1).unwrap();
+        let pool = ScratchPool::default();
+        let mut one = Scratch::take(&pool, PAGE + 1).unwrap();
         assert_eq!(one.bytes(PAGE + 1).unwrap().len(), PAGE + 1);
-        assert!(Scratch::take(HELD_MAX + 1).is_none());
-        assert!(Scratch::take(usize::MAX).is_none());
-        let all: Vec<_> = (0..1_000).map_while(|_| Scratch::take(32 << 20)).collect();
+        assert!(Scratch::take(&pool, HELD_MAX + 1).is_none());
+        assert!(Scratch::take(&pool, usize::MAX).is_none());
+        let all: Vec<_> = (0..1_000).map_while(|_| Scratch::take(&pool, 32 << 20)).collect();
         assert!((1..=8).contains(&all.len()), "{}", all.len());
     }
 }

@@ -7,17 +7,17 @@ use flate2::bufread::DeflateDecoder;
 use libdeflater::Decompressor;
 
 use super::archive::{CHUNK, Chunks, Member, MemberKind, Take, UnpackError};
-use super::scratch::Scratch;
+use super::scratch::{Scratch, ScratchPool};
 
 /// Packages up to this length, unpacked, are unpacked into memory as a whole, which is twice as fast as reading them as
 /// a stream.
 const WHOLE_MAX: usize = 256 << 20;
 
 /// Reads a gzipped tar, member by member, as the `tar` crate reads it: the first gzip member only, up to the end of
-/// the tar. Give it nothing but bytes whose digest has been proven.
-pub fn tar_gz(bytes: &[u8], take: &mut Take<'_>) -> Result<(), UnpackError> {
+/// the tar; into memory of `pool` where it fits. Give it nothing but bytes whose digest has been proven.
+pub fn tar_gz(bytes: &[u8], pool: &ScratchPool, take: &mut Take<'_>) -> Result<(), UnpackError> {
     let length = unpacked_length(bytes).ok_or_else(|| UnpackError::new("not a gzip file"))?;
-    match Some(length).filter(|length| *length <= WHOLE_MAX).and_then(Scratch::take) {
+    match Some(length).filter(|length| *length <= WHOLE_MAX).and_then(|length| Scratch::take(pool, length)) {
         Some(mut scratch) => unpack(bytes, length, &mut scratch, take),
         None => stream(bytes, take),
     }
@@ -150,7 +150,7 @@ mod tests {
     /// The members, as whoever takes them sees them.
     fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, UnpackError> {
         let mut found = Vec::new();
-        tar_gz(bytes, &mut |member| {
+        tar_gz(bytes, &ScratchPool::default(), &mut |member| {
             let mut contents = Vec::new();
             member.content.read_to_end(&mut contents)?;
             found.push((String::from_utf8_lossy(member.path).into_owned(), contents));

@@ -188,7 +188,7 @@ impl Crate<'_> {
         if let Some(mark) = self.forest.find(source, MARK) {
             unpacked.leave(mark);
         }
-        let result = tar_gz(bytes, &mut |mut member| {
+        let result = tar_gz(bytes, &files.scratch(), &mut |mut member| {
             let below = member.path.strip_prefix(self.id.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
             let Some(path) = below else { return Ok(()) };
             let path = path.strip_suffix(b"/").unwrap_or(path).to_vec();

@@ -137,7 +137,7 @@ impl Vendored<'_> {
         let mut unpacked = Unpacked::new(self.forest, self.directory, &shown);
         unpacked.leave(self.list);
         let mut sums = Map::new();
-        let result = tar_gz(bytes, &mut |member| {
+        let result = tar_gz(bytes, &files.scratch(), &mut |member| {
             let below = member.path.strip_prefix(id.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
             let Some(path) = below.map(<[u8]>::to_vec) else { return Ok(()) };
             let is_there = self.forest.find(self.directory, &path).is_some();

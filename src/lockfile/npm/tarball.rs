@@ -100,7 +100,7 @@ impl Place<'_> {
         }
         let commands: BTreeSet<&[u8]> = self.commands.iter().map(String::as_bytes).collect();
         let mut ignored: BTreeSet<Vec<u8>> = BTreeSet::new();
-        tar_gz(bytes, &mut |mut member| {
+        tar_gz(bytes, &files.scratch(), &mut |mut member| {
             let Some(mut path) = unpacked_path(member.path) else { return Ok(()) };
             match member.kind {
                 MemberKind::File { .. } if member.path.ends_with(b"/") => member.kind = MemberKind::Directory,

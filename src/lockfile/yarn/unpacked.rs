@@ -6,7 +6,8 @@ use super::classic::Package;
 use crate::base::Json;
 use crate::lockfile::npm::bins_of;
 use crate::lockfile::{
-    Claim, EntryId, Files, Finding, Findings, Forest, Held, MemberKind, UnpackError, Unpacked, hold, tar_gz,
+    Claim, EntryId, Files, Finding, Findings, Forest, Held, MemberKind, ScratchPool, UnpackError, Unpacked, hold,
+    tar_gz,
 };
 use crate::tree::Unread;
 
@@ -100,7 +101,7 @@ impl Tarball<'_> {
         findings: &mut Findings,
     ) -> Result<(), UnpackError> {
         let shown = self.package.shown();
-        let contents = Contents::of(bytes)?;
+        let contents = Contents::of(bytes, &files.scratch())?;
         let mut unpacked = Unpacked::new(self.forest, directory.entry, &shown);
         if directory.installed && contents.has_scripts {
             unpacked.may_be_altered("its install script may have written it");
@@ -110,7 +111,7 @@ impl Tarball<'_> {
                 unpacked.leave(*other);
             }
         }
-        tar_gz(bytes, &mut |mut member| {
+        tar_gz(bytes, &files.scratch(), &mut |mut member| {
             let Some(path) = unpacked_path(member.path) else { return Ok(()) };
             if matches!(member.kind, MemberKind::File { .. } | MemberKind::Directory) {
                 let executable = matches!(member.kind, MemberKind::File { executable: true });
@@ -146,9 +147,9 @@ struct Contents {
 }
 
 impl Contents {
-    fn of(bytes: &[u8]) -> Result<Self, UnpackError> {
+    fn of(bytes: &[u8], pool: &ScratchPool) -> Result<Self, UnpackError> {
         let mut contents = Self::default();
-        tar_gz(bytes, &mut |member| {
+        tar_gz(bytes, pool, &mut |member| {
             let Some(path) = unpacked_path(member.path) else { return Ok(()) };
             if path == b"package.json" {
                 let mut text = Vec::new();

@@ -1,7 +1,7 @@
 //! Packages: bytes that are no archive end with an error, and what is read of one is no longer than it says.
 #![no_main]
 
-use cacheseal::lockfile::{Member, UnpackError, tar_gz, zip};
+use cacheseal::lockfile::{Member, ScratchPool, UnpackError, tar_gz, zip};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -21,6 +21,6 @@ fuzz_target!(|bytes: &[u8]| {
         }
         Ok(())
     };
-    let _ = tar_gz(bytes, &mut take);
+    let _ = tar_gz(bytes, &ScratchPool::default(), &mut take);
     let _ = zip(bytes, &mut take);
 });
