@@ -1,42 +1,24 @@
 //! cacheseal decides whether a restored dependency cache is exactly what a trusted job said it was.
 //!
 //! A **seal** lies beside the policy, in `.cacheseal/<cache>/`, and is saved with the cache: a signed envelope
-//! ([`mod@seal`]) that names one **manifest** a root, and the manifests, which name every entry of the roots. A job
-//! makes it with [`seal()`] and a key that is its alone. A consuming job holds it against the **policy**
-//! ([`policy`]) with [`verify()`], which gives either no refusal at all or every reason against the cache.
+//! ([`seal`]) that names one **manifest** a root, and the manifests, which name every entry of the roots. A job
+//! makes it with [`cache::seal_cache`] and a key that is its alone. A consuming job holds it against the **policy**
+//! ([`policy`]) with [`Checkout::verify`], which gives either no refusal at all or every reason against the cache.
 //!
 //! ```no_run
-//! use std::collections::BTreeMap;
 //! use std::path::Path;
 //!
-//! use cacheseal::base::{Exit, Limits};
-//! use cacheseal::cache::{VerifyRequest, Workspace};
-//! use cacheseal::policy::Document;
-//! use cacheseal::seal::statement::Platform;
-//! use cacheseal::tree::Options;
+//! use cacheseal::base::Exit;
+//! use cacheseal::{Checkout, Context, Trust};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let now = jiff::Timestamp::UNIX_EPOCH;
-//! // The caller reads policy and keys, from where it trusts them to be what they should be.
-//! let document = Document::parse("cacheseal.toml", &std::fs::read("cacheseal.toml")?)?;
-//! let keys: Result<BTreeMap<_, _>, _> =
-//!     document.files().into_iter().map(|file| Ok((file.to_owned(), std::fs::read(file)?))).collect();
-//! let policy = document.resolve(&keys.map_err(|error: std::io::Error| error)?)?;
-//!
-//! let directory = std::fs::canonicalize(".")?;
-//! let home = std::fs::canonicalize(Path::new("/home/ci"))?;
-//! let places = policy.place(Some(&home), &directory, "cacheseal.toml")?;
-//! let verification = cacheseal::verify(&VerifyRequest {
-//!     workspace: &Workspace::open(&directory, Some(home))?,
-//!     edge: &policy.edge("cargo", "release")?,
-//!     roots: &places["cargo"],
-//!     lockfiles_pinned: true,
-//!     locked: None,
-//!     now,
-//!     platform: Platform { os: "linux".into(), arch: "x86_64".into() },
-//!     keep: false,
-//!     options: Options { threads: 16, processors: 2, limits: &Limits::STANDARD },
-//! });
+//! let context = Context::of_process();
+//! // Nothing was restored over this checkout, or else `Trust::Sha256` pins its policy and keys.
+//! let checkout = Checkout::open(Path::new("cacheseal.toml"), Trust::Checkout, &context)?;
+//! let verification = checkout.verify("cargo", "release", &context)?;
+//! for refusal in verification.refusals.iter() {
+//!     println!("{}: expected {}, found {}", refusal.code, refusal.expected, refusal.found);
+//! }
 //! assert_eq!(verification.exit(), Exit::Ok);
 //! # Ok(())
 //! # }
@@ -45,23 +27,42 @@
 //! Imports between the modules point left only:
 //!
 //! ```text
-//! base <- identity <- seal, policy <- tree, archive <- lockfile <- verify <- cache <- report <- guard, drill <- cli
+//! base <- identity <- seal, policy <- tree, archive <- lockfile <- verify <- cache <- checkout, report <- guard, drill <- cli
 //! ```
 //!
-//! Only `tree`, `guard`, `drill` and `cli` touch files; only `cli` knows arguments, environment, clock and randomness.
+//! Only `tree`, `checkout`, `guard`, `drill` and `cli` touch files. Clock and environment are read by `cli`, and for a
+//! library's user by [`Context::of_process`]; arguments and randomness are known to `cli` alone.
+//!
+//! What is shown here is the interface of the library, and versions keep it. The modules that are hidden in this
+//! documentation are for the program and for its tests: they can change in every version.
 
+#[doc(hidden)]
 pub mod archive;
 pub mod base;
+#[doc(hidden)]
 pub mod cache;
+#[doc(hidden)]
+pub mod checkout;
+#[doc(hidden)]
 pub mod cli;
+#[doc(hidden)]
 pub mod drill;
+#[doc(hidden)]
 pub mod guard;
+#[doc(hidden)]
 pub mod identity;
+#[doc(hidden)]
 pub mod lockfile;
+#[doc(hidden)]
 pub mod policy;
+#[doc(hidden)]
 pub mod report;
 pub mod seal;
+#[doc(hidden)]
 pub mod tree;
+#[doc(hidden)]
 pub mod verify;
 
-pub use cache::{pack, seal, unpack, verify};
+pub use cache::{Facts, Verification};
+pub use checkout::{Checkout, Context, Failure, OpenError, Trust};
+pub use verify::{Amount, Coverage, Rule};

@@ -17,6 +17,7 @@ const CHUNKS: usize = 12;
 
 /// How to unwrap an archive.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct CodecOptions<'a> {
     /// The base-2 logarithm of the largest Zstandard window, bytes; 27 is what every decoder must allow.
     pub window_log_max: u32,
@@ -24,6 +25,14 @@ pub struct CodecOptions<'a> {
     pub processors: usize,
     /// Caps on what it expands to.
     pub limits: &'a Limits,
+}
+
+impl<'a> CodecOptions<'a> {
+    /// Windows up to this size, so many processors, and these caps.
+    #[must_use]
+    pub fn new(window_log_max: u32, processors: usize, limits: &'a Limits) -> Self {
+        Self { window_log_max, processors, limits }
+    }
 }
 
 /// An archive's bytes, one chunk after the other.

@@ -2,6 +2,7 @@
 
 /// Limits of one run. Passed in, never read from a global.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Limits {
     /// `seal.json`, bytes. An honest one is under 20 KiB; 1 MiB leaves room for 64 signatures and bindings.
     pub envelope_bytes_max: u64,

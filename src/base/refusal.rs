@@ -9,6 +9,7 @@ use super::{Code, Exit};
 /// One reason against a cache. A code whose exit is [`Exit::Io`] says that something could not be decided;
 /// it stands among the refusals because any of them is enough to withhold trust.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
     /// What is wrong.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::sealing::{SealError, check_signer};
-use super::verifying::{Facts, Verification, VerifyRequest, verify};
+use super::verifying::{Facts, Verification, VerifyRequest, verify_cache};
 use crate::base::{Code, Digest, Escaped, Limits, Refusal, Refusals};
 use crate::identity::{PublicKey, SecretKey};
 use crate::seal::envelope::{UnverifiedEnvelope, add_signature};
@@ -27,7 +27,7 @@ pub fn cosign(request: &VerifyRequest<'_>, vouched: &Vouched, key: &SecretKey) -
     let keyid = key.public().id();
     let (policy, limits) = (request.edge.policy, request.options.limits);
     let signer = policy.signer_of(&keyid).ok_or(SealError::UnknownSigner(keyid))?;
-    let Verification { refusals, facts, .. } = verify(request);
+    let Verification { refusals, facts, .. } = verify_cache(request);
     let (true, Some(Facts { statement, signers, .. })) = (refusals.is_empty(), facts) else {
         return Err(SealError::Refused(refusals));
     };

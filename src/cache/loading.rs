@@ -11,7 +11,7 @@ use crate::seal::manifest::{Manifest, Totals};
 use crate::seal::statement::{SealedRoot, Statement, Subject};
 use crate::seal::{ENVELOPE, SEALS};
 use crate::tree::{Found, Kind, ReadError, SealDirectory};
-use crate::verify::{Checkout, Rule, Trail, TrustedSeal, judge_envelope};
+use crate::verify::{Consumer, Rule, Trail, TrustedSeal, judge_envelope};
 
 /// What a seal may hold.
 pub(super) const FILES_OF_A_SEAL: &str = "only `seal.json` and the manifests it names, regular files";
@@ -85,7 +85,7 @@ pub(crate) trait Trust {
 /// The signers that a gate accepts.
 pub(super) struct ByGate<'a> {
     pub(super) edge: &'a Edge<'a>,
-    pub(super) checkout: &'a Checkout,
+    pub(super) consumer: &'a Consumer,
     /// Every rule that was applied.
     pub(super) rules: Vec<Rule>,
 }
@@ -95,7 +95,7 @@ impl Trust for ByGate<'_> {
 
     fn judge(&mut self, envelope: &[u8], place: &str, limits: &Limits, refusals: &mut Refusals) -> Option<TrustedSeal> {
         let mut trail = Trail::new(place.to_owned(), limits.refusals_max);
-        let trusted = judge_envelope(envelope, self.edge, self.checkout, limits, &mut trail);
+        let trusted = judge_envelope(envelope, self.edge, self.consumer, limits, &mut trail);
         let (rules, found) = trail.into_parts();
         self.rules = rules;
         refusals.append(found);

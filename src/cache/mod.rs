@@ -1,7 +1,7 @@
 //! A whole cache: sealing its roots, verifying them, taking them away. Brings tree, policy and judgement together.
 
 mod archived;
-mod checkout;
+mod checkout_lockfiles;
 mod cosigning;
 mod loading;
 mod lockfiles;
@@ -21,6 +21,6 @@ pub(crate) use loading::{ByNobody, Loader, SealFiles, UnverifiedSeal, sealed_roo
 pub use packing::{PackError, PackRequest, Packed, pack};
 pub use place::{RootState, Workspace};
 pub use rechecking::{Kept, KeptRoot, Recheck, RecheckRequest, recheck};
-pub use sealing::{SealError, SealRequest, Sealed, seal};
+pub use sealing::{SealError, SealRequest, Sealed, seal_cache};
 pub use unpacking::{UnpackError, UnpackRequest, Unpacked, unpack};
-pub use verifying::{Facts, Verification, VerifyRequest, verify};
+pub use verifying::{Facts, Verification, VerifyRequest, verify_cache};

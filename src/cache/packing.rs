@@ -34,6 +34,7 @@ pub struct PackRequest<'a> {
 
 /// What was packed. That somebody who is trusted has sealed it is not said.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Packed {
     /// What the seal says, unverified.
     pub statement: Statement,

@@ -87,6 +87,7 @@ pub struct RecheckRequest<'a> {
 
 /// The outcome: all is as it was if and only if there is no refusal.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Recheck {
     /// Every entry that is not as it was.
     pub refusals: Refusals,

@@ -47,6 +47,7 @@ pub struct SealRequest<'a> {
 
 /// A seal that was written.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Sealed {
     /// The signer of the policy whose key it was.
     pub signer: String,
@@ -108,7 +109,7 @@ impl SealError {
 }
 
 /// Snapshots the roots, signs, verifies what was written, and puts it in place in one step.
-pub fn seal(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
+pub fn seal_cache(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
     let keyid = request.key.public().id();
     let signer = request.policy.signer_of(&keyid).ok_or(SealError::UnknownSigner(keyid))?;
     let lockfiles = lockfiles(request)?;

@@ -23,6 +23,7 @@ pub struct UnpackRequest<'a> {
 
 /// What came of it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Unpacked {
     /// The verdict. Roots and seal are in their places if and only if there is no refusal.
     pub archive: ArchiveVerification,

@@ -1,6 +1,6 @@
 //! Verifying a restored cache.
 
-use super::checkout::read_lockfiles;
+use super::checkout_lockfiles::read_lockfiles;
 use super::loading::{ByGate, Loader, sealed_roots};
 use super::lockfiles::{Question, judge};
 use super::place::{RootState, Workspace};
@@ -16,7 +16,7 @@ use crate::seal::statement::{SealedRoot, Statement};
 use crate::tree::{
     Comparison, Directory, Expectation, HardLinks, Memory, Options, SealDirectory, Stamps, all_missing, compare,
 };
-use crate::verify::{Checkout, Coverage, Lockfiles, Rule, TrustedSeal};
+use crate::verify::{Consumer, Coverage, Lockfiles, Rule, TrustedSeal};
 
 /// What to verify, and against what.
 pub struct VerifyRequest<'a> {
@@ -42,6 +42,7 @@ pub struct VerifyRequest<'a> {
 
 /// The outcome. Trusted if and only if there is no refusal.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Verification {
     /// Every reason against the cache.
     pub refusals: Refusals,
@@ -57,6 +58,7 @@ pub struct Verification {
 
 /// What a trusted seal says.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Facts {
     /// The signed statement.
     pub statement: Statement,
@@ -90,7 +92,7 @@ impl Verification {
 
 /// Holds the roots and the seal of a cache against the policy. Writes nothing.
 #[must_use]
-pub fn verify(request: &VerifyRequest<'_>) -> Verification {
+pub fn verify_cache(request: &VerifyRequest<'_>) -> Verification {
     let mut run = Run::new(request);
     let states = run.open_roots();
     let require = request.edge.gate.require;
@@ -167,8 +169,8 @@ impl<'a> Run<'a> {
         };
         self.loader().modes(&directory);
         let envelope = self.loader().envelope(&directory)?;
-        let checkout = Checkout { now: request.now, platform: request.platform.clone(), lockfiles: self.lockfiles() };
-        let mut gate = ByGate { edge: request.edge, checkout: &checkout, rules: Vec::new() };
+        let consumer = Consumer { now: request.now, platform: request.platform.clone(), lockfiles: self.lockfiles() };
+        let mut gate = ByGate { edge: request.edge, consumer: &consumer, rules: Vec::new() };
         let trusted = self.loader().judge(&envelope, &mut gate);
         self.rules = gate.rules;
         let trusted = trusted?;

@@ -5,9 +5,8 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use super::context::shown;
-use super::failure::Failure;
 use crate::base::{Code, Escaped};
+use crate::checkout::{Failure, shown};
 
 /// An archive to be read once, from its beginning to its end.
 pub(super) struct ArchiveInput {

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::archive_input::ArchiveInput;
-use super::context::{Context, shown};
-use super::failure::Failure;
 use super::sealed::FoundSeal;
 use crate::archive::{CodecOptions, Expected, Layout, Place, UnverifiedArchive, UnverifiedKind, unwrapped};
-use crate::base::{Algorithm, Code, EntryPath, Escaped, Limits};
+use crate::base::{Algorithm, Code, EntryPath, Escaped};
+use crate::checkout::{Failure, shown};
 use crate::policy::RootPath;
 use crate::seal::manifest::{Builder, Manifest, NewEntry};
+use crate::tree::Options;
 
 /// An archive and the only seal in it, if there is one.
 pub(super) struct Archived {
@@ -31,12 +31,12 @@ impl Archived {
         path: &Path,
         algorithm: Algorithm,
         window_log_max: u32,
-        limits: &Limits,
+        options: &Options<'_>,
     ) -> Result<Self, Failure> {
+        let limits = options.limits;
         let input = ArchiveInput::open(path)?;
-        let options = CodecOptions { window_log_max, processors: Context::processors(), limits };
-        let mut archive =
-            unwrapped(input.source, &options, |stream| UnverifiedArchive::read(stream, algorithm, limits));
+        let codec = CodecOptions { window_log_max, processors: options.processors, limits };
+        let mut archive = unwrapped(input.source, &codec, |stream| UnverifiedArchive::read(stream, algorithm, limits));
         let mut seals = std::mem::take(&mut archive.seals).into_iter();
         let seal = match (seals.next(), seals.next()) {
             (Some((place, files)), None) => Some(FoundSeal::of_files(&place, files, limits)?),
@@ -59,9 +59,9 @@ impl Archived {
         path: &Path,
         algorithm: Algorithm,
         window_log_max: u32,
-        limits: &Limits,
+        options: &Options<'_>,
     ) -> Result<Self, Failure> {
-        let archived = Self::open(path, algorithm, window_log_max, limits)?;
+        let archived = Self::open(path, algorithm, window_log_max, options)?;
         if let Some(error) = &archived.archive.error {
             return Err(Failure::new(error.code(), format!("{}: {error}", shown(path))));
         }

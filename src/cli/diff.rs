@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::archived::Archived;
 use super::arguments::DiffArguments;
-use super::context::{Context, shown};
-use super::failure::Failure;
 use super::outcome::Outcome;
 use super::sealed::FoundSeal;
+use super::system::options;
 use crate::base::{Algorithm, Code, EntryPath, Escaped, Limits, Refusal, Refusals};
+use crate::checkout::{Context, Failure, shown};
 use crate::report::{DiffReport, Head, refusals_text};
 use crate::seal::ENVELOPE;
 use crate::seal::manifest::{Manifest, differences};
@@ -35,15 +35,15 @@ impl Trees {
     }
 }
 
-pub(super) fn run(arguments: &DiffArguments) -> Result<Outcome, Failure> {
-    let limits = Limits::STANDARD;
-    let (a, b) = (open(&arguments.a, &limits)?, open(&arguments.b, &limits)?);
+pub(super) fn run(arguments: &DiffArguments, context: &Context) -> Result<Outcome, Failure> {
+    let limits = &context.limits;
+    let (a, b) = (open(&arguments.a, limits)?, open(&arguments.b, limits)?);
     let reading = Reading {
         // Contents can only be compared by the digests that a seal has.
         algorithm: a.algorithm().or_else(|| b.algorithm()).unwrap_or(Algorithm::Blake3),
         root: arguments.root.as_deref(),
         window_log_max: arguments.window.window_log_max,
-        options: Context::options(arguments.walk.threads, &limits),
+        options: options(arguments.walk.threads, context),
     };
     let (trees_a, trees_b) = (reading.trees(&a, b.seal())?, reading.trees(&b, a.seal())?);
     let mut found = Refusals::new(limits.refusals_max);
@@ -94,7 +94,7 @@ impl Reading<'_> {
             }
             Side::Directory(path) => return self.directory(path).map(Trees::whole),
             Side::Archive(path) => {
-                let archived = Archived::open_whole(path, self.algorithm, self.window_log_max, limits)?;
+                let archived = Archived::open_whole(path, self.algorithm, self.window_log_max, &self.options)?;
                 let Some(seal) = archived.seal.as_ref().or(other) else {
                     return archived.whole(self.algorithm).map(Trees::whole);
                 };

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::arguments::DrillArguments;
-use super::context::{Context, random_seed, shown};
-use super::failure::Failure;
 use super::outcome::Outcome;
+use super::system::{random_seed, variable};
 use crate::base::{Code, Exit, plural};
+use crate::checkout::{Context, Failure, shown};
 use crate::drill::{Bench, DrillError, Ground, Tried, attacks};
 use crate::report::{bytes_text, refusals_text};
 use crate::seal::manifest::Totals;
@@ -69,7 +69,7 @@ fn bench(real: &Path, threads: usize, context: &Context) -> Result<Bench, Failur
         above: &above,
         seeds: [random_seed()?, random_seed()?, random_seed()?, random_seed()?],
         now: context.now,
-        platform: Context::platform(),
+        platform: context.platform.clone(),
         threads,
         limits: context.limits.clone(),
         fifo: make_fifo,
@@ -140,7 +140,7 @@ fn report(path: &Path, sealed: &Totals, rows: &[Value], exit: Exit) -> Value {
 
 /// The directory to drill on, canonical: the one named, or the Cargo registry.
 fn directory(arguments: &DrillArguments, context: &Context) -> Result<PathBuf, Failure> {
-    let cargo_home = || Context::variable("CARGO_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let cargo_home = || variable("CARGO_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let registry =
         || cargo_home().or_else(|| Some(context.home_directory()?.join(".cargo"))).map(|home| home.join("registry"));
     let Some(path) = arguments.directory.clone().or_else(registry) else {

@@ -3,20 +3,19 @@
 use serde_json::{Value, json};
 
 use super::arguments::{ExportArguments, ExportForm};
-use super::context::to_stderr;
-use super::failure::Failure;
 use super::outcome::Outcome;
 use super::sealed::FoundSeal;
+use super::system::to_stderr;
 use crate::base::{Code, Exit, Limits};
+use crate::checkout::Failure;
 use crate::report::{ExportReport, Head};
 use crate::seal::manifest::{digest_lines, mtree};
 
-pub(super) fn run(arguments: &ExportArguments) -> Result<Outcome, Failure> {
-    let limits = Limits::STANDARD;
-    let seal = FoundSeal::open(&arguments.seal, &limits)?;
+pub(super) fn run(arguments: &ExportArguments, limits: &Limits) -> Result<Outcome, Failure> {
+    let seal = FoundSeal::open(&arguments.seal, limits)?;
     let bytes = match arguments.form {
         ExportForm::SigstoreBundle => sigstore_bundle(&seal)?,
-        form => listing(&seal, form, arguments.root.as_deref(), &limits)?,
+        form => listing(&seal, form, arguments.root.as_deref(), limits)?,
     };
     to_stderr(b"note: exported without verifying the seal\n");
     let content = String::from_utf8_lossy(&bytes).into_owned();

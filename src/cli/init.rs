@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::arguments::InitArguments;
-use super::context::{Context, shown};
-use super::failure::Failure;
 use super::key::make;
 use super::outcome::Outcome;
+use super::system::variable;
 use super::unwritable::unwritable;
 use crate::base::{Code, Exit};
+use crate::checkout::{Context, Failure, shown};
 use crate::lockfile::{ecosystem_of, starters};
 use crate::policy::{Document, Glob, StarterCache, lockfile_starter, starter};
 use crate::tree::Directory;
@@ -144,7 +144,7 @@ fn files_of(here: &Path, lockfile: &str) -> Vec<String> {
 /// A root of Cargo's where `CARGO_HOME` puts it.
 fn relocated(root: &str, context: &Context) -> String {
     let Some(rest) = root.strip_prefix("~/.cargo/") else { return root.to_owned() };
-    let Some(cargo_home) = Context::variable("CARGO_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) else {
+    let Some(cargo_home) = variable("CARGO_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) else {
         return root.to_owned();
     };
     let cargo_home = std::fs::canonicalize(&cargo_home).unwrap_or(cargo_home);

@@ -5,24 +5,24 @@ use std::path::Path;
 
 use super::archived::Archived;
 use super::arguments::InspectArguments;
-use super::failure::Failure;
 use super::outcome::Outcome;
 use super::sealed::FoundSeal;
 use crate::archive::UnverifiedKind;
 use crate::base::{Algorithm, Escaped, Exit, Limits, Refusal, Refusals, plural};
+use crate::checkout::{Context, Failure};
 use crate::report::{ArchiveContents, Head, InspectReport, InspectedSeal, bytes_text, refusals_text};
 use crate::seal::ENVELOPE;
 
-pub(super) fn run(arguments: &InspectArguments) -> Result<Outcome, Failure> {
-    let limits = Limits::STANDARD;
+pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<Outcome, Failure> {
+    let limits = &context.limits;
     let is_archive = arguments.seal == Path::new("-")
         || arguments.seal.file_name().is_none_or(|name| name != ENVELOPE)
             && arguments.seal.metadata().is_ok_and(|metadata| !metadata.is_dir());
     if is_archive {
-        return archive(arguments, &limits);
+        return archive(arguments, context);
     }
-    let seal = FoundSeal::open(&arguments.seal, &limits)?;
-    let (text, said) = describe(&seal, &limits);
+    let seal = FoundSeal::open(&arguments.seal, limits)?;
+    let (text, said) = describe(&seal, limits);
     let output = format!("unverified: this is what the seal says of itself; anybody could have written it\n{text}");
     let head = Head::of("inspect", Exit::Ok);
     let report = InspectReport { head, verified: false, archive: None, problems: None, seal: Some(said) };
@@ -39,8 +39,10 @@ fn describe<'s>(seal: &'s FoundSeal, limits: &Limits) -> (String, InspectedSeal<
 }
 
 /// What an archive holds. What no archive may hold is told too, and decides the exit status.
-fn archive(arguments: &InspectArguments, limits: &Limits) -> Result<Outcome, Failure> {
-    let archived = Archived::open(&arguments.seal, Algorithm::Blake3, arguments.window.window_log_max, limits)?;
+fn archive(arguments: &InspectArguments, context: &Context) -> Result<Outcome, Failure> {
+    let limits = &context.limits;
+    let archived =
+        Archived::open(&arguments.seal, Algorithm::Blake3, arguments.window.window_log_max, &context.options())?;
     let members = &archived.archive.members;
     let (mut files, mut directories, mut links, mut bytes) = (0, 0, 0, 0_u64);
     for member in members {

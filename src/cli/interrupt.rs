@@ -10,8 +10,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
 
-use super::failure::Failure;
 use crate::base::Code;
+use crate::checkout::Failure;
 
 /// What SIGINT, SIGTERM and SIGHUP set.
 pub(super) struct Interrupt {

@@ -1,40 +1,11 @@
-//! Verifying, as the command line and the guard both do it.
+//! What becomes of a verdict, for the command line and the guard.
 
-use super::context::Context;
-use super::failure::Failure;
-use super::setup::Setup;
-use crate::base::{Escaped, Limits, Refusal, Refusals};
-use crate::cache::{Verification, VerifyRequest, verify};
+use crate::base::{Escaped, Refusal, Refusals};
+use crate::cache::Verification;
+use crate::checkout::{Checkout, Context};
 use crate::guard::{Demand, Disposed};
 use crate::report::VerifyReport;
 use crate::tree::Disposal;
-use crate::verify::Rule;
-
-/// Verifies a cache. `believed` says why the policy is, as the first of the rules. A guard keeps what it trusts.
-pub(super) fn judge(
-    demand: &Demand,
-    setup: &Setup,
-    believed: Rule,
-    (lockfiles_pinned, keep): (bool, bool),
-    limits: &Limits,
-) -> Result<Verification, Failure> {
-    let edge = setup.policy.edge(&demand.cache, &demand.gate)?;
-    let is_proven = edge.gate.require.lockfile && lockfiles_pinned;
-    let locked = is_proven.then(|| setup.locked(edge.cache, limits)).transpose()?;
-    let mut verification = verify(&VerifyRequest {
-        workspace: &setup.workspace,
-        edge: &edge,
-        roots: setup.roots(&demand.cache),
-        lockfiles_pinned,
-        locked: locked.as_ref(),
-        now: Context::now(),
-        platform: Context::platform(),
-        keep,
-        options: Context::options(demand.threads, limits),
-    });
-    verification.rules.insert(0, believed);
-    Ok(verification)
-}
 
 /// A verdict as a report.
 pub(super) fn report(demand: &Demand, found: Verification) -> VerifyReport {
@@ -51,13 +22,13 @@ pub(super) fn refused(demand: &Demand, context: &Context, refusal: Refusal, note
 }
 
 /// Takes a refused cache away and says what was done.
-pub(super) fn dispose(demand: &Demand, setup: &Setup) -> Disposed {
+pub(super) fn dispose(demand: &Demand, checkout: &Checkout) -> Disposed {
     let done = match demand.on_refusal {
         Disposal::Keep => return Disposed::default(),
         Disposal::Quarantine => "roots and seal were moved into `.cacheseal-refused-*` beside them",
         Disposal::Purge => "roots and seal were deleted",
     };
-    let (aside, failures) = setup.workspace.dispose(&demand.cache, setup.roots(&demand.cache), demand.on_refusal);
+    let (aside, failures) = checkout.workspace.dispose(&demand.cache, checkout.roots(&demand.cache), demand.on_refusal);
     if failures.is_empty() {
         return Disposed { told: vec![done.to_owned()], gone: true, aside };
     }

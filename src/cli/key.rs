@@ -4,13 +4,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::arguments::{KeyCommand, KeyNewArguments, KeyShowArguments};
-use super::context::{Context, random_seed, shown, split};
-use super::failure::Failure;
 use super::key_file::read_public;
 use super::outcome::Outcome;
-use super::setup::{Setup, policy_directory};
+use super::system::random_seed;
 use super::unwritable::{exists, unwritable};
 use crate::base::{Code, Exit};
+use crate::checkout::{Checkout, Context, Failure, policy_directory, shown, split};
 use crate::identity::SecretKey;
 use crate::policy::Signer;
 use crate::report::{Head, KeyNewReport, KeyShowReport};
@@ -40,7 +39,7 @@ fn new(arguments: &KeyNewArguments) -> Result<Outcome, Failure> {
     let to_stdout = arguments.out == Path::new("-");
     let mut text = format!("key {} of `{}`: {}\n", keyid, arguments.name, made.public_file);
     if to_stdout {
-        super::context::to_stderr(text.as_bytes());
+        super::system::to_stderr(text.as_bytes());
         text = format!("{}\n", *made.key.to_line());
     }
     let private = if to_stdout { made.key.to_line().to_string() } else { arguments.out.to_string_lossy().into_owned() };
@@ -88,8 +87,8 @@ fn show(arguments: &KeyShowArguments, context: &Context) -> Result<Outcome, Fail
     let mut text = key.to_pem();
     let _ = writeln!(text, "keyid {keyid}");
     // The key can be shown where there is no policy; a policy that is broken is told.
-    let policy = match Setup::load(&arguments.policy.policy, context) {
-        Ok(setup) => Some(setup.policy),
+    let policy = match Checkout::load(&arguments.policy.policy, context) {
+        Ok(checkout) => Some(checkout.policy),
         Err(failure) if failure.code == Code::NoPolicy => None,
         Err(failure) => return Err(failure),
     };

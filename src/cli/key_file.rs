@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::context::{Context, shown};
-use super::failure::{Failure, key_failure};
 use crate::base::Code;
+use crate::checkout::{Context, Failure, key_failure, shown};
 use crate::identity::{KeyError, PublicKey, SecretKey};
 use crate::tree::{ReadError, read_named_file};
 

@@ -6,11 +6,9 @@ mod archive_input;
 mod archived;
 mod arguments;
 mod common_arguments;
-mod context;
 mod diff;
 mod drill;
 mod export;
-mod failure;
 mod guard;
 mod guard_arguments;
 mod init;
@@ -27,7 +25,7 @@ mod reports;
 mod revoke;
 mod seal;
 mod sealed;
-mod setup;
+mod system;
 mod unpack;
 mod unwritable;
 mod verify;
@@ -38,11 +36,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use arguments::{Cli, Command};
-use context::Context;
-use failure::Failure;
 use outcome::Outcome;
+use reports::error_report;
 
 use crate::base::{Code, Exit};
+use crate::checkout::{Context, Failure};
 use crate::report::{ErrorReport, FORMATS, Format, json_line};
 
 /// Runs the program. The exit status is fixed before anything is written, so a closed pipe does not change it.
@@ -52,8 +50,9 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return no_command(&error),
     };
+    system::raise_open_file_limit();
     let name = cli.command.name();
-    let report: fn(&[u8]) = if cli.command.takes_stdout() { context::to_stderr } else { context::to_stdout };
+    let report: fn(&[u8]) = if cli.command.takes_stdout() { system::to_stderr } else { system::to_stdout };
     let (exit, shown) = match dispatch(cli.command, &Context::of_process(), cli.format) {
         Ok(outcome) => (outcome.exit, Shown::Outcome(outcome)),
         Err(failure) => (failure.code.exit(), Shown::Failure(failure)),
@@ -62,8 +61,8 @@ pub fn run() -> ExitCode {
         // Only `verify` gets this far with a form of its own, and its output is in that form then.
         (Shown::Outcome(outcome), false) => report(&outcome.output),
         (Shown::Outcome(outcome), true) => report(&json_line(&outcome.json)),
-        (Shown::Failure(failure), false) => context::to_stderr(failure.text().as_bytes()),
-        (Shown::Failure(failure), true) => report(&(cli.format.error)(&failure.report(name, "", ""))),
+        (Shown::Failure(failure), false) => system::to_stderr(failure.text().as_bytes()),
+        (Shown::Failure(failure), true) => report(&(cli.format.error)(&error_report(&failure, name, "", ""))),
     }
     ExitCode::from(exit.number())
 }
@@ -76,7 +75,7 @@ fn no_command(error: &clap::Error) -> ExitCode {
         let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
         let report = ErrorReport { command: "cacheseal", cache: "", gate: "", code: Code::Usage, message, hints: &[] };
         if let Some(json) = Format::named("json", FORMATS) {
-            context::to_stdout(&(json.error)(&report));
+            system::to_stdout(&(json.error)(&report));
         }
     } else {
         let _ = error.print();
@@ -109,9 +108,9 @@ fn dispatch(command: Command, context: &Context, format: &'static Format) -> Res
         Command::Guard(command) => guard::run(&command, context, format),
         Command::Pack(arguments) => pack::run(&arguments, context),
         Command::Unpack(arguments) => unpack::run(&arguments, context),
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Diff(arguments) => diff::run(&arguments),
-        Command::Export(arguments) => export::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments, context),
+        Command::Diff(arguments) => diff::run(&arguments, context),
+        Command::Export(arguments) => export::run(&arguments, &context.limits),
         Command::Policy(command) => policy::run(&command, context),
         Command::Drill(arguments) => drill::run(&arguments, context),
     }

@@ -6,22 +6,21 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use super::arguments::PackArguments;
-use super::context::{Context, shown};
-use super::failure::Failure;
 use super::interrupt::{Interrupt, interruption};
 use super::outcome::Outcome;
-use super::setup::Setup;
+use super::system::{options, ways};
 use super::unwritable::unwritable;
 use crate::archive::Compression;
 use crate::base::{Code, Exit, Refusals, plural};
 use crate::cache::{PackError, PackRequest, Packed, pack};
+use crate::checkout::{Checkout, Context, Failure, shown};
 use crate::report::{Head, PackedReport, RefusedReport, bytes_text, refusals_text, verdict};
 use crate::tree::NewFile;
 
 pub(super) fn run(arguments: &PackArguments, context: &Context) -> Result<Outcome, Failure> {
-    let compression = compression(arguments)?;
-    let setup = Setup::load(&arguments.policy.policy, context)?;
-    let packing = Packing { arguments, context, setup: &setup, compression };
+    let compression = compression(arguments, context)?;
+    let checkout = Checkout::load(&arguments.policy.policy, context)?;
+    let packing = Packing { arguments, context, checkout: &checkout, compression };
     if arguments.out == Path::new("-") {
         if io::stdout().is_terminal() {
             return Err(Failure::new(Code::Usage, "expected stdout to be a file or a pipe, found a terminal"));
@@ -34,7 +33,7 @@ pub(super) fn run(arguments: &PackArguments, context: &Context) -> Result<Outcom
 }
 
 /// How the name of the archive wants it compressed.
-fn compression(arguments: &PackArguments) -> Result<Compression, Failure> {
+fn compression(arguments: &PackArguments, context: &Context) -> Result<Compression, Failure> {
     let name = arguments.out.as_os_str().as_bytes();
     let ends_in = |end: &str| name.len() > end.len() && name.to_ascii_lowercase().ends_with(end.as_bytes());
     let usage = |message: String| Err(Failure::new(Code::Usage, message));
@@ -43,7 +42,7 @@ fn compression(arguments: &PackArguments) -> Result<Compression, Failure> {
     }
     if !ends_in(".tar") {
         let level = arguments.level.map_or(Compression::LEVEL, i32::from);
-        let threads = arguments.threads.map_or_else(Context::processors, usize::from);
+        let threads = arguments.threads.map_or(context.processors, usize::from);
         return Ok(Compression::Zstd { level, threads: u32::try_from(threads).unwrap_or(1) });
     }
     match arguments.level {
@@ -60,7 +59,7 @@ fn begin(arguments: &PackArguments, context: &Context) -> Result<NewFile, Failur
     if path.file_name().is_none() {
         return Err(Failure::new(Code::Usage, format!("expected the path of a file, found {}", shown(path))));
     }
-    let ways = context.ways(&arguments.policy.policy);
+    let ways = ways(context, &arguments.policy.policy);
     let begun =
         ways.and_then(|ways| ways.to(path)).and_then(|(directory, name)| NewFile::begin(directory, name.as_bytes()));
     begun.map_err(|error| not_written(arguments, &error))
@@ -78,7 +77,7 @@ fn not_written(arguments: &PackArguments, error: &io::Error) -> Failure {
 struct Packing<'a> {
     arguments: &'a PackArguments,
     context: &'a Context,
-    setup: &'a Setup,
+    checkout: &'a Checkout,
     compression: Compression,
 }
 
@@ -90,15 +89,15 @@ impl Packing<'_> {
         interrupted: &AtomicBool,
         publish: impl FnOnce(W) -> io::Result<()>,
     ) -> Result<Outcome, Failure> {
-        let Self { arguments, context, setup, compression } = *self;
+        let Self { arguments, context, checkout, compression } = *self;
         let request = PackRequest {
-            workspace: &setup.workspace,
-            policy: &setup.policy,
-            cache: setup.policy.cache(&arguments.cache)?,
-            roots: setup.roots(&arguments.cache),
+            workspace: &checkout.workspace,
+            policy: &checkout.policy,
+            cache: checkout.policy.cache(&arguments.cache)?,
+            roots: checkout.roots(&arguments.cache),
             compression,
             interrupted,
-            options: Context::options(arguments.threads.unwrap_or(16), &context.limits),
+            options: options(arguments.threads.unwrap_or(16), context),
         };
         let failed = |error| not_written(arguments, &error);
         match pack(&request, Counted { out, bytes: 0 }) {

@@ -3,11 +3,9 @@
 use std::fmt::Write as _;
 
 use super::arguments::{PolicyArgument, PolicyCommand, PolicyRootsArguments};
-use super::context::Context;
-use super::failure::Failure;
 use super::outcome::Outcome;
-use super::setup::Setup;
 use crate::base::{Exit, plural};
+use crate::checkout::{Checkout, Context, Failure};
 use crate::policy::Lint;
 use crate::report::{Head, PolicyCheckReport, PolicyDigestReport, PolicyFinding, PolicyRoot, PolicyRootsReport};
 
@@ -20,14 +18,14 @@ pub(super) fn run(command: &PolicyCommand, context: &Context) -> Result<Outcome,
 }
 
 fn digest(arguments: &PolicyArgument, context: &Context) -> Result<Outcome, Failure> {
-    let digest = Setup::load(&arguments.policy, context)?.digest.to_string();
+    let digest = Checkout::load(&arguments.policy, context)?.digest.to_string();
     let report = PolicyDigestReport { head: Head::of("policy digest", Exit::Ok), sha256: digest.clone() };
     Ok(Outcome::of(Exit::Ok, format!("{digest}\n"), &report))
 }
 
 /// A policy that does not hold together is an error before this; here is only what is unwise.
 fn check(arguments: &PolicyArgument, context: &Context) -> Result<Outcome, Failure> {
-    let lints = Setup::load(&arguments.policy, context)?.policy.lints(context.now);
+    let lints = Checkout::load(&arguments.policy, context)?.policy.lints(context.now);
     let mut text = String::new();
     for lint in &lints {
         let _ = writeln!(text, "finding[{}]: {}: {}", lint.code, lint.origin, lint.message);
@@ -44,9 +42,9 @@ fn check(arguments: &PolicyArgument, context: &Context) -> Result<Outcome, Failu
 
 /// For scripts that have to name the roots, so that nobody has to write them a second time.
 fn roots(arguments: &PolicyRootsArguments, context: &Context) -> Result<Outcome, Failure> {
-    let setup = Setup::load(&arguments.policy.policy, context)?;
-    setup.policy.cache(&arguments.cache)?;
-    let roots = setup.roots(&arguments.cache);
+    let checkout = Checkout::load(&arguments.policy.policy, context)?;
+    checkout.policy.cache(&arguments.cache)?;
+    let roots = checkout.roots(&arguments.cache);
     let text: String = roots.iter().flat_map(|placed| [placed.root.spelling.as_str(), "\n"]).collect();
     let listed = roots
         .iter()

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::context::{Context, shown};
-use super::failure::Failure;
 use super::outcome::Outcome;
+use super::system::ways;
 use crate::base::Exit;
-use crate::report::{Format, VerifyReport};
+use crate::checkout::{Context, Failure, shown};
+use crate::report::{ErrorReport, Format, VerifyReport};
 use crate::tree::Ways;
 
 /// The files that `verify` is to write, and what says where links are followed on the way to them.
@@ -28,9 +28,20 @@ pub(super) fn finish(mut report: VerifyReport, format: &Format, reports: &Report
     Outcome { output, ..Outcome::of(report.exit, String::new(), &report) }
 }
 
+/// An error as a report of a command.
+pub(super) fn error_report<'a>(
+    failure: &'a Failure,
+    command: &'a str,
+    cache: &'a str,
+    gate: &'a str,
+) -> ErrorReport<'a> {
+    let Failure { code, message, hints } = failure;
+    ErrorReport { command, cache, gate, code: *code, message, hints }
+}
+
 /// Writes the files for an error that ended `verify` before any verdict.
 pub(super) fn fail(failure: Failure, cache: &str, gate: &str, reports: &Reports<'_>) -> Failure {
-    let unwritten = write_all(reports, |form| (form.error)(&failure.report("verify", cache, gate)));
+    let unwritten = write_all(reports, |form| (form.error)(&error_report(&failure, "verify", cache, gate)));
     unwritten.into_iter().fold(failure, Failure::hint)
 }
 
@@ -39,7 +50,7 @@ fn write_all(reports: &Reports<'_>, bytes: impl Fn(&Format) -> Vec<u8>) -> Vec<S
     if reports.files.is_empty() {
         return Vec::new();
     }
-    let ways = reports.context.ways(reports.policy);
+    let ways = ways(reports.context, reports.policy);
     let failed = |(format, path): &(&Format, PathBuf)| {
         let ways = ways.as_ref().map_err(ToString::to_string);
         let written = ways.and_then(|ways| write(path, ways, &bytes(format)).map_err(|error| error.to_string()));

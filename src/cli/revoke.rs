@@ -1,13 +1,11 @@
 //! `key revoke`.
 
 use super::arguments::KeyRevokeArguments;
-use super::context::Context;
-use super::failure::Failure;
 use super::key_file::read_public;
 use super::outcome::Outcome;
-use super::setup::policy_directory;
 use super::unwritable::unwritable;
 use crate::base::{Code, Exit};
+use crate::checkout::{Context, Failure, policy_directory};
 use crate::policy::{REVOCATIONS, Revocations, entry_text};
 use crate::report::{Head, KeyRevokeReport};
 use crate::tree::{Directory, ReadError};

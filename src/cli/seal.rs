@@ -4,47 +4,46 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::arguments::{KeySource, SealArguments};
-use super::context::{Context, shown};
-use super::failure::{Failure, key_failure};
 use super::guard::{ask_for_base, note_seal, unknown_root};
 use super::outcome::Outcome;
-use super::setup::Setup;
+use super::system::{options, source, variable};
 use crate::base::{Code, Escaped, Exit, Limits, plural};
-use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, Vouched, cosign, seal};
+use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, Vouched, cosign, seal_cache};
+use crate::checkout::{Checkout, Context, Failure, key_failure, shown};
 use crate::guard::Sealing;
 use crate::identity::SecretKey;
 use crate::report::{Head, RefusedReport, SealedReport, bytes_text, refusals_text};
 use crate::tree::{ReadError, read_named_file};
 
 pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcome, Failure> {
-    let mut setup = Setup::load(&arguments.policy.policy, context)?;
-    let elsewhere = elsewhere(arguments, &mut setup)?;
-    let cache = setup.policy.cache(&arguments.cache)?;
+    let mut checkout = Checkout::load(&arguments.policy.policy, context)?;
+    let elsewhere = elsewhere(arguments, &mut checkout)?;
+    let cache = checkout.policy.cache(&arguments.cache)?;
     let key = secret_key(&arguments.key, &context.limits)?;
     let keyid = key.public().id();
-    let signer = setup.policy.signer_of(&keyid).ok_or(SealError::UnknownSigner(keyid))?;
+    let signer = checkout.policy.signer_of(&keyid).ok_or(SealError::UnknownSigner(keyid))?;
     let bindings = bindings(&arguments.bind)?;
-    let guard = Sealing { policy: &setup.policy, signer: &signer.name, bindings: &bindings };
+    let guard = Sealing { policy: &checkout.policy, signer: &signer.name, bindings: &bindings };
     if arguments.guard
-        && let Err(refusals) = ask_for_base(arguments, setup.digest, &guard, &elsewhere, &context.limits)?
+        && let Err(refusals) = ask_for_base(arguments, checkout.digest, &guard, &elsewhere, &context.limits)?
     {
         return refused(&arguments.cache, SealError::Refused(refusals));
     }
     let sealed = if arguments.add_signature {
-        add_signature(arguments, context, &setup, &key, bindings.clone())?
+        add_signature(arguments, context, &checkout, &key, bindings.clone())?
     } else {
-        seal(&SealRequest {
-            workspace: &setup.workspace,
-            policy: &setup.policy,
+        seal_cache(&SealRequest {
+            workspace: &checkout.workspace,
+            policy: &checkout.policy,
             cache,
-            roots: setup.roots(&arguments.cache),
+            roots: checkout.roots(&arguments.cache),
             key: &key,
-            platform: Context::platform(),
-            source: Context::source(),
+            platform: context.platform.clone(),
+            source: source(),
             now: context.now,
             bindings: bindings.clone(),
             version: env!("CARGO_PKG_VERSION"),
-            options: Context::options(arguments.walk.threads, &context.limits),
+            options: options(arguments.walk.threads, context),
         })
     };
     let sealed = match sealed {
@@ -52,7 +51,7 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
         Err(error) => return refused(&arguments.cache, error),
     };
     if arguments.guard
-        && let Err(refusals) = note_seal(arguments, setup.digest, &sealed.statement, &context.limits)?
+        && let Err(refusals) = note_seal(arguments, checkout.digest, &sealed.statement, &context.limits)?
     {
         return refused(&arguments.cache, SealError::Refused(refusals));
     }
@@ -60,13 +59,13 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
 }
 
 /// The directories of `--root`, absolute, and has each taken for its root.
-fn elsewhere(arguments: &SealArguments, setup: &mut Setup) -> Result<Vec<(PathBuf, String)>, Failure> {
-    setup.policy.cache(&arguments.cache)?;
+fn elsewhere(arguments: &SealArguments, checkout: &mut Checkout) -> Result<Vec<(PathBuf, String)>, Failure> {
+    checkout.policy.cache(&arguments.cache)?;
     let here = std::env::current_dir()
         .map_err(|error| Failure::new(Code::Unreadable, format!("the current directory: {error}")))?;
     let mut taken: Vec<(PathBuf, String)> = Vec::new();
     for (place, root) in &arguments.root {
-        if !setup.roots(&arguments.cache).iter().any(|placed| placed.root.spelling == *root) {
+        if !checkout.roots(&arguments.cache).iter().any(|placed| placed.root.spelling == *root) {
             return Err(unknown_root(root));
         }
         if taken.iter().any(|(_, before)| before == root) {
@@ -74,7 +73,7 @@ fn elsewhere(arguments: &SealArguments, setup: &mut Setup) -> Result<Vec<(PathBu
             return Err(Failure::new(Code::Usage, message));
         }
         let place = here.join(place);
-        setup.workspace.take_for_root(root, place.clone());
+        checkout.workspace.take_for_root(root, place.clone());
         taken.push((place, root.clone()));
     }
     Ok(taken)
@@ -102,24 +101,24 @@ fn refused(cache: &str, error: SealError) -> Result<Outcome, Failure> {
 fn add_signature(
     arguments: &SealArguments,
     context: &Context,
-    setup: &Setup,
+    checkout: &Checkout,
     key: &SecretKey,
     bindings: BTreeMap<String, String>,
 ) -> Result<Result<Sealed, SealError>, Failure> {
-    let edge = setup.policy.edge_to_cosign(&arguments.cache)?;
+    let edge = checkout.policy.edge_to_cosign(&arguments.cache)?;
     let request = VerifyRequest {
-        workspace: &setup.workspace,
+        workspace: &checkout.workspace,
         edge: &edge,
-        roots: setup.roots(&arguments.cache),
+        roots: checkout.roots(&arguments.cache),
         lockfiles_pinned: true,
         locked: None,
         now: context.now,
-        platform: Context::platform(),
+        platform: context.platform.clone(),
         keep: false,
-        options: Context::options(arguments.walk.threads, &context.limits),
+        options: options(arguments.walk.threads, context),
     };
-    let signer = setup.policy.signer_of(&key.public().id()).map(|signer| signer.name.clone()).unwrap_or_default();
-    let vouched = Vouched { bindings, ref_: Context::source().ref_ };
+    let signer = checkout.policy.signer_of(&key.public().id()).map(|signer| signer.name.clone()).unwrap_or_default();
+    let vouched = Vouched { bindings, ref_: source().ref_ };
     Ok(cosign(&request, &vouched, key).map(|statement| Sealed { signer, statement }))
 }
 
@@ -152,7 +151,7 @@ fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
 fn secret_key(source: &KeySource, limits: &Limits) -> Result<SecretKey, Failure> {
     if let Some(name) = &source.variable {
         let place = format!("environment variable `{}`", Escaped(name.as_bytes()));
-        let Some(text) = Context::variable(name).map(zeroize::Zeroizing::new) else {
+        let Some(text) = variable(name).map(zeroize::Zeroizing::new) else {
             return Err(Failure::new(Code::NoKey, format!("expected a private key in the {place}, found nothing"))
                 .hint("fork builds get no secrets: do not seal there"));
         };

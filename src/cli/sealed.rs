@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::context::shown;
-use super::failure::Failure;
 use crate::base::{Code, Escaped, Limits, Refusals};
 use crate::cache::{ByNobody, Loader, SealFiles, UnverifiedSeal, sealed_roots};
+use crate::checkout::{Failure, shown};
 use crate::seal::ENVELOPE;
 use crate::seal::manifest::Manifest;
 use crate::tree::{Directory, SealDirectory};

@@ -2,40 +2,38 @@
 
 use super::archive_input::{ArchiveInput, chosen};
 use super::arguments::UnpackArguments;
-use super::context::Context;
-use super::failure::Failure;
 use super::interrupt::{Interrupt, interruption};
 use super::outcome::Outcome;
-use super::setup::{Setup, named_revocations};
 use crate::cache::{ArchiveRequest, UnpackError, UnpackRequest, unpack};
+use crate::checkout::{Checkout, Context, Failure, named_revocations};
 use crate::report::{VerifyReport, verdict_text};
 
 /// Nothing was written when policy, keys, revocations and lockfiles are read, so they are believed.
 pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outcome, Failure> {
-    let mut setup = Setup::load(&arguments.policy.policy, context)?;
+    let mut checkout = Checkout::load(&arguments.policy.policy, context)?;
     for path in &arguments.revocations {
-        setup.policy.recall(named_revocations(path, context)?.0);
+        checkout.policy.recall(named_revocations(path, context)?.0);
     }
-    let caches = setup.policy.caches().map(|cache| cache.name.as_str());
+    let caches = checkout.policy.caches().map(|cache| cache.name.as_str());
     let cache = chosen("cache", arguments.cache.as_deref(), caches)?.to_owned();
-    let gates = setup.policy.gates().map(|gate| gate.name.as_str());
+    let gates = checkout.policy.gates().map(|gate| gate.name.as_str());
     let gate = chosen("gate", arguments.gate.as_deref(), gates)?.to_owned();
-    let edge = setup.policy.edge(&cache, &gate)?;
+    let edge = checkout.policy.edge(&cache, &gate)?;
     let input = ArchiveInput::open(&arguments.archive)?;
     let interrupt = Interrupt::listen()?;
     let request = UnpackRequest {
         archive: ArchiveRequest {
-            workspace: &setup.workspace,
+            workspace: &checkout.workspace,
             edge: &edge,
-            roots: setup.roots(&cache),
+            roots: checkout.roots(&cache),
             name: &input.name,
             seal: None,
             mapped: &[],
             expected: arguments.places.expected(),
             now: context.now,
-            platform: Context::platform(),
+            platform: context.platform.clone(),
             window_log_max: arguments.window.window_log_max,
-            processors: Context::processors(),
+            processors: context.processors,
             limits: &context.limits,
         },
         replace: arguments.replace,

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::context::shown;
-use super::failure::Failure;
 use crate::base::Code;
+use crate::checkout::{Failure, shown};
 
 pub(super) fn exists(name: &str) -> Failure {
     Failure::new(Code::FileExists, format!("{} exists and is never overwritten", shown(Path::new(name))))

@@ -1,17 +1,15 @@
 //! `verify`.
 
 use super::arguments::VerifyArguments;
-use super::context::{Context, to_stdout};
-use super::failure::Failure;
 use super::guard::ask_to_verify;
-use super::judging::{dispose, judge, refused, report};
+use super::judging::{dispose, refused, report};
 use super::outcome::Outcome;
 use super::reports::{self, Reports};
-use super::setup::{Setup, SetupError, named_revocations};
+use super::system::to_stdout;
 use crate::base::{Code, Refusal};
+use crate::checkout::{Checkout, Context, Failure, OpenError, Trust, named_revocations};
 use crate::guard::Demand;
 use crate::report::{Format, VerifyReport};
-use crate::verify::Rule;
 
 pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: &Format) -> Result<Outcome, Failure> {
     let reports = Reports { files: &arguments.report, policy: &arguments.policy.policy, context };
@@ -23,7 +21,7 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: &Forma
             let (cache, gate) = (cache.map_or("", String::as_str), arguments.gate.as_deref().unwrap_or(""));
             // Text goes to stderr, and JSON is shown as for every command.
             if !["text", "json"].contains(&format.name) {
-                to_stdout(&(format.error)(&failure.report("verify", cache, gate)));
+                to_stdout(&(format.error)(&reports::error_report(&failure, "verify", cache, gate)));
             }
             Err(reports::fail(failure, cache, gate, &reports))
         }
@@ -55,33 +53,24 @@ fn verified(arguments: &VerifyArguments, context: &Context) -> Result<VerifyRepo
 
 /// Verifies by the policy on disk, which the command line says why to believe.
 fn verify_here(arguments: &VerifyArguments, demand: &Demand, context: &Context) -> Result<VerifyReport, Failure> {
-    let mut setup = match (arguments.pin.policy_sha256, arguments.pin.trust_checkout) {
-        (Some(pin), _) => match Setup::load_pinned(&arguments.policy.policy, pin, context) {
-            Ok(setup) => setup,
-            Err(SetupError::Failure(failure)) => return Err(failure),
-            Err(SetupError::Changed(refusal)) => return Ok(changed(demand, context, refusal)),
-        },
-        (None, true) => Setup::load(&arguments.policy.policy, context)?,
+    let trust = match (arguments.pin.policy_sha256, arguments.pin.trust_checkout) {
+        (Some(pin), _) => Trust::Sha256(pin),
+        (None, true) => Trust::Checkout,
         (None, false) => return Err(unpinned()),
     };
-    for path in &arguments.revocations {
-        setup.policy.recall(named_revocations(path, context)?.0);
-    }
-    let believed = believed(arguments, &setup);
-    let verification = judge(demand, &setup, believed, (arguments.pin.trust_checkout, false), &context.limits)?;
-    // From here on nothing changes the verdict.
-    let disposal = if verification.exit().is_refusal() { dispose(demand, &setup).told } else { Vec::new() };
-    Ok(report(demand, verification).with(None, disposal))
-}
-
-/// Why the policy was believed, as the first of the rules.
-fn believed(arguments: &VerifyArguments, setup: &Setup) -> Rule {
-    let (expected, origin) = match arguments.pin.policy_sha256 {
-        Some(pin) => (format!("policy and the files it names of sha256 {pin}"), "--policy-sha256"),
-        None => ("a checkout that nothing has written to".to_owned(), "--trust-checkout"),
+    let context = &context.clone().with_threads(demand.threads);
+    let mut checkout = match Checkout::open(&arguments.policy.policy, trust, context) {
+        Ok(checkout) => checkout,
+        Err(OpenError::Failure(failure)) => return Err(failure),
+        Err(OpenError::Changed(refusal)) => return Ok(changed(demand, context, refusal)),
     };
-    let found = format!("sha256 {}", setup.digest);
-    Rule { code: Code::PolicyChanged, expected, found, met: true, origin: origin.to_owned() }
+    for path in &arguments.revocations {
+        checkout.policy.recall(named_revocations(path, context)?.0);
+    }
+    let verification = checkout.verify(&demand.cache, &demand.gate, context)?;
+    // From here on nothing changes the verdict.
+    let disposal = if verification.exit().is_refusal() { dispose(demand, &checkout).told } else { Vec::new() };
+    Ok(report(demand, verification).with(None, disposal))
 }
 
 fn unpinned() -> Failure {

@@ -4,33 +4,31 @@ use std::path::Path;
 
 use super::archive_input::{ArchiveInput, chosen};
 use super::arguments::{ArchiveArguments, VerifyArguments};
-use super::context::{Context, shown};
-use super::failure::Failure;
-use super::setup::{Setup, named_revocations};
 use crate::base::Code;
 use crate::cache::{ArchiveRequest, verify_archive};
+use crate::checkout::{Checkout, Context, Failure, named_revocations, shown};
 use crate::policy::PlacedRoot;
 use crate::report::VerifyReport;
 use crate::tree::{Directory, SealDirectory};
 
 /// Nothing is written, so the checkout is what it was, and its policy and lockfiles are believed.
 pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context) -> Result<VerifyReport, Failure> {
-    let mut setup = Setup::load(&arguments.policy.policy, context)?;
+    let mut checkout = Checkout::load(&arguments.policy.policy, context)?;
     for path in &arguments.revocations {
-        setup.policy.recall(named_revocations(path, context)?.0);
+        checkout.policy.recall(named_revocations(path, context)?.0);
     }
     let options = &arguments.archive;
-    let caches = setup.policy.caches().map(|cache| cache.name.as_str());
+    let caches = checkout.policy.caches().map(|cache| cache.name.as_str());
     let cache = chosen("cache", arguments.cache.as_deref().or(options.archive_cache.as_deref()), caches)?.to_owned();
-    let gates = setup.policy.gates().map(|gate| gate.name.as_str());
+    let gates = checkout.policy.gates().map(|gate| gate.name.as_str());
     let gate = chosen("gate", arguments.gate.as_deref(), gates)?.to_owned();
-    let edge = setup.policy.edge(&cache, &gate)?;
-    let roots = setup.roots(&cache);
+    let edge = checkout.policy.edge(&cache, &gate)?;
+    let roots = checkout.roots(&cache);
     let mapped = mapped(options, roots)?;
     let seal = options.seal.as_deref().map(open_seal).transpose()?;
     let input = ArchiveInput::open(archive)?;
     let request = ArchiveRequest {
-        workspace: &setup.workspace,
+        workspace: &checkout.workspace,
         edge: &edge,
         roots,
         name: &input.name,
@@ -38,9 +36,9 @@ pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context
         mapped: &mapped,
         expected: options.places.expected(),
         now: context.now,
-        platform: options.platform.clone().unwrap_or_else(Context::platform),
+        platform: options.platform.clone().unwrap_or_else(|| context.platform.clone()),
         window_log_max: options.window.window_log_max,
-        processors: Context::processors(),
+        processors: context.processors,
         limits: &context.limits,
     };
     let verified = verify_archive(&request, input.source);

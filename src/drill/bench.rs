@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::error::DrillError;
 use super::sample::{SampleFile, choose, write_chosen, write_fixtures};
 use crate::base::{Exit, Limits, Refusals};
-use crate::cache::{SealError, SealRequest, Verification, VerifyRequest, Workspace, seal, verify};
+use crate::cache::{SealError, SealRequest, Verification, VerifyRequest, Workspace, seal_cache, verify_cache};
 use crate::identity::SecretKey;
 use crate::policy::{Document, PlacedRoot, Policy};
 use crate::seal::manifest::Totals;
@@ -170,7 +170,7 @@ impl Bench {
         job: &Job<'_>,
     ) -> Result<Totals, SealError> {
         let cache = policy.cache(cache).map_err(|error| SealError::NotAsWritten(error.to_string()))?;
-        let sealed = seal(&SealRequest {
+        let sealed = seal_cache(&SealRequest {
             workspace: &self.workspace,
             policy,
             cache,
@@ -255,7 +255,7 @@ impl Bench {
     fn verify(&self, cache: &str, now: Timestamp) -> Result<Verification, DrillError> {
         let gate = if cache == REAL { "any" } else { "release" };
         let edge = self.policy.edge(cache, gate)?;
-        Ok(verify(&VerifyRequest {
+        Ok(verify_cache(&VerifyRequest {
             workspace: &self.workspace,
             edge: &edge,
             roots: &self.places(&self.policy, cache)?,

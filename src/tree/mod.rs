@@ -60,6 +60,7 @@ use crate::base::Limits;
 
 /// How to go through a tree.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Options<'a> {
     /// The most threads that read and hash. More than there are processors keep a cold disk busy; they are started when a
     /// file has to come from it.
@@ -69,4 +70,12 @@ pub struct Options<'a> {
     pub processors: usize,
     /// Caps on what is found.
     pub limits: &'a Limits,
+}
+
+impl<'a> Options<'a> {
+    /// So many threads and processors, and these caps.
+    #[must_use]
+    pub fn new(threads: usize, processors: usize, limits: &'a Limits) -> Self {
+        Self { threads, processors, limits }
+    }
 }

@@ -12,6 +12,7 @@ use crate::tree::{FileFacts, Kind};
 
 /// Files and symlinks, and the bytes in them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 #[serde(deny_unknown_fields)]
 pub struct Amount {
     /// Files and symlinks.
@@ -29,6 +30,7 @@ impl Amount {
 
 /// How much of a cache each proof covers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Coverage {
     /// All of it.
     pub total: Amount,
@@ -50,6 +52,7 @@ pub struct Coverage {
 
 /// An entry that no lockfile proves.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct UnprovenFile {
     /// Whether it can be run.
     pub nature: Nature,
@@ -61,6 +64,7 @@ pub struct UnprovenFile {
 
 /// How near an entry is to being run: the nearest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Nature {
     /// A file that its owner may execute.
     Executable,

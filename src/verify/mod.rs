@@ -10,5 +10,5 @@ mod trail;
 pub use base::weaker_gate;
 pub use coverage::{Amount, Coverage, Judge, Judged, Judgement, Nature, UnprovenFile};
 pub use opened::{TrustedSeal, judge_envelope};
-pub use rules::{Checkout, Lockfiles, MAX_SKEW, key_rules, recalled_manifests, scope};
+pub use rules::{Consumer, Lockfiles, MAX_SKEW, key_rules, recalled_manifests, scope};
 pub use trail::{Rule, Trail};

@@ -5,7 +5,7 @@ use crate::identity::{KeyId, PublicKey};
 use crate::policy::{Edge, Signer};
 use crate::seal::envelope::{Checked, UnverifiedEnvelope};
 use crate::seal::statement::Statement;
-use crate::verify::rules::{Checkout, check, key_rules, scope};
+use crate::verify::rules::{Consumer, check, key_rules, scope};
 use crate::verify::trail::{Rule, Trail};
 
 /// A seal whose signatures, signers and statement the gate accepts. Only [`judge_envelope`] makes one.
@@ -40,7 +40,7 @@ impl TrustedSeal {
 pub fn judge_envelope(
     bytes: &[u8],
     edge: &Edge<'_>,
-    checkout: &Checkout,
+    consumer: &Consumer,
     limits: &Limits,
     trail: &mut Trail,
 ) -> Option<TrustedSeal> {
@@ -54,9 +54,9 @@ pub fn judge_envelope(
     let keys = keys_of(&edge.signers);
     let checked = envelope.verified_by_name(&keys);
     let statement = open_statement(&envelope, &checked, edge, limits, trail)?;
-    let counted = count_signers(&statement, edge, &checked, checkout, trail);
-    check(&statement, edge, checkout, trail);
-    let warnings = counted.iter().filter_map(|(signer, id)| warning(signer, *id, checkout)).collect();
+    let counted = count_signers(&statement, edge, &checked, consumer, trail);
+    check(&statement, edge, consumer, trail);
+    let warnings = counted.iter().filter_map(|(signer, id)| warning(signer, *id, consumer)).collect();
     let signers = counted.iter().map(|(signer, id)| (signer.name.clone(), *id)).collect();
     trail.refusals().is_empty().then_some(TrustedSeal { statement, signers, warnings })
 }
@@ -98,7 +98,7 @@ fn count_signers<'e>(
     statement: &Statement,
     edge: &Edge<'e>,
     checked: &Checked<'_>,
-    checkout: &Checkout,
+    consumer: &Consumer,
     trail: &mut Trail,
 ) -> Vec<(&'e Signer, KeyId)> {
     let mut counted = Vec::new();
@@ -107,7 +107,7 @@ fn count_signers<'e>(
         let mut of_signer = Vec::new();
         let mut key_of_signer = None;
         for key in signer.keys.iter().filter(|key| checked.verified().contains(&key.key.id())) {
-            let mut rules = key_rules(statement.predicate.sealed_at, checkout.now, edge.policy, signer, key);
+            let mut rules = key_rules(statement.predicate.sealed_at, consumer.now, edge.policy, signer, key);
             rules.extend(scope(&statement.predicate, edge.policy, signer));
             if rules.iter().all(|rule| rule.met) {
                 key_of_signer = Some(key.key.id());
@@ -168,9 +168,9 @@ fn unsigned(envelope: &UnverifiedEnvelope, checked: &Checked<'_>, edge: &Edge<'_
 }
 
 /// Says that a key's last day is near.
-fn warning(signer: &Signer, id: KeyId, checkout: &Checkout) -> Option<String> {
+fn warning(signer: &Signer, id: KeyId, consumer: &Consumer) -> Option<String> {
     let key = signer.keys.iter().find(|key| key.key.id() == id)?;
-    let until = key.validity.until.filter(|_| key.validity.ends_soon(checkout.now))?;
+    let until = key.validity.until.filter(|_| key.validity.ends_soon(consumer.now))?;
     Some(format!(
         "key {} of `{}` is valid until {until}: add a new key to the signer and seal with it",
         id.short(),

@@ -10,9 +10,9 @@ use crate::seal::statement::{Platform, Predicate, Statement};
 /// How far ahead of ours a sealing job's clock may be.
 pub const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// What the consuming job says of itself, to hold a statement against.
+/// What the consuming job is: its time, its system, its lockfiles. A statement is compared with it.
 #[derive(Debug, Clone)]
-pub struct Checkout {
+pub struct Consumer {
     /// Now.
     pub now: Timestamp,
     /// The system this runs on.
@@ -37,16 +37,16 @@ pub enum Lockfiles {
     Known(Vec<Option<Digest>>),
 }
 
-/// Holds a statement against policy, gate and checkout; who signed it is judged elsewhere.
-pub(super) fn check(statement: &Statement, edge: &Edge<'_>, checkout: &Checkout, trail: &mut Trail) {
+/// Compares a statement with policy, gate and consumer; who signed it is judged elsewhere.
+pub(super) fn check(statement: &Statement, edge: &Edge<'_>, consumer: &Consumer, trail: &mut Trail) {
     let mut rules = Rules { edge, trail };
     let predicate = &statement.predicate;
     rules.identity(predicate);
     rules.roots(predicate);
-    rules.lockfiles(predicate, &checkout.lockfiles);
-    rules.platform(&predicate.platform, &checkout.platform);
+    rules.lockfiles(predicate, &consumer.lockfiles);
+    rules.platform(&predicate.platform, &consumer.platform);
     rules.bindings(predicate);
-    rules.age(predicate.sealed_at, checkout.now);
+    rules.age(predicate.sealed_at, consumer.now);
     for rule in recalled_manifests(statement, edge.policy) {
         trail.refuse(&rule);
         trail.note(rule);

@@ -6,6 +6,7 @@ use crate::base::{Code, Refusal, Refusals};
 
 /// One rule, applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// The code that it refuses with.

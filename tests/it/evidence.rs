@@ -11,7 +11,7 @@ use cacheseal::seal::envelope::sign;
 use cacheseal::seal::statement::{
     PAYLOAD_TYPE, Platform, Predicate, SealedLockfile, SealedRoot, Source, Statement, Subject, Tool,
 };
-use cacheseal::verify::{Checkout, Lockfiles, Trail, judge_envelope};
+use cacheseal::verify::{Consumer, Lockfiles, Trail, judge_envelope};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -208,9 +208,9 @@ impl Case {
         policy.recall(self.revocations());
         let edge = policy.edge("deps", "g").unwrap();
         let lockfiles = Lockfiles::Known(vec![self.lockfile.map(lock)]);
-        let checkout = Checkout { now: now(), platform: platform(), lockfiles };
+        let consumer = Consumer { now: now(), platform: platform(), lockfiles };
         let mut trail = Trail::new("seal.json", 1_000);
-        let trusted = judge_envelope(&self.envelope(), &edge, &checkout, &Limits::STANDARD, &mut trail);
+        let trusted = judge_envelope(&self.envelope(), &edge, &consumer, &Limits::STANDARD, &mut trail);
         let codes: Vec<_> = trail.refusals().counts().map(|(code, _)| code).collect();
         assert_eq!(trusted.is_some(), codes.is_empty(), "{self:?}");
         codes

@@ -10,7 +10,7 @@ use std::{fs, io};
 
 use cacheseal::archive::Expected;
 use cacheseal::base::{Digest, Limits, Refusals};
-use cacheseal::cache::{ArchiveRequest, Verification, VerifyRequest, Workspace, verify, verify_archive};
+use cacheseal::cache::{ArchiveRequest, Verification, VerifyRequest, Workspace, verify_archive, verify_cache};
 use cacheseal::drill::{forgery, tampering};
 use cacheseal::policy::{PlacedRoot, Policy};
 use cacheseal::seal::envelope::sign;
@@ -146,7 +146,7 @@ pub(crate) struct Judge {
 
 impl Judge {
     pub(crate) fn verify(&self, threads: usize) -> Verification {
-        verify(&VerifyRequest {
+        verify_cache(&VerifyRequest {
             workspace: &self.workspace,
             edge: &self.policy.edge("deps", self.gate).unwrap(),
             roots: &self.roots,
@@ -155,7 +155,7 @@ impl Judge {
             now: now(),
             platform: platform(),
             keep: false,
-            options: Options { threads, processors: 2, limits: &Limits::STANDARD },
+            options: Options::new(threads, 2, &Limits::STANDARD),
         })
     }
 

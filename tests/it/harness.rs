@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use cacheseal::base::{Digest, Limits};
-use cacheseal::cache::{SealError, SealRequest, Sealed, Workspace, seal};
+use cacheseal::cache::{SealError, SealRequest, Sealed, Workspace, seal_cache};
 use cacheseal::identity::SecretKey;
 use cacheseal::policy::{Document, Policy, REVOCATIONS};
 use cacheseal::seal::statement::{Platform, Source};
@@ -196,7 +196,7 @@ impl Project {
         let policy = self.policy();
         let places = policy.place(Some(&self.canonical_home()), &self.canonical_root(), "cacheseal.toml").unwrap();
         let workspace = Workspace::open(&self.canonical_root(), Some(self.canonical_home())).unwrap();
-        seal(&SealRequest {
+        seal_cache(&SealRequest {
             workspace: &workspace,
             policy: &policy,
             cache: policy.cache("deps").unwrap(),
@@ -207,7 +207,7 @@ impl Project {
             now: said.now,
             bindings: said.bindings,
             version: "0.0.0-test",
-            options: Options { threads: 2, processors: 2, limits },
+            options: Options::new(2, 2, limits),
         })
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use cacheseal::base::{Code, Digest, Exit, Limits};
 use cacheseal::policy::Document;
-use cacheseal::verify::{Checkout, Lockfiles, Trail, judge_envelope};
+use cacheseal::verify::{Consumer, Lockfiles, Trail, judge_envelope};
 
 use crate::harness::{POLICY, Project, now, platform};
 
@@ -29,14 +29,14 @@ fn only_a_lockfile_that_was_read_is_held_against_the_seal() {
         // The machine is at fault, not the seal.
         (unreadable, Some((Code::Unreadable, Exit::Io))),
     ] {
-        let checkout = Checkout { now: now(), platform: platform(), lockfiles };
+        let consumer = Consumer { now: now(), platform: platform(), lockfiles };
         let mut trail = Trail::new("seal.json", 9);
-        let trusted = judge_envelope(&seal, &edge, &checkout, &Limits::STANDARD, &mut trail);
+        let trusted = judge_envelope(&seal, &edge, &consumer, &Limits::STANDARD, &mut trail);
         let (_, refusals) = trail.into_parts();
         let codes: Vec<_> = refusals.iter().map(|refusal| refusal.code).collect();
         assert!(codes.len() <= 1, "{codes:?}");
         assert_eq!(trusted.is_some(), codes.is_empty());
         let found = codes.first().map(|code| (*code, refusals.exit()));
-        assert_eq!(found, expected, "{:?}", checkout.lockfiles);
+        assert_eq!(found, expected, "{:?}", consumer.lockfiles);
     }
 }

@@ -20,7 +20,7 @@ use crate::rows::each;
 type Found = (String, &'static str, u32, Vec<u8>);
 
 fn members(archive: &[u8]) -> Vec<Found> {
-    let options = CodecOptions { window_log_max: 27, processors: 2, limits: &Limits::STANDARD };
+    let options = CodecOptions::new(27, 2, &Limits::STANDARD);
     unwrapped(archive, &options, |stream| {
         let mut reader = Reader::new(stream);
         let mut found = Vec::new();

@@ -38,6 +38,7 @@ pub struct ArchiveRequest<'a> {
 
 /// The outcome for an archive.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ArchiveVerification {
     /// Trusted if and only if there is no refusal.
     pub verification: Verification,

@@ -8,10 +8,10 @@ use super::request::{ArchiveRequest, ArchiveVerification, Sink};
 
 use crate::archive::{ArchiveError, CodecOptions, Entries, Kind, Layout, Member, Obstacle, Place, Reader, unwrapped};
 use crate::base::{Code, Digest, EntryPath, Exit, Refusal, Refusals, place, plural};
-use crate::cache::checkout::read_lockfiles;
+use crate::cache::checkout_lockfiles::read_lockfiles;
 use crate::cache::verifying::{Facts, Verification};
 use crate::policy::LockfileRule;
-use crate::verify::{Checkout, Lockfiles, Rule};
+use crate::verify::{Consumer, Lockfiles, Rule};
 
 /// Reads `source` once and holds it against the policy.
 #[must_use]
@@ -33,7 +33,7 @@ pub(in crate::cache) fn extract_archive(
 /// What the checkout says at one moment.
 #[derive(Debug)]
 pub(in crate::cache) struct LookedAt {
-    checkout: Checkout,
+    consumer: Consumer,
     /// What is wrong with it.
     refusals: Refusals,
 }
@@ -45,7 +45,7 @@ pub(in crate::cache) fn look_at_checkout(request: &ArchiveRequest<'_>) -> Looked
         LockfileRule::Any => (Lockfiles::Unpinned, Refusals::new(limits.refusals_max)),
         LockfileRule::Exact => read_lockfiles(request.workspace, request.edge, limits),
     };
-    LookedAt { checkout: Checkout { now: request.now, platform: request.platform.clone(), lockfiles }, refusals }
+    LookedAt { consumer: Consumer { now: request.now, platform: request.platform.clone(), lockfiles }, refusals }
 }
 
 fn read(
@@ -84,7 +84,7 @@ pub(super) struct Run<'a, 's> {
     pub(super) layout: Layout,
     pub(super) entries: Entries<'a>,
     /// What the checkout says.
-    pub(super) checkout: Checkout,
+    pub(super) consumer: Consumer,
     pub(super) seal: SealProgress,
     /// Files of the seal before it is trusted.
     pub(super) arrived: ArrivedFiles,
@@ -133,7 +133,7 @@ pub(super) enum ObservedKind {
 impl<'a, 's> Run<'a, 's> {
     pub(super) fn new(request: &'a ArchiveRequest<'a>, looked: LookedAt, sink: Option<&'s mut dyn Sink>) -> Self {
         let limits = request.limits;
-        let LookedAt { checkout, refusals } = looked;
+        let LookedAt { consumer, refusals } = looked;
         Self {
             request,
             sink,
@@ -144,7 +144,7 @@ impl<'a, 's> Run<'a, 's> {
                 &request.expected,
             ),
             entries: Entries::new(limits),
-            checkout,
+            consumer,
             seal: SealProgress::Waiting,
             arrived: ArrivedFiles::default(),
             observed: Vec::new(),

@@ -15,7 +15,7 @@ impl Run<'_, '_> {
     /// Opens the seal that lies beside the archive.
     pub(super) fn open_beside(&mut self) -> Result<(), Stop> {
         let Some(directory) = self.request.seal else { return Ok(()) };
-        let mut gate = ByGate { edge: self.request.edge, checkout: &self.checkout, rules: Vec::new() };
+        let mut gate = ByGate { edge: self.request.edge, consumer: &self.consumer, rules: Vec::new() };
         let mut loader = Loader::of_cache(&self.request.edge.cache.name, self.request.limits, &mut self.refusals);
         let envelope = loader.envelope(directory);
         let seal = envelope.as_ref().and_then(|envelope| loader.judge(envelope, &mut gate));
@@ -130,7 +130,7 @@ impl Run<'_, '_> {
     /// Adds a file that was accepted, with its SHA-256.
     fn add_seal_file(&mut self, name: &[u8], bytes: Vec<u8>, sha256: Digest) -> Result<(), Stop> {
         if name == ENVELOPE.as_bytes() {
-            let mut gate = ByGate { edge: self.request.edge, checkout: &self.checkout, rules: Vec::new() };
+            let mut gate = ByGate { edge: self.request.edge, consumer: &self.consumer, rules: Vec::new() };
             let mut loader = Loader::of_cache(&self.request.edge.cache.name, self.request.limits, &mut self.refusals);
             let Some(seal) = loader.judge(&bytes, &mut gate) else { return self.refuse_seal(gate.rules) };
             self.seal = SealProgress::Accepted(Box::new(seal), gate.rules);

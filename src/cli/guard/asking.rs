@@ -9,13 +9,12 @@ use serde::Serialize;
 use super::super::arguments::{
     GuardCheckArguments, GuardRecheckArguments, GuardWaitArguments, PolicyArgument, SealArguments, VerifyArguments,
 };
-use super::super::context::{Context, shown, split};
-use super::super::failure::Failure;
 use super::super::judging::refused;
 use super::super::outcome::Outcome;
-use super::super::setup::{Setup, named_revocations};
+use super::super::system::job;
 use super::failure_file::{self, understood};
 use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
+use crate::checkout::{Checkout, Context, Failure, named_revocations, shown, split};
 use crate::guard::{Answer, Demand, Question, Recheck, Sealing, Silence, SocketName, ask, of_wire, to_wire};
 use crate::report::{Guarding, VerifyReport, listing_text};
 use crate::seal::statement::{SealedRoot, Statement};
@@ -26,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two attempts to reach a guard that is not there yet.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Why there is no answer: an error of the setup, that the guard or the command line tells, or a silence.
+/// Why there is no answer: an error of the checkout, that the guard or the command line tells, or a silence.
 pub(super) enum Unanswered {
     Failure(Failure),
     Silence(Silence),
@@ -42,7 +41,7 @@ impl From<Failure> for Unanswered {
 pub(super) fn name_of(policy: &Path) -> Result<(SocketName, u32), Failure> {
     let (directory, file) = split(policy)?;
     let user = rustix::process::geteuid().as_raw();
-    Ok((SocketName::of(user, &directory.join(file), &Context::job()), user))
+    Ok((SocketName::of(user, &directory.join(file), &job()), user))
 }
 
 fn ask_once(policy: &Path, question: &Question, patience: Duration) -> Result<Answer, Unanswered> {
@@ -102,9 +101,9 @@ fn refused_outcome(command: &str, refusals: &Refusals) -> Outcome {
 /// Waits for a guard. Nothing was restored yet, so the policy on disk can be believed: the guard must have the same.
 pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<Outcome, Failure> {
     let policy = &arguments.policy.policy;
-    let setup = Setup::load(policy, context)?;
+    let checkout = Checkout::load(policy, context)?;
     for cache in &arguments.caches {
-        setup.policy.cache(cache)?;
+        checkout.policy.cache(cache)?;
     }
     let hello = match first_answer(arguments, context)? {
         Ok(Answer::Guarding(hello)) => hello,
@@ -116,8 +115,8 @@ pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<
         Err(why) => return unanswered("guard wait", policy, why),
     };
     let mut refusals = Refusals::new(1);
-    if hello.policy != setup.digest.to_string() {
-        let expected = format!("a guard with the policy that is on disk, sha256 {}", setup.digest);
+    if hello.policy != checkout.digest.to_string() {
+        let expected = format!("a guard with the policy that is on disk, sha256 {}", checkout.digest);
         let found = format!("one with sha256 {}", hello.policy);
         refusals.push(Refusal::new(Code::GuardReplaced, policy.as_os_str().as_encoded_bytes(), expected, found));
     }

@@ -4,11 +4,10 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::super::failure::Failure;
-use super::super::judging::{dispose, judge, report};
-use super::super::setup::Setup;
-use crate::base::{Code, Escaped, Exit, Limits, Refusals};
+use super::super::judging::{dispose, report};
+use crate::base::{Code, Escaped, Exit, Refusals};
 use crate::cache::Kept;
+use crate::checkout::{Asked, Belief, Checkout, Context, Failure};
 use crate::guard::{Answer, Demand, Guard, Question, Sealing, Strays, of_wire, to_wire};
 use crate::policy::Revocations;
 use crate::report::{CheckReport, Guarding, VerifyReport};
@@ -17,17 +16,16 @@ use crate::verify::Rule;
 /// A guard on duty.
 pub(super) struct Duty {
     state: Mutex<State>,
-    limits: Limits,
 }
 
 pub(super) struct State {
-    pub(super) setup: Setup,
+    pub(super) checkout: Checkout,
     pub(super) guard: Guard,
 }
 
 impl Duty {
-    pub(super) fn new(setup: Setup, guard: Guard, limits: Limits) -> Self {
-        Self { state: Mutex::new(State { setup, guard }), limits }
+    pub(super) fn new(checkout: Checkout, guard: Guard) -> Self {
+        Self { state: Mutex::new(State { checkout, guard }) }
     }
 
     /// Answers one question; the second says whether that was the last.
@@ -42,7 +40,8 @@ impl Duty {
             return (to_wire(&failed(failure)), false);
         };
         let stop = matches!(question, Question::Stop);
-        (to_wire(&state.answer(&question, &self.limits).unwrap_or_else(failed)), stop)
+        // A guard outlives the moment at which it started.
+        (to_wire(&state.answer(&question, &Context::of_process()).unwrap_or_else(failed)), stop)
     }
 
     pub(super) fn hello(&self) -> Guarding {
@@ -51,35 +50,36 @@ impl Duty {
 }
 
 impl State {
-    fn answer(&mut self, question: &Question, limits: &Limits) -> Result<Answer, Failure> {
+    fn answer(&mut self, question: &Question, context: &Context) -> Result<Answer, Failure> {
         Ok(match question {
             Question::Hello | Question::Stop => Answer::Guarding(self.hello()),
             Question::Check { report_only } => Answer::Checked(self.check(*report_only)),
             Question::Verify { demand, revocations } => {
-                Answer::Verified(Box::new(self.verify(demand, revocations, limits)?))
+                Answer::Verified(Box::new(self.verify(demand, revocations, context)?))
             }
             Question::Base { cache, elsewhere, signer, bindings } => {
                 self.guarded(cache)?;
                 let elsewhere: Vec<_> = elsewhere.iter().map(|(root, place)| (root.clone(), place.into())).collect();
-                let sealing = Sealing { policy: &self.setup.policy, signer, bindings };
+                let sealing = Sealing { policy: &self.checkout.policy, signer, bindings };
                 let objections = self.guard.may_seal(cache, &elsewhere, &sealing);
                 self.granted(&objections)
             }
             Question::Sealed { cache, manifests } => {
                 let changes = self.guard.sealed(cache);
                 if changes.is_empty() {
-                    let (workspace, roots) = (&self.setup.workspace, self.setup.roots(cache));
-                    let kept = Kept::of_seal(workspace, self.setup.policy.cache(cache)?, roots, manifests, limits);
+                    let (workspace, roots) = (&self.checkout.workspace, self.checkout.roots(cache));
+                    let kept =
+                        Kept::of_seal(workspace, self.checkout.policy.cache(cache)?, roots, manifests, &context.limits);
                     self.guard.keep(cache, kept);
                 }
                 self.granted(&changes)
             }
-            Question::Recheck(asked) => Answer::Rechecked(self.recheck(asked, limits)?),
+            Question::Recheck(asked) => Answer::Rechecked(self.recheck(asked, context)?),
         })
     }
 
     fn granted(&self, refusals: &Refusals) -> Answer {
-        if refusals.is_empty() { Answer::granted(self.setup.digest) } else { Answer::refused(refusals) }
+        if refusals.is_empty() { Answer::granted(self.checkout.digest) } else { Answer::refused(refusals) }
     }
 
     fn hello(&self) -> Guarding {
@@ -94,7 +94,7 @@ impl State {
             watched,
             unreadable,
             pid: u64::from(std::process::id()),
-            policy: self.setup.digest.to_string(),
+            policy: self.checkout.digest.to_string(),
             report_only: self.guard.is_report_only(),
             not_wholly_watched: partly.collect(),
         }
@@ -102,7 +102,7 @@ impl State {
 
     /// Of other caches the guard knows that they must not change, and nothing else.
     pub(super) fn guarded(&self, cache: &str) -> Result<(), Failure> {
-        self.setup.policy.cache(cache)?;
+        self.checkout.policy.cache(cache)?;
         if self.guard.caches().any(|guarded| guarded == cache) {
             return Ok(());
         }
@@ -131,29 +131,33 @@ impl State {
         &mut self,
         demand: &Demand,
         lists: &[(String, String)],
-        limits: &Limits,
+        context: &Context,
     ) -> Result<VerifyReport, Failure> {
         self.guarded(&demand.cache)?;
         for (name, text) in lists {
             // Lists only add up, so what is added once may stay.
-            self.setup.policy.recall(Revocations::parse(name, text.as_bytes())?);
+            self.checkout.policy.recall(Revocations::parse(name, text.as_bytes())?);
         }
-        let setup = &self.setup;
+        let checkout = &self.checkout;
+        let asked = Asked { cache: &demand.cache, gate: &demand.gate, keep: true };
+        let context = context.clone().with_threads(demand.threads);
         let decision = self.guard.decide(
             (&demand.cache, &demand.gate),
-            |strays| judge(demand, setup, believed(setup, strays), (true, true), limits),
-            || dispose(demand, setup),
+            |strays| checkout.verify_as(&asked, belief(checkout, strays), &context),
+            || dispose(demand, checkout),
         )?;
         Ok(report(demand, decision.verification).with(decision.candidates, decision.disposal))
     }
 }
 
-/// Why the policy is believed, as the first of the rules.
-fn believed(setup: &Setup, strays: &Strays) -> Rule {
+/// Why policy and lockfiles are believed.
+fn belief(checkout: &Checkout, strays: &Strays) -> Belief {
     let met = !strays.refusals.has(Code::PolicyChanged);
-    let found = format!("sha256 {}, {} on disk", setup.digest, if met { "still" } else { "no longer" });
+    let found = format!("sha256 {}, {} on disk", checkout.digest, if met { "still" } else { "no longer" });
     let expected = "policy and the files it names as they were before the restore".to_owned();
-    Rule { code: Code::PolicyChanged, expected, found, met, origin: "--guard".to_owned() }
+    let rule = Rule { code: Code::PolicyChanged, expected, found, met, origin: "--guard".to_owned() };
+    // The guard holds the lockfiles in its memory, too.
+    Belief { rule, lockfiles_pinned: true }
 }
 
 /// An error as the answer of a guard.

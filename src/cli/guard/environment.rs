@@ -6,9 +6,8 @@ use std::io::Read as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
 
-use super::super::context::shown;
-use super::super::failure::Failure;
 use crate::base::Code;
+use crate::checkout::{Failure, shown};
 
 /// Longest list: Linux gives a process 6 MiB of arguments and variables at most.
 const BYTES_MAX: u64 = 8 << 20;

@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use super::super::context::{Context, shown};
-use super::super::failure::Failure;
+use super::super::system::ways;
 use super::duty::failed;
 use crate::base::Code;
+use crate::checkout::{Context, Failure, shown};
 use crate::guard::{Answer, of_wire, to_wire};
 use crate::report::json_line;
 use crate::tree::ReadError;
@@ -19,7 +19,7 @@ const BYTES_MAX: u64 = 64 << 10;
 /// Leaves the failure at `path`, if nothing is there; what came of that is a hint of the failure.
 pub(super) fn write(path: &Path, policy: &Path, context: &Context, failure: Failure) -> Failure {
     let line = json_line(&to_wire(&failed(failure.clone())));
-    let written = context.ways(policy).and_then(|ways| ways.to(path)).and_then(|(directory, name)| {
+    let written = ways(context, policy).and_then(|ways| ways.to(path)).and_then(|(directory, name)| {
         let name = name.to_str().ok_or_else(|| std::io::Error::other("expected a name that is text"))?;
         directory.create_file(name, true, &line)
     });
@@ -33,7 +33,7 @@ pub(super) fn write(path: &Path, policy: &Path, context: &Context, failure: Fail
 
 /// The failure at `path`, if there is anything.
 pub(super) fn read(path: &Path, policy: &Path, context: &Context) -> Option<Failure> {
-    let read = match context.ways(policy).and_then(|ways| ways.to(path)) {
+    let read = match ways(context, policy).and_then(|ways| ways.to(path)) {
         Ok((directory, name)) => directory.read_file(name.as_encoded_bytes(), BYTES_MAX),
         Err(error) => Err(error.into()),
     };

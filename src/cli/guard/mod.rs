@@ -12,9 +12,8 @@ pub(super) use asking::{ask_for_base, ask_to_verify, note_seal};
 pub(super) use start::unknown_root;
 
 use super::arguments::GuardCommand;
-use super::context::Context;
-use super::failure::Failure;
 use super::outcome::Outcome;
+use crate::checkout::{Context, Failure};
 use crate::report::Format;
 
 pub(super) fn run(command: &GuardCommand, context: &Context, format: &Format) -> Result<Outcome, Failure> {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::super::failure::Failure;
 use super::super::outcome::Outcome;
 use crate::base::{Code, Exit};
+use crate::checkout::Failure;
 use crate::guard::{ListenError, Listener, SocketName};
 
 /// The file that this process runs, whatever has become of its path.

@@ -1,21 +1,21 @@
 //! `guard recheck`, as the guard answers it.
 
-use super::super::context::Context;
-use super::super::failure::Failure;
+use super::super::system::options;
 use super::duty::State;
-use crate::base::{Code, Limits, Refusals};
+use crate::base::{Code, Refusals};
 use crate::cache::{Kept, RecheckRequest, recheck};
+use crate::checkout::{Context, Failure};
 use crate::guard::{Recheck, Unkept};
 use crate::policy::Glob;
 use crate::report::{Looked, RecheckReport};
 
 impl State {
     /// Compares what was verified with what is there.
-    pub(super) fn recheck(&self, asked: &Recheck, limits: &Limits) -> Result<RecheckReport, Failure> {
+    pub(super) fn recheck(&self, asked: &Recheck, context: &Context) -> Result<RecheckReport, Failure> {
         let new_allowed: Result<Vec<_>, _> = asked.new_allowed.iter().map(|text| Glob::parse(text)).collect();
         let new_allowed = new_allowed.map_err(|error| Failure::new(Code::Usage, format!("`--allow-new`: {error}")))?;
         let names = if asked.caches.is_empty() { self.caches() } else { asked.caches.clone() };
-        let mut refusals = Refusals::new(limits.refusals_max);
+        let mut refusals = Refusals::new(context.limits.refusals_max);
         let mut all = Vec::new();
         for name in names {
             self.guarded(&name)?;
@@ -27,7 +27,7 @@ impl State {
                 }
                 Err(Unkept::Unsealed) => return Err(unsealed(&name)),
             };
-            let found = recheck(&self.request(&name, kept, asked, &new_allowed, limits));
+            let found = recheck(&self.request(&name, kept, asked, &new_allowed, context));
             refusals.append(found.refusals);
             all.push(Looked::new(name, kept.entries(), found.counts));
         }
@@ -40,16 +40,16 @@ impl State {
         kept: &'a Kept,
         asked: &Recheck,
         new_allowed: &'a [Glob],
-        limits: &'a Limits,
+        context: &'a Context,
     ) -> RecheckRequest<'a> {
         RecheckRequest {
-            workspace: &self.setup.workspace,
-            home: Context::of_process().home_directory(),
+            workspace: &self.checkout.workspace,
+            home: context.home_directory(),
             kept,
-            roots: self.setup.roots(name),
+            roots: self.checkout.roots(name),
             full: asked.full,
             new_allowed,
-            options: Context::options(asked.threads, limits),
+            options: options(asked.threads, context),
         }
     }
 }

@@ -12,16 +12,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::json;
 
 use super::super::arguments::GuardStartArguments;
-use super::super::context::{Context, shown, to_stdout};
-use super::super::failure::Failure;
 use super::super::outcome::Outcome;
-use super::super::setup::Setup;
+use super::super::system::to_stdout;
 use super::asking::name_of;
 use super::duty::{Duty, failed};
 use super::environment;
 use super::failure_file::{self, understood};
 use super::process::{close_to_others, listen, own_program};
 use crate::base::{Code, Escaped, Exit};
+use crate::checkout::{Checkout, Context, Failure, shown};
 use crate::guard::{
     Answer, Begin, Elsewhere, Ended, Guard, ListenError, Listener, Pace, Surroundings, Territory, of_wire, serve,
     to_wire,
@@ -135,24 +134,24 @@ fn arguments_of_guard(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
 fn begin(arguments: &GuardStartArguments, context: &Context) -> Result<(Listener, Duty), Failure> {
     close_to_others()?;
     let later = arguments.environment_of.as_deref().map(environment::read).transpose()?.unwrap_or_default();
-    let mut setup = Setup::load(&arguments.policy.policy, context)?;
+    let mut checkout = Checkout::load(&arguments.policy.policy, context)?;
     for (at, cache) in arguments.caches.iter().enumerate() {
-        setup.policy.cache(cache)?;
+        checkout.policy.cache(cache)?;
         if arguments.caches.iter().take(at).any(|before| before == cache) {
             return Err(Failure::new(Code::Usage, format!("expected each cache once, found `{cache}` twice")));
         }
     }
     let (name, user) = name_of(&arguments.policy.policy)?;
     let listener = listen(&name).map_err(|error| taken(&error))?;
-    let lockfiles: Vec<_> = arguments.caches.iter().filter_map(|cache| setup.policy.cache(cache).ok()).collect();
+    let lockfiles: Vec<_> = arguments.caches.iter().filter_map(|cache| checkout.policy.cache(cache).ok()).collect();
     let lockfiles: Vec<String> = lockfiles.into_iter().flat_map(|cache| cache.lockfiles.value.clone()).collect();
     for lockfile in lockfiles {
-        setup.workspace.hold_lockfile(&lockfile, context.limits.lockfile_bytes_max).map_err(|error| {
+        checkout.workspace.hold_lockfile(&lockfile, context.limits.lockfile_bytes_max).map_err(|error| {
             let message = format!("expected a lockfile at {}, but it {error}", shown(Path::new(&lockfile)));
             Failure::new(Code::Unreadable, message)
         })?;
     }
-    let guard = Guard::begin(what_to_watch(arguments, context, &setup, user, later)?).map_err(|error| {
+    let guard = Guard::begin(what_to_watch(arguments, context, &checkout, user, later)?).map_err(|error| {
         let failure = Failure::new(error.code(), error.to_string());
         match error.code() {
             Code::RootNotEmpty => failure
@@ -164,7 +163,7 @@ fn begin(arguments: &GuardStartArguments, context: &Context) -> Result<(Listener
             _ => failure,
         }
     })?;
-    Ok((listener, Duty::new(setup, guard, context.limits.clone())))
+    Ok((listener, Duty::new(checkout, guard)))
 }
 
 fn taken(error: &ListenError) -> Failure {
@@ -179,30 +178,35 @@ fn taken(error: &ListenError) -> Failure {
 fn what_to_watch(
     arguments: &GuardStartArguments,
     context: &Context,
-    setup: &Setup,
+    checkout: &Checkout,
     user: u32,
     later: BTreeMap<OsString, OsString>,
 ) -> Result<Begin, Failure> {
-    let directory = &setup.directory;
+    let directory = &checkout.directory;
     let home = context.home_directory().filter(|home| home.is_absolute());
     let is_guarded = |cache: &str| arguments.caches.iter().any(|guarded| guarded == cache);
-    let others = setup.all_roots().filter(|(cache, _)| !is_guarded(cache));
+    let others = checkout.all_roots().filter(|(cache, _)| !is_guarded(cache));
     let working_directory = working_directory()?;
-    let Allowed { paths, patterns } = Allowed::of(arguments, setup, home.as_deref())?;
+    let Allowed { paths, patterns } = Allowed::of(arguments, checkout, home.as_deref())?;
     let territory = Territory {
         policy_directory: directory.clone(),
-        policy_files: setup.files.iter().map(|file| directory.join(file)).collect(),
-        lockfiles: setup.policy.caches().flat_map(|cache| &cache.lockfiles).map(|file| directory.join(file)).collect(),
+        policy_files: checkout.files.iter().map(|file| directory.join(file)).collect(),
+        lockfiles: checkout
+            .policy
+            .caches()
+            .flat_map(|cache| &cache.lockfiles)
+            .map(|file| directory.join(file))
+            .collect(),
         guarded: Vec::new(),
         others: others.map(|(cache, root)| (cache.to_owned(), root.absolute.clone())).collect(),
         allowed: paths,
         allowed_patterns: patterns,
         watched: absolute(&arguments.watch, home.as_deref(), "--watch")?,
     };
-    let cache = |cache: &String| (cache.clone(), setup.roots(cache).to_vec(), directory.join(SEALS).join(cache));
+    let cache = |cache: &String| (cache.clone(), checkout.roots(cache).to_vec(), directory.join(SEALS).join(cache));
     Ok(Begin {
         caches: arguments.caches.iter().map(cache).collect(),
-        elsewhere: elsewhere(arguments, setup, &working_directory, home.as_deref())?,
+        elsewhere: elsewhere(arguments, checkout, &working_directory, home.as_deref())?,
         surroundings: Surroundings {
             user,
             home,
@@ -227,13 +231,13 @@ fn working_directory() -> Result<PathBuf, Failure> {
 /// The directories that stand for roots, each with the cache whose root it is.
 fn elsewhere(
     arguments: &GuardStartArguments,
-    setup: &Setup,
+    checkout: &Checkout,
     working_directory: &Path,
     home: Option<&Path>,
 ) -> Result<Vec<Elsewhere>, Failure> {
     let mut found: Vec<Elsewhere> = Vec::new();
     for (place, root) in &arguments.root {
-        let of_root = |cache: &&String| setup.roots(cache).iter().any(|placed| placed.root.spelling == *root);
+        let of_root = |cache: &&String| checkout.roots(cache).iter().any(|placed| placed.root.spelling == *root);
         let cache = arguments.caches.iter().find(of_root).ok_or_else(|| unknown_root(root))?;
         if found.iter().any(|one| one.root == *root) {
             return Err(Failure::new(
@@ -244,7 +248,7 @@ fn elsewhere(
         found.push(Elsewhere { cache: cache.clone(), root: root.clone(), place: working_directory.join(place) });
     }
     let places: Vec<_> = found.iter().map(|one| one.place.clone()).collect();
-    not_vital(&places, home, &setup.directory, "--root")?;
+    not_vital(&places, home, &checkout.directory, "--root")?;
     Ok(found)
 }
 
@@ -262,7 +266,7 @@ struct Allowed {
 }
 
 impl Allowed {
-    fn of(arguments: &GuardStartArguments, setup: &Setup, home: Option<&Path>) -> Result<Self, Failure> {
+    fn of(arguments: &GuardStartArguments, checkout: &Checkout, home: Option<&Path>) -> Result<Self, Failure> {
         let mut allowed = Self::default();
         let hint = "name the files that change, as `guard check --report-only` lists them";
         for path in &arguments.allow {
@@ -270,36 +274,43 @@ impl Allowed {
             if let Some(text) = path.to_str().filter(|text| text.contains('*')) {
                 let pattern = PathPattern::parse(text);
                 let pattern = pattern.map_err(|error| Failure::new(Code::Usage, format!("`--allow`: {error}")))?;
-                allowed.add(&pattern, setup, home, "`--allow`").map_err(hinted)?;
+                allowed.add(&pattern, checkout, home, "`--allow`").map_err(hinted)?;
             } else {
                 let path = absolute(std::slice::from_ref(path), home, "--allow")?;
-                not_vital(&path, home, &setup.directory, "--allow").map_err(hinted)?;
+                not_vital(&path, home, &checkout.directory, "--allow").map_err(hinted)?;
                 allowed.paths.extend(path);
             }
         }
-        for pattern in setup.policy.allowed() {
-            let origin = setup.policy.origin(pattern);
+        for pattern in checkout.policy.allowed() {
+            let origin = checkout.policy.origin(pattern);
             let of_policy = |failure: Failure| match failure.code {
                 Code::Usage => Failure { code: Code::MalformedPolicy, ..failure }.hint(hint),
                 _ => failure,
             };
-            allowed.add(pattern, setup, home, &origin).map_err(of_policy)?;
+            allowed.add(pattern, checkout, home, &origin).map_err(of_policy)?;
         }
         Ok(allowed)
     }
 
     /// A pattern that would match all that is in home or the policy's directory would switch the guard off as well.
-    fn add(&mut self, pattern: &PathPattern, setup: &Setup, home: Option<&Path>, origin: &str) -> Result<(), Failure> {
+    fn add(
+        &mut self,
+        pattern: &PathPattern,
+        checkout: &Checkout,
+        home: Option<&Path>,
+        origin: &str,
+    ) -> Result<(), Failure> {
         let base = match (pattern.in_home, home) {
             (false, _) => Path::new("/"),
             (true, Some(home)) => home,
             (true, None) => return Err(Failure::new(Code::NoHome, format!("{origin}: expected HOME for `~/…`"))),
         };
         let above = crate::tree::resolve(&base.join(pattern.literal.iter().collect::<PathBuf>()));
-        let vital = |path: &Path| setup.directory.starts_with(path) || home.is_some_and(|home| home.starts_with(path));
+        let vital =
+            |path: &Path| checkout.directory.starts_with(path) || home.is_some_and(|home| home.starts_with(path));
         let is_vital = match &pattern.rest {
             Some(rest) => {
-                rest.to_string() == "*" && (above == setup.directory || home.is_some_and(|home| home == above))
+                rest.to_string() == "*" && (above == checkout.directory || home.is_some_and(|home| home == above))
             }
             None => vital(&above),
         };

@@ -7,8 +7,9 @@ use cacheseal_fuzz::read;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|file: &[u8]| {
-    let limits = Limits { expansion_free_bytes: 1 << 20, archive_bytes_max: 8 << 20, ..Limits::STANDARD };
-    let options = |processors| CodecOptions { window_log_max: 20, processors, limits: &limits };
+    let mut limits = Limits::STANDARD;
+    (limits.expansion_free_bytes, limits.archive_bytes_max) = (1 << 20, 8 << 20);
+    let options = |processors| CodecOptions::new(20, processors, &limits);
     let once =
         |processors| unwrapped(file, &options(processors), |stream| read(stream).map_err(|error| error.to_string()));
     // On one thread and on several.

@@ -7,7 +7,7 @@ use super::paths::{Module, Unit};
 use super::{SourceFile, assert_none, repository};
 
 /// The rooms and their ranks: a room imports only rooms of a lower rank.
-const RANKS: [(&str, u8); 14] = [
+const RANKS: [(&str, u8); 15] = [
     ("base", 0),
     ("identity", 1),
     ("seal", 2),
@@ -17,6 +17,7 @@ const RANKS: [(&str, u8); 14] = [
     ("lockfile", 4),
     ("verify", 5),
     ("cache", 6),
+    ("checkout", 7),
     ("report", 7),
     ("guard", 8),
     ("audit", 8),

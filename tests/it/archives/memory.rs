@@ -79,7 +79,8 @@ fn waiting(links: u32) -> Vec<u8> {
 
 #[test]
 fn no_more_waits_for_a_seal_than_may() {
-    let limits = Limits { waiting_bytes_max: 1 << 20, ..Limits::STANDARD };
+    let mut limits = Limits::STANDARD;
+    limits.waiting_bytes_max = 1 << 20;
     let found = Stage::new().project.judge().archive_verdict(&waiting(400), &limits);
     assert_eq!(found, (13, ["too-many-entries"].into()));
 }

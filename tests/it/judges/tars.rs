@@ -42,7 +42,7 @@ const KINDS: [&str; 4] = ["file", "directory", "symlink", "hard link"];
 
 /// What our reader makes of an archive.
 fn ours(archive: &[u8]) -> Result<Vec<Listed>, ArchiveError> {
-    let options = CodecOptions { window_log_max: 27, processors: 2, limits: &Limits::STANDARD };
+    let options = CodecOptions::new(27, 2, &Limits::STANDARD);
     unwrapped(archive, &options, |stream| {
         let mut reader = Reader::new(stream);
         let mut found = Vec::new();

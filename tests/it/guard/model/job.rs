@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use cacheseal::base::{Exit, Limits};
-use cacheseal::cache::{RecheckRequest, SealRequest, VerifyRequest, Workspace, recheck, seal, verify};
+use cacheseal::cache::{RecheckRequest, SealRequest, VerifyRequest, Workspace, recheck, seal_cache, verify_cache};
 use cacheseal::guard::{Begin, Disposed, Guard, Sealing, Surroundings, Territory};
 use cacheseal::policy::{Glob, PlacedRoot, Policy};
 use cacheseal::seal::statement::Source;
@@ -286,7 +286,7 @@ impl<'a> Job<'a> {
             now: now(),
             platform: platform(),
             keep: true,
-            options: Options { threads: 1, processors: 1, limits: &limits },
+            options: Options::new(1, 1, &limits),
         };
         let mut aside = Vec::new();
         let dispose = || {
@@ -295,7 +295,7 @@ impl<'a> Job<'a> {
             Disposed { told: Vec::new(), gone: failures.is_empty() && disposal != Disposal::Keep, aside: aside.clone() }
         };
         let names = (CACHES[cache], GATES[gate]);
-        let decision = self.guard.decide(names, |_| Ok::<_, ()>(verify(&request)), dispose).unwrap();
+        let decision = self.guard.decide(names, |_| Ok::<_, ()>(verify_cache(&request)), dispose).unwrap();
         let is_trusted = decision.verification.exit() == Exit::Ok;
         self.known[cache].verified = is_trusted.then(|| before.clone());
         match decision.verification.exit() {
@@ -335,7 +335,7 @@ impl<'a> Job<'a> {
             roots: &self.places[CACHES[cache]],
             full,
             new_allowed: &[],
-            options: Options { threads: 1, processors: 1, limits: &Limits::STANDARD },
+            options: Options::new(1, 1, &Limits::STANDARD),
         });
         let is_unchanged = self.inside(cache) == *verified;
         assert_eq!(found.refusals.is_empty(), is_unchanged, "{:?}", found.refusals);
@@ -349,7 +349,7 @@ impl<'a> Job<'a> {
         }
         // The policy on disk would be compared with the guard's.
         let limits = Limits::STANDARD;
-        let sealed = seal(&SealRequest {
+        let sealed = seal_cache(&SealRequest {
             workspace: &self.workspace(),
             policy: &self.policy,
             cache: self.policy.cache(CACHES[cache]).unwrap(),
@@ -360,7 +360,7 @@ impl<'a> Job<'a> {
             now: now(),
             version: "0",
             bindings: BTreeMap::new(),
-            options: Options { threads: 1, processors: 1, limits: &limits },
+            options: Options::new(1, 1, &limits),
         });
         if sealed.is_err() {
             return;

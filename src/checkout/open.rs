@@ -11,35 +11,73 @@ use crate::lockfile::LockedSet;
 use crate::policy::{Cache, Document, PlacedRoot, Policy, REVOCATIONS, Revocations, policy_digest};
 use crate::tree::{ReadError, read_named_file};
 
-/// A policy, resolved and placed.
-pub(super) struct Setup {
-    pub(super) policy: Policy,
-    pub(super) workspace: Workspace,
+/// Why the policy on disk can be believed. There is no default: a restore can have overwritten it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trust {
+    /// Nothing was restored over the checkout since it was made, as at a desk or before a restore.
+    Checkout,
+    /// Policy and the files that it names have this SHA-256, which `cacheseal policy digest` prints. Lockfiles are not
+    /// covered.
+    Sha256(Digest),
+}
+
+/// A checkout with its policy, resolved and placed.
+#[derive(Debug)]
+pub struct Checkout {
+    pub(crate) policy: Policy,
+    pub(crate) workspace: Workspace,
     /// The SHA-256 that `--policy-sha256` pins.
-    pub(super) digest: Digest,
+    pub(crate) digest: Digest,
     /// The policy's directory, canonical.
-    pub(super) directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// What decides about trust, in that directory: the policy, the key files, and the list of revocations, whether or
     /// not there is one.
-    pub(super) files: Vec<String>,
+    pub(crate) files: Vec<String>,
+    pub(super) trust: Trust,
     places: BTreeMap<String, Vec<PlacedRoot>>,
 }
 
-/// Why there is no setup: our own files are wrong, or they are not the ones that were pinned.
-pub(super) enum SetupError {
-    Failure(Failure),
+/// Why there is no checkout: its own files are wrong, or they are not the ones that were pinned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Policy or key files cannot be used.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// They are not the pinned ones.
+    #[error("policy and keys are not the pinned ones: expected {}, found {}", .0.expected, .0.found)]
     Changed(Refusal),
 }
 
-impl From<Failure> for SetupError {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
+impl Checkout {
+    /// Reads the policy at the path `policy`, the keys and the lists that it names, all through handles, and says where
+    /// its roots are in `context`.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Changed`] if they are not the pinned ones, and [`OpenError::Failure`] if they cannot be used.
+    pub fn open(policy: &Path, trust: Trust, context: &Context) -> Result<Self, OpenError> {
+        let Trust::Sha256(pin) = trust else { return Ok(Self::load(policy, context)?) };
+        let changed = |found: String| {
+            let expected = format!("policy and keys of sha256 {pin}");
+            let place = policy.as_os_str().as_encoded_bytes();
+            OpenError::Changed(Refusal::new(Code::PolicyChanged, place, expected, found))
+        };
+        match Self::load(policy, context) {
+            Ok(checkout) if checkout.digest == pin => Ok(Self { trust, ..checkout }),
+            Ok(checkout) => Err(changed(format!("sha256 {}", checkout.digest))),
+            // What says nothing about the policy itself.
+            Err(failure) if matches!(failure.code, Code::Unreadable | Code::NoHome | Code::Usage) => {
+                Err(failure.into())
+            }
+            // A policy that cannot even be read is not the one that was pinned.
+            Err(failure) => Err(changed(failure.message)),
+        }
     }
-}
 
-impl Setup {
-    /// Reads the policy at `path` and the files it names.
-    pub(super) fn load(path: &Path, context: &Context) -> Result<Self, Failure> {
+    /// The same of a checkout that nothing was restored over, or for what believes nothing of it.
+    pub(crate) fn load(path: &Path, context: &Context) -> Result<Self, Failure> {
         let (directory, name) = split(path)?;
         let workspace = open_workspace(&directory, context)?;
         let max = context.limits.setup_bytes_max;
@@ -68,29 +106,11 @@ impl Setup {
         let digest = policy_digest(&files);
         let mut files: Vec<_> = files.into_keys().collect();
         files.push(REVOCATIONS.to_owned());
-        Ok(Self { policy, workspace, digest, directory, files, places })
-    }
-
-    /// The same, only if policy and files have the digest `pin`. A policy that cannot even be read is not the
-    /// one that was pinned.
-    pub(super) fn load_pinned(path: &Path, pin: Digest, context: &Context) -> Result<Self, SetupError> {
-        let changed = |found: String| {
-            let expected = format!("policy and keys of sha256 {pin}");
-            SetupError::Changed(Refusal::new(Code::PolicyChanged, path.as_os_str().as_encoded_bytes(), expected, found))
-        };
-        match Self::load(path, context) {
-            Ok(setup) if setup.digest == pin => Ok(setup),
-            Ok(setup) => Err(changed(format!("sha256 {}", setup.digest))),
-            // What says nothing about the policy itself.
-            Err(failure) if matches!(failure.code, Code::Unreadable | Code::NoHome | Code::Usage) => {
-                Err(failure.into())
-            }
-            Err(failure) => Err(changed(failure.message)),
-        }
+        Ok(Self { policy, workspace, digest, directory, files, trust: Trust::Checkout, places })
     }
 
     /// What the lockfiles of a cache ask for, as they are in the checkout now.
-    pub(super) fn locked(&self, cache: &Cache, limits: &Limits) -> Result<LockedSet, Failure> {
+    pub(crate) fn locked(&self, cache: &Cache, limits: &Limits) -> Result<LockedSet, Failure> {
         let max = limits.lockfile_bytes_max;
         let mut files = Vec::new();
         for path in &cache.lockfiles {
@@ -102,18 +122,18 @@ impl Setup {
 
     /// The roots of a cache of the policy, in its order. No other cache is asked for: one without roots would be trusted
     /// for nothing.
-    pub(super) fn roots(&self, cache: &str) -> &[PlacedRoot] {
+    pub(crate) fn roots(&self, cache: &str) -> &[PlacedRoot] {
         &self.places[cache]
     }
 
     /// The roots of all caches.
-    pub(super) fn all_roots(&self) -> impl Iterator<Item = (&str, &PlacedRoot)> {
+    pub(crate) fn all_roots(&self) -> impl Iterator<Item = (&str, &PlacedRoot)> {
         self.places.iter().flat_map(|(cache, roots)| roots.iter().map(move |root| (cache.as_str(), root)))
     }
 }
 
 /// A list of revocations that the command line names, and its text.
-pub(super) fn named_revocations(path: &Path, context: &Context) -> Result<(Revocations, Vec<u8>), Failure> {
+pub(crate) fn named_revocations(path: &Path, context: &Context) -> Result<(Revocations, Vec<u8>), Failure> {
     let (text, _) = read_named_file(path, context.limits.setup_bytes_max).map_err(|error| no_list(path, &error))?;
     Ok((Revocations::parse(&path.to_string_lossy(), &text)?, text))
 }
@@ -158,6 +178,6 @@ fn no_key(file: &str, error: &ReadError) -> Failure {
 }
 
 /// The policy's directory, whether or not there is a policy in it.
-pub(super) fn policy_directory(path: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn policy_directory(path: &Path) -> Result<PathBuf, Failure> {
     split(path).map(|(directory, _)| directory)
 }
