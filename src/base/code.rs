@@ -369,6 +369,31 @@ impl Serialize for Code {
     }
 }
 
+/// Any code: a reader of one version meets those of the next.
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Code {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Code".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let description = "A stable code: docs/VERIFY.md.";
+        schemars::json_schema!({ "description": description, "type": "string", "pattern": "^[a-z0-9-]+$" })
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Exit {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Exit".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let description = "An exit status: docs/VERIFY.md.";
+        schemars::json_schema!({ "description": description, "type": "integer", "minimum": 0, "maximum": 255 })
+    }
+}
+
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;

@@ -9,6 +9,7 @@ use super::{Code, Exit};
 /// One reason against a cache. A code whose exit is [`Exit::Io`] says that something could not be decided;
 /// it stands among the refusals because any of them is enough to withhold trust.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
@@ -16,6 +17,7 @@ pub struct Refusal {
     pub code: Code,
     /// Where: a path as the policy spells its root, then the entry; or a field of the seal. Raw bytes: show through [`super::Escaped`].
     #[serde(with = "super::exact")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub place: Vec<u8>,
     /// What was expected there. Text that came from outside is already escaped in it.
     pub expected: String,

@@ -5,16 +5,13 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
-
 use super::arguments::DrillArguments;
 use super::outcome::Outcome;
 use super::system::{random_seed, variable};
 use crate::base::{Code, Exit, plural};
 use crate::checkout::{Context, Failure, shown};
 use crate::drill::{Bench, DrillError, Ground, Tried, attacks};
-use crate::report::{bytes_text, refusals_text};
-use crate::seal::manifest::Totals;
+use crate::report::{DrillReport, DrillRow, DrillTried, Head, bytes_text, refusals_text};
 use crate::tree::Directory;
 
 pub(super) fn run(arguments: &DrillArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -24,17 +21,14 @@ pub(super) fn run(arguments: &DrillArguments, context: &Context) -> Result<Outco
         Ok(sealed) => sealed,
         Err(refusals) => {
             let text = format!("refused: {} cannot be sealed\n{}", shown(&path), refusals_text(&refusals));
-            let json =
-                json!({ "version": 1, "command": "drill", "verdict": "refused", "exit": refusals.exit().number() });
-            return Ok(Outcome { exit: refusals.exit(), output: text.into_bytes(), json });
+            return Ok(outcome(refusals.exit(), "refused", text, None));
         }
     };
     let verified = bench.verify_real()?;
     if verified.exit() != Exit::Ok {
         let text =
             format!("refused: {} just sealed, does not verify\n{}", shown(&path), refusals_text(&verified.refusals));
-        let json = json!({ "version": 1, "command": "drill", "verdict": "refused", "exit": verified.exit().number() });
-        return Ok(Outcome { exit: verified.exit(), output: text.into_bytes(), json });
+        return Ok(outcome(verified.exit(), "refused", text, None));
     }
     let mut text = format!(
         "trusted  {}: {}, {}\n         sealed and verified with a key made in memory; the directory was only read\n\n",
@@ -51,12 +45,14 @@ pub(super) fn run(arguments: &DrillArguments, context: &Context) -> Result<Outco
             survived += 1;
         }
         let _ = writeln!(text, "{}", row_text(&tried));
-        rows.push(row_json(&tried));
+        rows.push(row(&tried));
     }
     let tried = rows.len() as u64;
     let _ = writeln!(text, "\n{}", summary(tried, survived));
     let exit = exit_of(survived);
-    Ok(Outcome { exit, output: text.into_bytes(), json: report(&path, &sealed, &rows, exit) })
+    let directory = path.to_string_lossy().into_owned();
+    let tried = DrillTried { directory, entries: sealed.entries, bytes: sealed.bytes, tamperings: rows };
+    Ok(outcome(exit, if exit == Exit::Ok { "trusted" } else { "error" }, text, Some(tried)))
 }
 
 /// Where the drill is held: everything that the room does not look up by itself.
@@ -110,11 +106,14 @@ fn row_text(tried: &Tried) -> String {
     }
 }
 
-fn row_json(tried: &Tried) -> Value {
-    json!({
-        "tampering": tried.attack.what, "expected": tried.attack.code.as_str(), "exit": tried.exit.number(),
-        "codes": tried.codes.iter().map(|code| code.as_str()).collect::<Vec<_>>(), "asExpected": tried.as_expected(),
-    })
+fn row(tried: &Tried) -> DrillRow {
+    DrillRow {
+        tampering: tried.attack.what,
+        expected: tried.attack.code,
+        exit: tried.exit,
+        codes: tried.codes.clone(),
+        as_expected: tried.as_expected(),
+    }
 }
 
 fn exit_of(survived: u64) -> Exit {
@@ -130,12 +129,8 @@ fn summary(tried: u64, survived: u64) -> String {
     }
 }
 
-fn report(path: &Path, sealed: &Totals, rows: &[Value], exit: Exit) -> Value {
-    json!({
-        "version": 1, "command": "drill", "verdict": if exit == Exit::Ok { "trusted" } else { "error" },
-        "exit": exit.number(), "directory": path.to_string_lossy(), "entries": sealed.entries, "bytes": sealed.bytes,
-        "tamperings": rows,
-    })
+fn outcome(exit: Exit, verdict: &'static str, text: String, tried: Option<DrillTried>) -> Outcome {
+    Outcome::of(exit, text, &DrillReport { head: Head::with("drill", exit, verdict), tried })
 }
 
 /// The directory to drill on, canonical: the one named, or the Cargo registry.
@@ -176,7 +171,7 @@ mod tests {
             let attack = attacks().into_iter().find(|attack| attack.code == Code::TooOld).unwrap();
             let tried = Tried { attack, exit: codes.first().map_or(Exit::Ok, |code| code.exit()), codes };
             assert!(row_text(&tried).starts_with(begins), "{}", row_text(&tried));
-            assert_eq!(row_json(&tried)["asExpected"], tried.as_expected());
+            assert_eq!(row(&tried).as_expected, tried.as_expected());
         }
     }
 }

@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-
 use super::arguments::InitArguments;
 use super::key::make;
 use super::outcome::Outcome;
@@ -15,6 +13,7 @@ use crate::base::{Code, Exit};
 use crate::checkout::{Context, Failure, shown};
 use crate::lockfile::{ecosystem_of, starters};
 use crate::policy::{Document, Glob, StarterCache, lockfile_starter, starter};
+use crate::report::{Head, InitKey, InitReport};
 use crate::tree::Directory;
 
 const POLICY: &str = "cacheseal.toml";
@@ -57,12 +56,10 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
         output.push(b'\n');
     }
     output.extend_from_slice(next_steps(&caches, first, &shown_key).as_bytes());
-    let json = json!({
-        "version": 1, "command": "init", "exit": 0, "policy": POLICY, "project": project, "signer": SIGNER,
-        "keyid": made.key.public().id().to_string(), "caches": caches.iter().map(|cache| &cache.name).collect::<Vec<_>>(),
-        "private": if key_out == Path::new("-") { made.key.to_line().to_string() } else { key_out.to_string_lossy().into_owned() },
-    });
-    Ok(Outcome { exit: Exit::Ok, output, json })
+    let private =
+        if key_out == Path::new("-") { made.key.to_line().to_string() } else { key_out.to_string_lossy().into_owned() };
+    let key = InitKey { signer: SIGNER, keyid: made.key.public().id().to_string(), private };
+    Ok(outcome(output, &project, &caches, Some(key)))
 }
 
 /// What cannot be read back is not written: a project name may hold what a policy may not.
@@ -101,10 +98,13 @@ fn without_key(project: &str, caches: &[StarterCache]) -> Outcome {
             let _ = writeln!(output, "       {root}");
         }
     }
-    let names: Vec<_> = caches.iter().map(|cache| &cache.name).collect();
-    let json =
-        json!({ "version": 1, "command": "init", "exit": 0, "policy": POLICY, "project": project, "caches": names });
-    Outcome { exit: Exit::Ok, output: output.into_bytes(), json }
+    outcome(output.into_bytes(), project, caches, None)
+}
+
+fn outcome(output: Vec<u8>, project: &str, caches: &[StarterCache], key: Option<InitKey<'_>>) -> Outcome {
+    let caches = caches.iter().map(|cache| cache.name.as_str()).collect();
+    let report = InitReport { head: Head::of("init", Exit::Ok), policy: POLICY, project, caches, key };
+    Outcome { output, ..Outcome::of(Exit::Ok, String::new(), &report) }
 }
 
 fn known() -> String {

@@ -11,6 +11,7 @@ use crate::base::{Code, Exit, Refusal, Refusals};
 
 /// What every report begins with.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Head {
     version: u8,
     command: &'static str,
@@ -35,6 +36,7 @@ impl Head {
 
 /// `seal`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SealedReport<'a> {
     /// The verb, exit status and verdict.
@@ -56,6 +58,7 @@ pub struct SealedReport<'a> {
 
 /// `seal` or `pack` that was refused.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefusedReport<'a> {
     /// The verb, exit status and verdict.
     #[serde(flatten)]
@@ -78,8 +81,22 @@ impl<'a> RefusedReport<'a> {
     }
 }
 
+/// A question to a guard that nobody answered, or nobody who is the guard.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UnansweredReport {
+    /// The verb, exit status and verdict.
+    #[serde(flatten)]
+    pub head: Head,
+    /// Why.
+    pub refusals: Vec<Refusal>,
+    /// How many there are of each code.
+    pub counts: BTreeMap<Code, u64>,
+}
+
 /// `pack`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PackedReport<'a> {
     /// The verb, exit status and verdict.
@@ -101,8 +118,82 @@ pub struct PackedReport<'a> {
     pub sealed_at: String,
 }
 
+/// `init`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct InitReport<'a> {
+    /// The verb and exit status.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The policy's file.
+    pub policy: &'a str,
+    /// The project that it names.
+    pub project: &'a str,
+    /// Its caches.
+    pub caches: Vec<&'a str>,
+    /// The key that was made, if the policy asks for signatures.
+    #[serde(flatten)]
+    pub key: Option<InitKey<'a>>,
+}
+
+/// The key that `init` made.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct InitKey<'a> {
+    /// Whose it is in the policy.
+    pub signer: &'a str,
+    /// Its id.
+    pub keyid: String,
+    /// The file with its private half, or that half as a line where it goes to stdout.
+    pub private: String,
+}
+
+/// `drill`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DrillReport {
+    /// The verb, exit status and verdict.
+    #[serde(flatten)]
+    pub head: Head,
+    /// What was tried, if the directory could be sealed and verified at all.
+    #[serde(flatten)]
+    pub tried: Option<DrillTried>,
+}
+
+/// What a drill tried.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DrillTried {
+    /// The directory.
+    pub directory: String,
+    /// Entries in it.
+    pub entries: u64,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Each tampering.
+    pub tamperings: Vec<DrillRow>,
+}
+
+/// One tampering, and what became of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DrillRow {
+    /// What was done, in words.
+    pub tampering: &'static str,
+    /// The code that it must get.
+    pub expected: Code,
+    /// The exit status that it got.
+    pub exit: Exit,
+    /// The codes that it got.
+    pub codes: Vec<Code>,
+    /// Whether that is as expected.
+    pub as_expected: bool,
+}
+
 /// `key new`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyNewReport<'a> {
     /// The verb and exit status.
     #[serde(flatten)]
@@ -119,6 +210,7 @@ pub struct KeyNewReport<'a> {
 
 /// `key show`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyShowReport<'a> {
     /// The verb and exit status.
     #[serde(flatten)]
@@ -133,6 +225,7 @@ pub struct KeyShowReport<'a> {
 
 /// `key revoke`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyRevokeReport<'a> {
     /// The verb and exit status.
     #[serde(flatten)]
@@ -145,6 +238,7 @@ pub struct KeyRevokeReport<'a> {
 
 /// `policy digest`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PolicyDigestReport {
     /// The verb and exit status.
     #[serde(flatten)]
@@ -155,6 +249,7 @@ pub struct PolicyDigestReport {
 
 /// `policy check`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PolicyCheckReport<'a> {
     /// The verb and exit status.
     #[serde(flatten)]
@@ -165,6 +260,7 @@ pub struct PolicyCheckReport<'a> {
 
 /// Something unwise in a policy.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PolicyFinding<'a> {
     /// Its code.
     pub code: Code,
@@ -176,6 +272,7 @@ pub struct PolicyFinding<'a> {
 
 /// `policy roots`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PolicyRootsReport<'a> {
     /// The verb and exit status.
     #[serde(flatten)]
@@ -188,6 +285,7 @@ pub struct PolicyRootsReport<'a> {
 
 /// A root and its place on this machine.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PolicyRoot<'a> {
     /// As the policy writes it.
     pub root: &'a str,
@@ -197,6 +295,7 @@ pub struct PolicyRoot<'a> {
 
 /// `diff`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DiffReport<'a> {
     /// The verb and exit status.
     #[serde(flatten)]
@@ -211,6 +310,7 @@ pub struct DiffReport<'a> {
 
 /// `export`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExportReport {
     /// The verb and exit status.
     #[serde(flatten)]
@@ -223,6 +323,7 @@ pub struct ExportReport {
 
 /// `inspect`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InspectReport<'a> {
     /// The verb and exit status.
@@ -243,6 +344,7 @@ pub struct InspectReport<'a> {
 
 /// Members of an archive.
 #[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ArchiveContents {
     /// Files.
     pub files: u64,
@@ -256,6 +358,7 @@ pub struct ArchiveContents {
 
 /// What a seal says of itself.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InspectedSeal<'a> {
     /// The ids of keys that it names.

@@ -15,6 +15,7 @@ const PARTLY_SHOWN_MAX: usize = 20;
 
 /// What a guard says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Guarding {
     /// The version of the form.
@@ -77,6 +78,7 @@ fn quoted(caches: &[String]) -> String {
 
 /// Whether anything was written outside the roots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CheckReport {
     /// The version of the form.
@@ -97,7 +99,8 @@ pub struct CheckReport {
     pub counts: BTreeMap<Code, u64>,
     /// The first stray writes, of one that only reports.
     pub candidates: Vec<Refusal>,
-    /// How many there are of each code.
+    /// How many there are of each code; version 0.1 did not say it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub candidate_counts: BTreeMap<Code, u64>,
 }
 
@@ -149,6 +152,7 @@ impl CheckReport {
 
 /// Whether what was verified is still as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecheckReport {
     /// The version of the form.
@@ -171,6 +175,7 @@ pub struct RecheckReport {
 
 /// How one cache was looked at: files by why they were read, or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Looked {
     /// Its name.

@@ -12,7 +12,8 @@ use crate::base::{Code, Exit};
 pub(super) const FORMAT: Format = Format { name: "json", render: |report| json_line(report), error };
 
 #[derive(Serialize)]
-struct ErrorV1<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct ErrorV1<'a> {
     version: u8,
     command: &'a str,
     verdict: &'static str,
@@ -21,6 +22,7 @@ struct ErrorV1<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Details<'a> {
     code: Code,
     message: &'a str,

@@ -25,6 +25,7 @@ pub fn verdict(exit: Exit) -> &'static str {
 
 /// The outcome of `verify` or `unpack`. As JSON it is what `--format json` shows, and what a guard sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VerifyReport {
     /// The version of the form.
@@ -54,6 +55,7 @@ pub struct VerifyReport {
     /// What a guard would have refused first if it did more than report.
     pub candidates: Option<Vec<Refusal>>,
     /// How many there are of each code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate_counts: Option<BTreeMap<Code, u64>>,
     /// What was done with a refused cache, in words; empty if nothing.
     pub disposal: Vec<String>,
@@ -67,6 +69,7 @@ pub struct VerifyReport {
 
 /// What a trusted seal says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SealReport {
     /// Who signed.
@@ -83,6 +86,7 @@ pub struct SealReport {
 
 /// An accepted signer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Signed {
     /// The name in the policy.
@@ -93,6 +97,7 @@ pub struct Signed {
 
 /// Where a seal says that it was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SourceReport {
     /// The CI system.
@@ -110,6 +115,7 @@ pub struct SourceReport {
 
 /// A root as it was sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SealedRootReport {
     /// As the policy writes it.
@@ -126,6 +132,7 @@ pub struct SealedRootReport {
 
 /// How much each proof covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CoverageReport {
     /// All of the cache.
@@ -148,10 +155,12 @@ pub struct CoverageReport {
 
 /// An entry that no lockfile proves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UnprovenReport {
     /// Where it is.
     #[serde(with = "crate::base::exact")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub place: Vec<u8>,
     /// Whether it can be run.
     pub nature: String,
@@ -161,6 +170,7 @@ pub struct UnprovenReport {
 
 /// What there is to say of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ArchiveReport {
     /// The home that it has, escaped; empty for its top.
@@ -173,6 +183,7 @@ pub struct ArchiveReport {
 
 /// What came of an archive that was to be unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UnpackReport {
     /// Whether roots and seal are in their places.

@@ -12,6 +12,7 @@ use crate::tree::{FileFacts, Kind};
 
 /// Files and symlinks, and the bytes in them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 #[serde(deny_unknown_fields)]
 pub struct Amount {

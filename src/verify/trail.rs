@@ -6,6 +6,7 @@ use crate::base::{Code, Refusal, Refusals};
 
 /// One rule, applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 #[serde(deny_unknown_fields)]
 pub struct Rule {

@@ -43,6 +43,8 @@ mod reports;
 mod roots;
 mod rows;
 mod scale;
+#[cfg(feature = "schema")]
+mod schema;
 mod seal;
 mod snapshots;
 mod statement;

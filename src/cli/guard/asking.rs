@@ -1,10 +1,7 @@
 //! The side that asks. No answer, or none that can be believed, is a refusal.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-use serde::Serialize;
 
 use super::super::arguments::{
     GuardCheckArguments, GuardRecheckArguments, GuardWaitArguments, PolicyArgument, SealArguments, VerifyArguments,
@@ -16,7 +13,7 @@ use super::failure_file::{self, understood};
 use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
 use crate::checkout::{Checkout, Context, Failure, named_revocations, shown, split};
 use crate::guard::{Answer, Demand, Question, Recheck, Sealing, Silence, SocketName, ask, of_wire, to_wire};
-use crate::report::{Guarding, VerifyReport, listing_text};
+use crate::report::{Guarding, Head, UnansweredReport, VerifyReport, listing_text};
 use crate::seal::statement::{SealedRoot, Statement};
 
 /// How long a guard may be silent. It gives a sign of life every five seconds.
@@ -69,7 +66,7 @@ fn refusal(policy: &Path, silence: &Silence) -> Refusal {
 }
 
 /// The outcome of a command that got no answer.
-fn unanswered(command: &str, policy: &Path, why: Unanswered) -> Result<Outcome, Failure> {
+fn unanswered(command: &'static str, policy: &Path, why: Unanswered) -> Result<Outcome, Failure> {
     match why {
         Unanswered::Failure(failure) => Err(failure),
         Unanswered::Silence(silence) => {
@@ -80,22 +77,11 @@ fn unanswered(command: &str, policy: &Path, why: Unanswered) -> Result<Outcome, 
     }
 }
 
-/// A command of the guard's that was refused before anything was looked at.
-#[derive(Serialize)]
-struct RefusedV1<'a> {
-    version: u8,
-    command: &'a str,
-    verdict: &'static str,
-    exit: Exit,
-    refusals: Vec<Refusal>,
-    counts: BTreeMap<Code, u64>,
-}
-
-fn refused_outcome(command: &str, refusals: &Refusals) -> Outcome {
+fn refused_outcome(command: &'static str, refusals: &Refusals) -> Outcome {
     let exit = refusals.exit();
     let (refusals, counts) = refusals.clone().into_parts();
     let text = format!("refused: {command}\n{}", listing_text(&refusals, &counts));
-    Outcome::of(exit, text, &RefusedV1 { version: 1, command, verdict: "refused", exit, refusals, counts })
+    Outcome::of(exit, text, &UnansweredReport { head: Head::with(command, exit, "refused"), refusals, counts })
 }
 
 /// Waits for a guard. Nothing was restored yet, so the policy on disk can be believed: the guard must have the same.
@@ -176,7 +162,7 @@ pub(super) fn recheck(arguments: &GuardRecheckArguments) -> Result<Outcome, Fail
     ask_for_verdict("guard recheck", &arguments.policy.policy, &question)
 }
 
-fn ask_for_verdict(command: &str, policy: &Path, question: &Question) -> Result<Outcome, Failure> {
+fn ask_for_verdict(command: &'static str, policy: &Path, question: &Question) -> Result<Outcome, Failure> {
     match ask_once(policy, question, PATIENCE) {
         Ok(Answer::Checked(report)) => Ok(Outcome::of(report.exit, report.text(), &report)),
         Ok(Answer::Rechecked(report)) => Ok(Outcome::of(report.exit, report.text(), &report)),
