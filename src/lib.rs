@@ -35,7 +35,7 @@
 //!     now,
 //!     platform: Platform { os: "linux".into(), arch: "x86_64".into() },
 //!     keep: false,
-//!     options: Options { threads: 16, processors: 2, limits: &Limits::STANDARD },
+//!     options: Options { threads: 16, processors: 2, limits: &Limits::STANDARD, differences: None },
 //! });
 //! assert_eq!(verification.exit(), Exit::Ok);
 //! # Ok(())

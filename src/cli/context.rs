@@ -66,7 +66,7 @@ impl Context {
 
     /// How a command reads trees: with the threads that were asked for.
     pub(super) fn options(threads: u16, limits: &Limits) -> Options<'_> {
-        Options { threads: usize::from(threads), processors: Self::processors(), limits }
+        Options { threads: usize::from(threads), processors: Self::processors(), limits, differences: None }
     }
 
     /// What `CircleCI` says of this job; nothing elsewhere.

@@ -3,11 +3,11 @@
 use super::context::Context;
 use super::failure::Failure;
 use super::setup::Setup;
-use crate::base::{Escaped, Limits, Refusal, Refusals};
+use crate::base::{Escaped, Limits, Refusal, Refusals, Stream};
 use crate::cache::{Verification, VerifyRequest, verify};
 use crate::guard::{Demand, Disposed};
 use crate::report::VerifyReport;
-use crate::tree::Disposal;
+use crate::tree::{Disposal, Options};
 use crate::verify::Rule;
 
 /// Verifies a cache. `believed` says why the policy is, as the first of the rules. A guard keeps what it trusts.
@@ -17,6 +17,7 @@ pub(super) fn judge(
     believed: Rule,
     (lockfiles_pinned, keep): (bool, bool),
     limits: &Limits,
+    differences: Option<&Stream>,
 ) -> Result<Verification, Failure> {
     let edge = setup.policy.edge(&demand.cache, &demand.gate)?;
     let is_proven = edge.gate.require.lockfile && lockfiles_pinned;
@@ -30,7 +31,7 @@ pub(super) fn judge(
         now: Context::now(),
         platform: Context::platform(),
         keep,
-        options: Context::options(demand.threads, limits),
+        options: Options { differences, ..Context::options(demand.threads, limits) },
     });
     verification.rules.insert(0, believed);
     Ok(verification)
@@ -42,8 +43,14 @@ pub(super) fn report(demand: &Demand, found: Verification) -> VerifyReport {
 }
 
 /// A verdict from a single refusal, with which nothing else was looked at.
-pub(super) fn refused(demand: &Demand, context: &Context, refusal: Refusal, note: &str) -> VerifyReport {
-    let mut refusals = Refusals::new(context.limits.refusals_max);
+pub(super) fn refused(
+    demand: &Demand,
+    context: &Context,
+    refusal: Refusal,
+    note: &str,
+    differences: Option<&Stream>,
+) -> VerifyReport {
+    let mut refusals = Refusals::streamed(context.limits.refusals_max, differences);
     refusals.push(refusal);
     let found = Verification { refusals, facts: None, coverage: None, rules: Vec::new(), kept: None };
     let disposal = if demand.on_refusal == Disposal::Keep { Vec::new() } else { vec![note.to_owned()] };

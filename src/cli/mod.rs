@@ -8,6 +8,7 @@ mod arguments;
 mod common_arguments;
 mod context;
 mod diff;
+mod differences;
 mod drill;
 mod export;
 mod failure;

@@ -19,13 +19,19 @@ pub(super) struct Reports<'a> {
 /// Writes the files and gives what is left to show. The verdict is what it is: a report that could not be written is
 /// told, and takes the place of a success only.
 pub(super) fn finish(mut report: VerifyReport, format: &Format, reports: &Reports<'_>) -> Outcome {
-    report.unwritten = write_all(reports, |form| (form.render)(&report));
-    if !report.unwritten.is_empty() && report.exit == Exit::Ok {
-        report.exit = Exit::Io;
-    }
+    settle(&mut report);
+    report.unwritten.extend(write_all(reports, |form| (form.render)(&report)));
+    settle(&mut report);
     // In JSON it is shown from the value.
     let output = if format.is_json() { Vec::new() } else { (format.render)(&report) };
     Outcome { output, ..Outcome::of(report.exit, String::new(), &report) }
+}
+
+/// Has a success end as what was not written.
+fn settle(report: &mut VerifyReport) {
+    if !report.unwritten.is_empty() && report.exit == Exit::Ok {
+        report.exit = Exit::Io;
+    }
 }
 
 /// Writes the files for an error that ended `verify` before any verdict.

@@ -37,6 +37,7 @@ pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outc
             window_log_max: arguments.window.window_log_max,
             processors: Context::processors(),
             limits: &context.limits,
+            differences: None,
         },
         replace: arguments.replace,
         interrupted: &interrupt.flag,

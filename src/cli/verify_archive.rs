@@ -7,14 +7,19 @@ use super::arguments::{ArchiveArguments, VerifyArguments};
 use super::context::{Context, shown};
 use super::failure::Failure;
 use super::setup::{Setup, named_revocations};
-use crate::base::Code;
+use crate::base::{Code, Stream};
 use crate::cache::{ArchiveRequest, verify_archive};
 use crate::policy::PlacedRoot;
 use crate::report::VerifyReport;
 use crate::tree::{Directory, SealDirectory};
 
 /// Nothing is written, so the checkout is what it was, and its policy and lockfiles are believed.
-pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context) -> Result<VerifyReport, Failure> {
+pub(super) fn run(
+    archive: &Path,
+    arguments: &VerifyArguments,
+    context: &Context,
+    differences: Option<&Stream>,
+) -> Result<VerifyReport, Failure> {
     let mut setup = Setup::load(&arguments.policy.policy, context)?;
     for path in &arguments.revocations {
         setup.policy.recall(named_revocations(path, context)?.0);
@@ -42,6 +47,7 @@ pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context
         window_log_max: options.window.window_log_max,
         processors: Context::processors(),
         limits: &context.limits,
+        differences,
     };
     let verified = verify_archive(&request, input.source);
     // From here on nothing changes the verdict.

@@ -207,7 +207,7 @@ impl Project {
             now: said.now,
             bindings: said.bindings,
             version: "0.0.0-test",
-            options: Options { threads: 2, processors: 2, limits },
+            options: Options { threads: 2, processors: 2, limits, differences: None },
         })
     }
 

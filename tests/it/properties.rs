@@ -79,7 +79,7 @@ fn build<'t>(root: &Path, tree: impl Iterator<Item = (&'t String, &'t Kind)>) {
 }
 
 fn options(threads: usize) -> Options<'static> {
-    Options { threads, processors: 2, limits: &Limits::STANDARD }
+    Options { threads, processors: 2, limits: &Limits::STANDARD, differences: None }
 }
 
 fn sealed(root: &Path, threads: usize) -> Vec<u8> {

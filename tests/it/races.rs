@@ -17,7 +17,7 @@ use crate::harness::{Project, copy_tree};
 const ROUNDS: usize = 300;
 
 fn options() -> Options<'static> {
-    Options { threads: 2, processors: 2, limits: &Limits::STANDARD }
+    Options { threads: 2, processors: 2, limits: &Limits::STANDARD, differences: None }
 }
 
 fn sealed(root: &Path) -> Manifest {

@@ -1,15 +1,17 @@
 //! What a guard answers. Everything that decides is in its memory since before the restore.
 
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
+use super::super::differences::Lines;
 use super::super::failure::Failure;
 use super::super::judging::{dispose, judge, report};
 use super::super::setup::Setup;
-use crate::base::{Code, Escaped, Exit, Limits, Refusals};
+use crate::base::{Code, Escaped, Exit, Limits, Refusals, Stream};
 use crate::cache::Kept;
-use crate::guard::{Answer, Demand, Guard, Question, Sealing, Strays, of_wire, to_wire};
+use crate::guard::{Answer, Demand, Guard, Passed, Question, Sealing, Strays, of_wire, to_wire};
 use crate::policy::Revocations;
 use crate::report::{CheckReport, Guarding, VerifyReport};
 use crate::verify::Rule;
@@ -31,7 +33,7 @@ impl Duty {
     }
 
     /// Answers one question; the second says whether that was the last.
-    pub(super) fn answer(&self, question: &Value) -> (Value, bool) {
+    pub(super) fn answer(&self, question: &Value, passed: Passed) -> (Value, bool) {
         let Some(question) = of_wire::<Question>(question) else {
             let failure = Failure::new(Code::Internal, "expected a question that this guard knows");
             return (to_wire(&failed(failure)), false);
@@ -42,7 +44,7 @@ impl Duty {
             return (to_wire(&failed(failure)), false);
         };
         let stop = matches!(question, Question::Stop);
-        (to_wire(&state.answer(&question, &self.limits).unwrap_or_else(failed)), stop)
+        (to_wire(&state.answer(&question, passed, &self.limits).unwrap_or_else(failed)), stop)
     }
 
     pub(super) fn hello(&self) -> Guarding {
@@ -51,12 +53,18 @@ impl Duty {
 }
 
 impl State {
-    fn answer(&mut self, question: &Question, limits: &Limits) -> Result<Answer, Failure> {
+    fn answer(&mut self, question: &Question, passed: Passed, limits: &Limits) -> Result<Answer, Failure> {
         Ok(match question {
             Question::Hello | Question::Stop => Answer::Guarding(self.hello()),
             Question::Check { report_only } => Answer::Checked(self.check(*report_only)),
-            Question::Verify { demand, revocations } => {
-                Answer::Verified(Box::new(self.verify(demand, revocations, limits)?))
+            Question::Verify { demand, revocations, differences } => {
+                let lines = differences.then(|| lines(passed)).transpose();
+                let stream = lines.as_ref().ok().and_then(|lines| Some(lines.as_ref()?.stream()));
+                let report = self.verify(demand, revocations, limits, stream.as_ref())?;
+                let written = lines.and_then(|lines| lines.map_or(Ok(()), |lines| lines.finish()));
+                let told = |error| format!("the guard could not write the differences: {error}");
+                let unwritten = written.err().map(told).into_iter().collect();
+                Answer::Verified(Box::new(VerifyReport { unwritten, ..report }))
             }
             Question::Base { cache, elsewhere, signer, bindings } => {
                 self.guarded(cache)?;
@@ -119,7 +127,7 @@ impl State {
     }
 
     fn check(&mut self, report_only: bool) -> CheckReport {
-        let strays = self.guard.strays(None);
+        let strays = self.guard.strays(None, None);
         let decides = !report_only && !self.guard.is_report_only();
         if decides {
             self.guard.note_strays(&strays);
@@ -132,6 +140,7 @@ impl State {
         demand: &Demand,
         lists: &[(String, String)],
         limits: &Limits,
+        differences: Option<&Stream>,
     ) -> Result<VerifyReport, Failure> {
         self.guarded(&demand.cache)?;
         for (name, text) in lists {
@@ -141,11 +150,22 @@ impl State {
         let setup = &self.setup;
         let decision = self.guard.decide(
             (&demand.cache, &demand.gate),
-            |strays| judge(demand, setup, believed(setup, strays), (true, true), limits),
+            differences,
+            |strays| judge(demand, setup, believed(setup, strays), (true, true), limits, differences),
             || dispose(demand, setup),
         )?;
         Ok(report(demand, decision.verification).with(decision.candidates, decision.disposal))
     }
+}
+
+/// The lines that go to what came with a question. Whatever that is, the verdict does not depend on it.
+fn lines(passed: Passed) -> io::Result<Arc<Lines>> {
+    let found = match passed {
+        Passed::File(file) => return Ok(Lines::to(file)),
+        Passed::Nothing => "nothing",
+        Passed::Unfit(found) => found,
+    };
+    Err(io::Error::other(format!("expected the descriptor of one file to write to, found {found}")))
 }
 
 /// Why the policy is believed, as the first of the rules.

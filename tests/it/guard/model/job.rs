@@ -260,7 +260,7 @@ impl<'a> Job<'a> {
     }
 
     pub(super) fn check(&mut self) {
-        let strays = self.guard.strays(None);
+        let strays = self.guard.strays(None, None);
         self.guard.note_strays(&strays);
         if strays.refusals.is_empty() {
             self.assert_watched(None);
@@ -286,7 +286,7 @@ impl<'a> Job<'a> {
             now: now(),
             platform: platform(),
             keep: true,
-            options: Options { threads: 1, processors: 1, limits: &limits },
+            options: Options { threads: 1, processors: 1, limits: &limits, differences: None },
         };
         let mut aside = Vec::new();
         let dispose = || {
@@ -295,7 +295,7 @@ impl<'a> Job<'a> {
             Disposed { told: Vec::new(), gone: failures.is_empty() && disposal != Disposal::Keep, aside: aside.clone() }
         };
         let names = (CACHES[cache], GATES[gate]);
-        let decision = self.guard.decide(names, |_| Ok::<_, ()>(verify(&request)), dispose).unwrap();
+        let decision = self.guard.decide(names, None, |_| Ok::<_, ()>(verify(&request)), dispose).unwrap();
         let is_trusted = decision.verification.exit() == Exit::Ok;
         self.known[cache].verified = is_trusted.then(|| before.clone());
         match decision.verification.exit() {
@@ -335,7 +335,7 @@ impl<'a> Job<'a> {
             roots: &self.places[CACHES[cache]],
             full,
             new_allowed: &[],
-            options: Options { threads: 1, processors: 1, limits: &Limits::STANDARD },
+            options: Options { threads: 1, processors: 1, limits: &Limits::STANDARD, differences: None },
         });
         let is_unchanged = self.inside(cache) == *verified;
         assert_eq!(found.refusals.is_empty(), is_unchanged, "{:?}", found.refusals);
@@ -360,7 +360,7 @@ impl<'a> Job<'a> {
             now: now(),
             version: "0",
             bindings: BTreeMap::new(),
-            options: Options { threads: 1, processors: 1, limits: &limits },
+            options: Options { threads: 1, processors: 1, limits: &limits, differences: None },
         });
         if sealed.is_err() {
             return;
