@@ -125,3 +125,100 @@ mod platform {
 }
 
 use platform::{close_on_exec, closed_on_exec};
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek as _, Write as _};
+    use std::os::fd::AsFd as _;
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::super::server::{Pace, serve};
+    use super::super::socket::SocketName;
+    use super::*;
+
+    /// Asks a server in this process, with these descriptors, and gives back what it says that it got.
+    fn asked_with(descriptors: &[BorrowedFd<'_>]) -> String {
+        let here = tempfile::tempdir().unwrap();
+        let user = rustix::process::geteuid().as_raw();
+        let name = SocketName::of(user, here.path(), "passed");
+        let listener = name.listen().unwrap();
+        let pace = Pace { lifetime: Duration::from_mins(10), heartbeat: Duration::from_secs(5) };
+        let answer = |_: &Value, passed: Passed| match passed {
+            Passed::Nothing => (json!("nothing"), true),
+            Passed::Unfit(what) => (json!(what), true),
+            Passed::File(mut file) => {
+                file.write_all(b"written by the other side").unwrap();
+                (json!("a file"), true)
+            }
+        };
+        std::thread::scope(|scope| {
+            let server = scope.spawn(|| serve(listener, pace, &|| Duration::ZERO, &answer));
+            let mut connection = File::from(name.connect(Duration::from_mins(1)).unwrap());
+            let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(9))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            assert!(descriptors.is_empty() || control.push(SendAncillaryMessage::ScmRights(descriptors)));
+            // Only a part: descriptors come with the bytes that they were sent with, the others after them.
+            let sent = sendmsg(&connection, &[IoSlice::new(b"\"a que")], &mut control, SendFlags::empty()).unwrap();
+            assert_eq!(sent, 6);
+            connection.write_all(b"stion\"\n").unwrap();
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).unwrap();
+            server.join().unwrap().unwrap();
+            serde_json::from_str(answer.trim()).unwrap()
+        })
+    }
+
+    #[test]
+    fn one_regular_file_that_can_be_written_is_taken_and_nothing_else() {
+        let mut file = tempfile::tempfile().unwrap();
+        assert_eq!(asked_with(&[]), "nothing");
+        assert_eq!(asked_with(&[file.as_fd()]), "a file");
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "written by the other side");
+
+        for count in 2..9 {
+            assert!(asked_with(&vec![file.as_fd(); count]).starts_with("more than one"), "{count}");
+        }
+        // Nobody reads from it: whoever wrote to it would wait.
+        let (_reader, writer) = std::io::pipe().unwrap();
+        let named = tempfile::NamedTempFile::new().unwrap();
+        let readable = File::open(named.path()).unwrap();
+        let directory = File::open("/").unwrap();
+        let null = File::options().write(true).open("/dev/null").unwrap();
+        for (descriptor, found) in [
+            (writer.as_fd(), "one that is no regular file"),
+            (directory.as_fd(), "one that is no regular file"),
+            (null.as_fd(), "one that is no regular file"),
+            (readable.as_fd(), "a file that is open for reading only"),
+        ] {
+            assert_eq!(asked_with(&[descriptor]), found);
+        }
+    }
+
+    #[test]
+    fn what_is_taken_is_closed_on_exec_and_what_is_not_is_closed_at_once() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        send_with(ours.as_fd(), b"a", writer.as_fd()).unwrap();
+        send_with(ours.as_fd(), b"b", file.as_fd()).unwrap();
+        drop(writer);
+        let mut incoming = Incoming::new(theirs.as_fd());
+        let mut byte = [0];
+        incoming.read_exact(&mut byte).unwrap();
+        // The end of a pipe that nobody can write to any more.
+        assert_eq!(reader.read(&mut byte).unwrap(), 0);
+        incoming.read_exact(&mut byte).unwrap();
+        assert!(matches!(incoming.into_passed(), Passed::Unfit(_)));
+
+        send_with(ours.as_fd(), b"c", file.as_fd()).unwrap();
+        let mut incoming = Incoming::new(theirs.as_fd());
+        incoming.read_exact(&mut byte).unwrap();
+        let Passed::File(taken) = incoming.into_passed() else { panic!("not taken") };
+        assert!(rustix::io::fcntl_getfd(&taken).unwrap().contains(rustix::io::FdFlags::CLOEXEC));
+    }
+}
