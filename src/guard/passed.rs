@@ -132,6 +132,7 @@ mod tests {
     use std::os::fd::AsFd as _;
     use std::time::Duration;
 
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
     use serde_json::{Value, json};
 
     use super::super::server::{Pace, serve};
@@ -184,7 +185,7 @@ mod tests {
             assert!(asked_with(&vec![file.as_fd(); count]).starts_with("more than one"), "{count}");
         }
         // Nobody reads from it: whoever wrote to it would wait.
-        let (_reader, writer) = std::io::pipe().unwrap();
+        let (_reader, writer) = io::pipe().unwrap();
         let named = tempfile::NamedTempFile::new().unwrap();
         let readable = File::open(named.path()).unwrap();
         let directory = File::open("/").unwrap();
@@ -201,8 +202,9 @@ mod tests {
 
     #[test]
     fn what_is_taken_is_closed_on_exec_and_what_is_not_is_closed_at_once() {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let (mut reader, writer) = std::io::pipe().unwrap();
+        let pair = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::empty(), None);
+        let (ours, theirs) = pair.unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
         let file = tempfile::tempfile().unwrap();
         send_with(ours.as_fd(), b"a", writer.as_fd()).unwrap();
         send_with(ours.as_fd(), b"b", file.as_fd()).unwrap();

@@ -23,7 +23,7 @@ impl Spool {
     pub fn begin(directory: Directory, name: &OsStr) -> io::Result<Self> {
         let name = name.to_str().ok_or_else(|| io::Error::other("expected a name that is text"))?.to_owned();
         let file = create(&directory, &temporary(&name))?;
-        rustix::fs::unlinkat(directory.fd(), &temporary(&name), AtFlags::empty())?;
+        rustix::fs::unlinkat(directory.fd(), temporary(&name), AtFlags::empty())?;
         Ok(Self { directory, name, file })
     }
 
