@@ -340,13 +340,13 @@ fn nothing_in_the_place_of_a_failure_is_a_success() {
     wait().expect(0, &[]);
     let told = |code: &str| {
         let failed = json!({ "code": code, "message": "m", "hints": [] });
-        json!({ "protocol": 3, "body": { "failed": failed } }).to_string()
+        json!({ "protocol": 4, "body": { "failed": failed } }).to_string()
     };
     for (code, exit) in [("no-policy", 5), ("guard-running", 5), ("nothing-restored", 3), ("internal", 1)] {
         std::fs::write(&file, told(code)).unwrap();
         wait().expect_error(exit, code);
     }
-    let hello = json!({ "protocol": 3, "body": { "granted": "" } }).to_string();
+    let hello = json!({ "protocol": 4, "body": { "granted": "" } }).to_string();
     let raw = ["", "0", "0\n", "5", "5\n", "-1", "256", "{}", "null", "[]", "\u{1b}[2J"];
     for bytes in raw.into_iter().chain([hello.as_str(), &told("none"), &told(""), &told("ok")]) {
         std::fs::write(&file, bytes).unwrap();
