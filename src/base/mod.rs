@@ -18,5 +18,5 @@ pub use display::{Escaped, plural};
 pub use json::{Json, JsonError};
 pub use limits::Limits;
 pub use path::{EntryPath, PathError, escape_into, split_name, unescape};
-pub use refusal::{Refusal, Refusals, place};
+pub use refusal::{Refusal, Refusals, Stream, place};
 pub use subtree::{Subtree, SubtreeHasher, Subtrees};

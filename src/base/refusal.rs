@@ -1,6 +1,8 @@
 //! Refusals: reasoned noes, collected as values.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +53,24 @@ pub fn place(spelling: &str, path: &[u8]) -> Vec<u8> {
 /// names of 64 KiB, each byte escaped, must not fill the memory.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
+/// Where every refusal goes as it is found, whether it is kept or not, and in whatever order the threads find them.
+#[derive(Clone)]
+pub struct Stream(Arc<dyn Fn(&Refusal) + Send + Sync>);
+
+impl Stream {
+    /// A stream into `take`.
+    #[must_use]
+    pub fn new(take: impl Fn(&Refusal) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(take))
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stream")
+    }
+}
+
 /// All refusals of a run, worst first. Each is counted; of each code the first `cap` by place are kept, fewer if their
 /// texts are long, so that what is shown does not depend on the order in which threads met them.
 #[derive(Debug, Clone)]
@@ -58,6 +78,7 @@ pub struct Refusals {
     cap: usize,
     counts: BTreeMap<Code, u64>,
     kept: BTreeMap<Code, Kept>,
+    stream: Option<Stream>,
 }
 
 /// The first refusals of one code.
@@ -90,11 +111,18 @@ impl Refusals {
     /// An empty collection that keeps at most `cap` refusals of each code.
     #[must_use]
     pub fn new(cap: usize) -> Self {
-        Self { cap, counts: BTreeMap::new(), kept: BTreeMap::new() }
+        Self::streamed(cap, None)
+    }
+
+    /// The same, whose refusals also go to `stream`: each once, when it is pushed.
+    #[must_use]
+    pub fn streamed(cap: usize, stream: Option<&Stream>) -> Self {
+        Self { cap, counts: BTreeMap::new(), kept: BTreeMap::new(), stream: stream.cloned() }
     }
 
     /// Adds one.
     pub fn push(&mut self, refusal: Refusal) {
+        self.tell(&refusal);
         *self.counts.entry(refusal.code).or_default() += 1;
         self.keep(refusal);
     }
@@ -104,12 +132,17 @@ impl Refusals {
         refusals.into_iter().for_each(|refusal| self.push(refusal));
     }
 
-    /// Adds all of another collection.
+    /// Adds all of another collection. Of one that has no stream of its own, the stream of this one gets what was kept:
+    /// so it must be one that cannot hold more than that.
     pub fn append(&mut self, other: Self) {
+        let is_told = other.stream.is_some();
         for (code, count) in other.counts {
             *self.counts.entry(code).or_default() += count;
         }
         for refusal in other.kept.into_values().flat_map(|kept| kept.refusals.into_iter().chain(kept.end)) {
+            if !is_told {
+                self.tell(&refusal);
+            }
             self.keep(refusal);
         }
     }
@@ -125,6 +158,12 @@ impl Refusals {
             all.keep(Refusal { code, ..refusal });
         }
         all
+    }
+
+    fn tell(&self, refusal: &Refusal) {
+        if let Some(Stream(take)) = &self.stream {
+            take(refusal);
+        }
     }
 
     fn keep(&mut self, refusal: Refusal) {
@@ -193,6 +232,23 @@ mod tests {
         assert_eq!(forward.total(), 4);
         assert!(forward.iter().eq([&extra("a"), &extra("b")]));
         assert!(forward.iter().eq(backward.iter()));
+    }
+
+    #[test]
+    fn a_stream_gets_each_refusal_once_whatever_is_kept() {
+        let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let into = Arc::clone(&told);
+        let stream = Stream::new(move |refusal| into.lock().unwrap().push(refusal.clone()));
+        let mut all = Refusals::streamed(1, Some(&stream));
+        let mut part = Refusals::streamed(1, Some(&stream));
+        let mut silent = Refusals::new(1);
+        all.push(extra("b"));
+        part.extend(["d", "a", "c"].map(extra));
+        silent.push(extra("e"));
+        all.append(part);
+        all.append(silent);
+        assert_eq!((all.total(), all.iter().count()), (5, 1));
+        assert_eq!(*told.lock().unwrap(), ["b", "d", "a", "c", "e"].map(extra));
     }
 
     #[test]

@@ -34,8 +34,7 @@ pub(super) struct Answer {
 /// Proves what can be proven, and judges the rest by the gate.
 pub(super) fn judge(question: &Question<'_>) -> Answer {
     let edge = question.edge;
-    let mut answer =
-        Answer { coverage: None, refusals: Refusals::new(question.options.limits.refusals_max), rules: Vec::new() };
+    let mut answer = Answer { coverage: None, refusals: question.options.refusals(), rules: Vec::new() };
     let Some(locked) = question.locked else {
         let rule = Rule {
             code: Code::UnpinnedLockfile,
@@ -49,7 +48,10 @@ pub(super) fn judge(question: &Question<'_>) -> Answer {
         answer.rules.push(rule);
         return answer;
     };
-    let proof = match prove(question.roots, locked, &edge.cache.installed, question.options) {
+    // What of a tree that was compared the proof refuses once more is told of below, if at all.
+    let differences = question.options.differences.filter(|_| question.told.is_none());
+    let options = Options { differences, ..question.options.clone() };
+    let proof = match prove(question.roots, locked, &edge.cache.installed, &options) {
         Ok(proof) => proof,
         Err(error) => {
             let place = edge.cache.name.as_str();
@@ -71,7 +73,7 @@ pub(super) fn judge(question: &Question<'_>) -> Answer {
 
 fn judge_entries(question: &Question<'_>, locked: &LockedSet, proof: &Proof, answer: &mut Answer) {
     let nobody = Finding::Unproven("no package of the lockfile has it".into());
-    let mut judge = Judge::new(question.edge, locked.packages(), question.options.limits);
+    let mut judge = Judge::new(question.edge, locked.packages(), question.options.limits, question.options.refusals());
     let roots = proof.forest.roots.iter().zip(&proof.facts).zip(&proof.findings).enumerate();
     for (root, ((tree, facts), findings)) in roots {
         let held = held_before(tree, findings);

@@ -152,7 +152,7 @@ impl Pack<'_> {
                     refusals.append(compare(directory, &expected, options).refusals);
                 }
                 (Ok(RootState::Absent), Some(manifest)) => {
-                    refusals.append(all_missing(&root.sealed.path, manifest, cap));
+                    all_missing(&root.sealed.path, manifest, &mut refusals);
                 }
                 (state, _) => {
                     if let Some(refusal) = no_tree(root, state) {

@@ -49,12 +49,15 @@ pub(super) fn prove(
     installed: &Installed,
     options: &Options<'_>,
 ) -> std::io::Result<Proof> {
-    let mut refusals = Refusals::new(options.limits.refusals_max);
+    // An error comes before any refusal: one that was told is not taken back.
+    let opened: Vec<_> =
+        roots.iter().map(|root| root.directory.map(Directory::reopen).transpose()).collect::<Result<_, _>>()?;
+    let mut refusals = options.refusals();
     let mut forest = Forest::default();
-    for root in roots {
-        let outline = match root.directory {
+    for (root, opened) in roots.iter().zip(opened) {
+        let outline = match opened {
             Some(directory) => {
-                let outlined = outline(directory.reopen()?, root.spelling, options);
+                let outlined = outline(directory, root.spelling, options);
                 refusals.append(outlined.refusals);
                 outlined.outline
             }
@@ -122,10 +125,10 @@ struct Done {
 
 impl Work<'_> {
     fn files(&self) -> TreeFiles<'_> {
-        let cap = self.options.limits.refusals_max;
         let parts = self.roots.iter().zip(&self.forest.roots).zip(self.facts);
-        let readers = parts
-            .map(|((root, tree), facts)| Some(Reader::new(root.directory?, &tree.spelling, &tree.outline, facts, cap)));
+        let readers = parts.map(|((root, tree), facts)| {
+            Some(Reader::new(root.directory?, &tree.spelling, &tree.outline, facts, self.options.refusals()))
+        });
         TreeFiles {
             readers: readers.collect(),
             spare: Vec::new(),
@@ -155,7 +158,7 @@ impl Work<'_> {
             while let Some(chunk) = chunks.get(next_chunk.fetch_add(1, Ordering::Relaxed)) {
                 self.look_at(chunk, &mut files);
             }
-            files.done(findings, self.options.limits.refusals_max)
+            files.done(findings, self.options.refusals())
         };
         std::thread::scope(|scope| {
             let mut handles = Vec::new();
@@ -221,8 +224,8 @@ impl<'a> TreeFiles<'a> {
         self.readers.get_mut(entry.root).and_then(Option::as_mut).ok_or(Unread)
     }
 
-    fn done(self, findings: Findings, cap: usize) -> Done {
-        let mut done = Done { findings, refusals: Refusals::new(cap), hardlinks: HardLinks::default() };
+    fn done(self, findings: Findings, refusals: Refusals) -> Done {
+        let mut done = Done { findings, refusals, hardlinks: HardLinks::default() };
         for reader in self.readers.into_iter().flatten() {
             let (refusals, hardlinks) = reader.into_parts();
             done.refusals.append(refusals);

@@ -113,7 +113,8 @@ pub fn recheck(request: &RecheckRequest<'_>) -> Recheck {
             }
             Ok(RootState::Absent) => {
                 if let Some((manifest, _)) = &kept.tree {
-                    let missing = all_missing(&kept.spelling, manifest, cap);
+                    let mut missing = Refusals::new(cap);
+                    all_missing(&kept.spelling, manifest, &mut missing);
                     found.refusals.append(missing.under(Code::ChangedAfterVerify));
                 }
             }

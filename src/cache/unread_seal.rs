@@ -11,11 +11,10 @@ use crate::seal::manifest::Manifest;
 use crate::seal::statement::manifest_name;
 use crate::tree::{Kind, SealDirectory};
 
-/// Whether the cache has a directory for a seal, and everything in it that has not the form of a seal.
-pub(super) fn judge_form(workspace: &Workspace, cache: &Cache, limits: &Limits) -> (bool, Refusals) {
-    let mut refusals = Refusals::new(limits.refusals_max);
-    let mut loader = Loader::of_cache(&cache.name, limits, &mut refusals);
-    let is_there = match loader.directory(workspace, &cache.name) {
+/// Whether the cache has a directory for a seal. Refuses everything in it that has not the form of a seal.
+pub(super) fn judge_form(workspace: &Workspace, cache: &Cache, limits: &Limits, refusals: &mut Refusals) -> bool {
+    let mut loader = Loader::of_cache(&cache.name, limits, refusals);
+    match loader.directory(workspace, &cache.name) {
         Ok(Some(directory)) => {
             loader.modes(&directory);
             judge(&mut loader, &directory, cache.roots.len(), limits);
@@ -23,8 +22,7 @@ pub(super) fn judge_form(workspace: &Workspace, cache: &Cache, limits: &Limits) 
         }
         Ok(None) => false,
         Err(Refused) => true,
-    };
-    (is_there, refusals)
+    }
 }
 
 fn judge(loader: &mut Loader<'_>, directory: &SealDirectory, roots: usize, limits: &Limits) {

@@ -125,7 +125,7 @@ impl<'a> Run<'a> {
     fn new(request: &'a VerifyRequest<'a>) -> Self {
         let limits = request.options.limits;
         let place = format!("{SEALS}/{}", request.edge.cache.name);
-        let refusals = Refusals::new(limits.refusals_max);
+        let refusals = request.options.refusals();
         Self { request, limits, refusals, rules: Vec::new(), place, kept: Vec::new() }
     }
 
@@ -181,8 +181,7 @@ impl<'a> Run<'a> {
     /// Where no seal is wanted, its directory has the form of one. A miss if there is nothing in the roots either.
     fn judge_unread_seal(&mut self, states: &[Option<RootState>]) {
         let request = self.request;
-        let (is_there, refusals) = judge_form(request.workspace, request.edge.cache, self.limits);
-        self.refusals.append(refusals);
+        let is_there = judge_form(request.workspace, request.edge.cache, self.limits, &mut self.refusals);
         let nothing: Result<Vec<_>, _> = states.iter().map(|state| is_nothing(state.as_ref())).collect();
         if !nothing.is_ok_and(|nothing| nothing.iter().all(|nothing| *nothing)) {
             return;
@@ -375,7 +374,7 @@ impl<'a> Run<'a> {
                 }
             },
             RootState::Absent => {
-                self.refusals.append(all_missing(&sealed.path, manifest, self.limits.refusals_max));
+                all_missing(&sealed.path, manifest, &mut self.refusals);
                 return None;
             }
             // Refused when it was opened.

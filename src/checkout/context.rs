@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::failure::Failure;
-use crate::base::{Code, Escaped, Limits};
+use crate::base::{Code, Escaped, Limits, Refusal, Stream};
 use crate::seal::statement::Platform;
 use crate::tree::Options;
 
@@ -23,6 +23,8 @@ pub struct Context {
     pub(crate) processors: usize,
     pub(crate) threads: u16,
     pub(crate) limits: Limits,
+    /// What gets every refusal as it is found.
+    pub(crate) differences: Option<Stream>,
 }
 
 impl Context {
@@ -38,6 +40,7 @@ impl Context {
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             threads: THREADS,
             limits: Limits::STANDARD,
+            differences: None,
         }
     }
 
@@ -62,6 +65,14 @@ impl Context {
         self
     }
 
+    /// The same, and `take` gets every refusal as it is found, in any order and from any thread: a report keeps the first
+    /// thousand of each code.
+    #[must_use]
+    pub fn with_differences(mut self, take: impl Fn(&Refusal) + Send + Sync + 'static) -> Self {
+        self.differences = Some(Stream::new(take));
+        self
+    }
+
     /// Home as a canonical path: its own symlinks are the system's, not the cache's. As it is where it does not exist.
     pub(crate) fn home_directory(&self) -> Option<PathBuf> {
         let home = PathBuf::from(self.home.as_ref().filter(|home| !home.is_empty())?);
@@ -70,7 +81,12 @@ impl Context {
 
     /// How trees are read.
     pub(crate) fn options(&self) -> Options<'_> {
-        Options { threads: usize::from(self.threads), processors: self.processors, limits: &self.limits }
+        Options {
+            threads: usize::from(self.threads),
+            processors: self.processors,
+            limits: &self.limits,
+            differences: self.differences.as_ref(),
+        }
     }
 }
 

@@ -251,6 +251,9 @@ pub(super) struct VerifyArguments {
     /// Also write the report to a file: text, json or junit (can be repeated)
     #[arg(long, value_name = "FORMAT=FILE", value_parser = parse_report)]
     pub(super) report: Vec<(&'static Format, PathBuf)>,
+    /// Also write every difference to a file as it is found, one line of JSON each
+    #[arg(long, value_name = "FILE")]
+    pub(super) differences: Option<PathBuf>,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
     #[command(flatten)]

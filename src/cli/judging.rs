@@ -14,7 +14,7 @@ pub(super) fn report(demand: &Demand, found: Verification) -> VerifyReport {
 
 /// A verdict from a single refusal, with which nothing else was looked at.
 pub(super) fn refused(demand: &Demand, context: &Context, refusal: Refusal, note: &str) -> VerifyReport {
-    let mut refusals = Refusals::new(context.limits.refusals_max);
+    let mut refusals = Refusals::streamed(context.limits.refusals_max, context.differences.as_ref());
     refusals.push(refusal);
     let found = Verification { refusals, facts: None, coverage: None, rules: Vec::new(), kept: None };
     let disposal = if demand.on_refusal == Disposal::Keep { Vec::new() } else { vec![note.to_owned()] };

@@ -7,6 +7,7 @@ mod archived;
 mod arguments;
 mod common_arguments;
 mod diff;
+mod differences;
 mod drill;
 mod export;
 mod guard;

@@ -19,10 +19,9 @@ pub(super) struct Reports<'a> {
 /// Writes the files and gives what is left to show. The verdict is what it is: a report that could not be written is
 /// told, and takes the place of a success only.
 pub(super) fn finish(mut report: VerifyReport, format: &Format, reports: &Reports<'_>) -> Outcome {
-    report.unwritten = write_all(reports, |form| (form.render)(&report));
-    if !report.unwritten.is_empty() && report.exit == Exit::Ok {
-        report.exit = Exit::Io;
-    }
+    settle(&mut report);
+    report.unwritten.extend(write_all(reports, |form| (form.render)(&report)));
+    settle(&mut report);
     // In JSON it is shown from the value.
     let output = if format.is_json() { Vec::new() } else { (format.render)(&report) };
     Outcome { output, ..Outcome::of(report.exit, String::new(), &report) }
@@ -37,6 +36,13 @@ pub(super) fn error_report<'a>(
 ) -> ErrorReport<'a> {
     let Failure { code, message, hints } = failure;
     ErrorReport { command, cache, gate, code: *code, message, hints }
+}
+
+/// Has a success end as what was not written.
+fn settle(report: &mut VerifyReport) {
+    if !report.unwritten.is_empty() && report.exit == Exit::Ok {
+        report.exit = Exit::Io;
+    }
 }
 
 /// Writes the files for an error that ended `verify` before any verdict.

@@ -35,6 +35,7 @@ pub(super) fn run(arguments: &UnpackArguments, context: &Context) -> Result<Outc
             window_log_max: arguments.window.window_log_max,
             processors: context.processors,
             limits: &context.limits,
+            differences: None,
         },
         replace: arguments.replace,
         interrupted: &interrupt.flag,

@@ -1,6 +1,9 @@
 //! `verify`.
 
+use std::path::PathBuf;
+
 use super::arguments::VerifyArguments;
+use super::differences::Differences;
 use super::guard::ask_to_verify;
 use super::judging::{dispose, refused, report};
 use super::outcome::Outcome;
@@ -13,8 +16,16 @@ use crate::report::{Format, VerifyReport};
 
 pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: &Format) -> Result<Outcome, Failure> {
     let reports = Reports { files: &arguments.report, policy: &arguments.policy.policy, context };
-    match verified(arguments, context) {
-        Ok(report) => Ok(reports::finish(report, format, &reports)),
+    let begin = |path: &PathBuf| Differences::begin(path, &arguments.policy.policy, context);
+    let mut differences = arguments.differences.as_ref().map(begin);
+    match verified(arguments, context, &mut differences) {
+        Ok(mut report) => {
+            // What the guard could not write to the end takes no file's place.
+            if report.unwritten.is_empty() {
+                report.unwritten.extend(differences.and_then(Differences::put));
+            }
+            Ok(reports::finish(report, format, &reports))
+        }
         Err(failure) => {
             // What of an archive is left to the policy to say, it may not have come to.
             let cache = arguments.cache.as_ref().or(arguments.archive.archive_cache.as_ref());
@@ -23,15 +34,22 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: &Forma
             if !["text", "json"].contains(&format.name) {
                 to_stdout(&(format.error)(&reports::error_report(&failure, "verify", cache, gate)));
             }
-            Err(reports::fail(failure, cache, gate, &reports))
+            // Without a verdict there is no difference either.
+            let unwritten = differences.and_then(|differences| differences.restart().put());
+            Err(unwritten.into_iter().fold(reports::fail(failure, cache, gate, &reports), Failure::hint))
         }
     }
 }
 
 /// An archive by the checkout, directories by the guard or by the policy on disk.
-fn verified(arguments: &VerifyArguments, context: &Context) -> Result<VerifyReport, Failure> {
+fn verified(
+    arguments: &VerifyArguments,
+    context: &Context,
+    differences: &mut Option<Differences>,
+) -> Result<VerifyReport, Failure> {
+    let stream = differences.as_ref().and_then(Differences::stream);
     if let Some(archive) = &arguments.archive.archive {
-        return super::verify_archive::run(archive, arguments, context);
+        return super::verify_archive::run(archive, arguments, &Context { differences: stream, ..context.clone() });
     }
     let (Some(cache), Some(gate)) = (&arguments.cache, &arguments.gate) else {
         return Err(Failure::new(Code::Usage, "expected CACHE and `--gate GATE`"));
@@ -45,9 +63,10 @@ fn verified(arguments: &VerifyArguments, context: &Context) -> Result<VerifyRepo
         threads: arguments.walk.threads,
     };
     if arguments.pin.guard {
-        ask_to_verify(arguments, &demand, context)
+        ask_to_verify(arguments, &demand, context, differences)
     } else {
-        verify_here(arguments, &demand, context)
+        let context = Context { differences: stream, threads: demand.threads, ..context.clone() };
+        verify_here(arguments, &demand, &context)
     }
 }
 
@@ -58,7 +77,6 @@ fn verify_here(arguments: &VerifyArguments, demand: &Demand, context: &Context) 
         (None, true) => Trust::Checkout,
         (None, false) => return Err(unpinned()),
     };
-    let context = &context.clone().with_threads(demand.threads);
     let mut checkout = match Checkout::open(&arguments.policy.policy, trust, context) {
         Ok(checkout) => checkout,
         Err(OpenError::Failure(failure)) => return Err(failure),

@@ -40,6 +40,7 @@ pub(super) fn run(archive: &Path, arguments: &VerifyArguments, context: &Context
         window_log_max: options.window.window_log_max,
         processors: context.processors,
         limits: &context.limits,
+        differences: context.differences.as_ref(),
     };
     let verified = verify_archive(&request, input.source);
     // From here on nothing changes the verdict.

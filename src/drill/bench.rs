@@ -126,7 +126,7 @@ impl Bench {
     }
 
     fn options(&self) -> Options<'_> {
-        Options { threads: self.threads, processors: self.threads, limits: &self.limits }
+        Options::new(self.threads, self.threads, &self.limits)
     }
 
     /// Where a cache's roots are.

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::passed::send_with;
 use super::socket::{SocketName, check_peer};
 
 /// Longest answer: a report with all its refusals.
@@ -39,6 +40,18 @@ pub fn ask(
     patience: Duration,
     until_end: bool,
 ) -> Result<Value, Silence> {
+    ask_with(name, user, question, None, patience, until_end)
+}
+
+/// The same, with a descriptor that the other side may write to.
+pub fn ask_with(
+    name: &SocketName,
+    user: u32,
+    question: &Value,
+    descriptor: Option<BorrowedFd<'_>>,
+    patience: Duration,
+    until_end: bool,
+) -> Result<Value, Silence> {
     let connection = match name.connect(patience) {
         Ok(connection) => connection,
         Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
@@ -53,7 +66,13 @@ pub fn ask(
     let mut line = question.to_string().into_bytes();
     line.push(b'\n');
     let mut connection = File::from(connection);
-    connection.write_all(&line).map_err(|error| silent(&error, patience))?;
+    let sent = match descriptor {
+        Some(descriptor) => {
+            send_with(connection.as_fd(), &line, descriptor).map_err(|error| silent(&error, patience))?
+        }
+        None => 0,
+    };
+    connection.write_all(line.get(sent..).unwrap_or_default()).map_err(|error| silent(&error, patience))?;
     let mut answers = BufReader::new(connection).take(ANSWER_BYTES_MAX);
     for _ in 0..SIGNS_MAX {
         let mut line = Vec::new();

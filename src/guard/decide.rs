@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Ground, Guard, Settled, Strays};
-use crate::base::{Code, Exit, Refusals, plural};
+use crate::base::{Code, Exit, Refusals, Stream, plural};
 use crate::cache::Verification;
 use crate::verify::{Amount, Rule};
 
@@ -33,14 +33,15 @@ pub struct Disposed {
 impl Guard {
     /// Looks at everything outside the cache, verifies it, takes note of the outcome, and only then takes a refused
     /// cache away. In this order, whatever is read is at least as new as what was looked at, and nothing that happens
-    /// after the verification changes the verdict.
+    /// after the verification changes the verdict. What is found elsewhere also goes to `differences`.
     pub fn decide<E>(
         &mut self,
         (cache, gate): (&str, &str),
+        differences: Option<&Stream>,
         verify: impl FnOnce(&Strays) -> Result<Verification, E>,
         dispose: impl FnOnce() -> Disposed,
     ) -> Result<Decision, E> {
-        let strays = self.strays(Some(cache));
+        let strays = self.strays(Some(cache), differences);
         let mut verification = verify(&strays)?;
         // After the first rule, which says why the policy is believed.
         verification.rules.insert(verification.rules.len().min(1), no_strays(&strays));

@@ -12,7 +12,7 @@ use crate::report::{CheckReport, Guarding, RecheckReport, VerifyReport};
 use crate::tree::Disposal;
 
 /// The version of questions and answers.
-const PROTOCOL: u64 = 3;
+const PROTOCOL: u64 = 4;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +54,8 @@ pub enum Question {
         demand: Demand,
         /// Names and texts of further lists of revocations.
         revocations: Vec<(String, String)>,
+        /// Whether a file comes with the question, for every difference as it is found.
+        differences: bool,
     },
     /// Whether it vouches for what the roots of a cache were before the job filled them.
     Base {
@@ -177,20 +179,20 @@ mod tests {
 
     #[test]
     fn what_no_guard_says_is_no_answer() {
-        assert!(of_wire::<Question>(&json!({ "protocol": 3, "body": "hello" })).is_some());
+        assert!(of_wire::<Question>(&json!({ "protocol": 4, "body": "hello" })).is_some());
         for strange in [
-            json!({ "protocol": 2, "body": "hello" }),
-            json!({ "protocol": 3, "body": "hello", "more": 1 }),
-            json!({ "protocol": 3, "body": { "check": { "report_only": true, "more": 1 } } }),
-            json!({ "protocol": 3, "body": { "check": {} } }),
-            json!({ "protocol": 3, "body": { "check": { "report_only": 1 } } }),
-            json!({ "protocol": 3, "body": "other" }),
+            json!({ "protocol": 3, "body": "hello" }),
+            json!({ "protocol": 4, "body": "hello", "more": 1 }),
+            json!({ "protocol": 4, "body": { "check": { "report_only": true, "more": 1 } } }),
+            json!({ "protocol": 4, "body": { "check": {} } }),
+            json!({ "protocol": 4, "body": { "check": { "report_only": 1 } } }),
+            json!({ "protocol": 4, "body": "other" }),
             json!("hello"),
         ] {
             assert!(of_wire::<Question>(&strange).is_none(), "{strange}");
         }
         let failed =
-            |code: &str| json!({ "protocol": 3, "body": { "failed": { "code": code, "message": "", "hints": [] } } });
+            |code: &str| json!({ "protocol": 4, "body": { "failed": { "code": code, "message": "", "hints": [] } } });
         assert!(of_wire::<Answer>(&failed("usage")).is_some());
         assert!(of_wire::<Answer>(&failed("use")).is_none());
         let mut checked = to_wire(&Answer::Checked(CheckReport::new(Vec::new(), 0, Refusals::new(1), true)));

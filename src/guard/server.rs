@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use serde_json::Value;
 
+use super::passed::{Incoming, Passed};
 use super::socket::{Listener, set_patience};
 
 /// Longest question. The largest carries lists of revocations.
@@ -49,7 +50,7 @@ pub fn serve(
     listener: Listener,
     pace: Pace,
     elapsed: &dyn Fn() -> Duration,
-    answer: &(dyn Fn(&Value) -> (Value, bool) + Sync),
+    answer: &(dyn Fn(&Value, Passed) -> (Value, bool) + Sync),
 ) -> io::Result<Ended> {
     let (woken, waker) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::empty(), None)?;
     let room = Room { answer, heartbeat: pace.heartbeat, waker, open: AtomicUsize::new(0), last: Mutex::new(None) };
@@ -89,7 +90,7 @@ pub fn serve(
 }
 
 struct Room<'a> {
-    answer: &'a (dyn Fn(&Value) -> (Value, bool) + Sync),
+    answer: &'a (dyn Fn(&Value, Passed) -> (Value, bool) + Sync),
     heartbeat: Duration,
     waker: OwnedFd,
     open: AtomicUsize,
@@ -110,12 +111,14 @@ impl Room<'_> {
         set_patience(connection.as_fd(), QUESTION_WAIT)?;
         let mut connection = File::from(connection);
         let mut line = Vec::new();
-        BufReader::new(connection.try_clone()?).take(QUESTION_BYTES_MAX).read_until(b'\n', &mut line)?;
+        let mut incoming = Incoming::new(connection.as_fd());
+        BufReader::new(&mut incoming).take(QUESTION_BYTES_MAX).read_until(b'\n', &mut line)?;
+        let passed = incoming.into_passed();
         if line.pop() != Some(b'\n') {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let question: Value = serde_json::from_slice(&line)?;
-        let (answer, stop) = self.work(&question, &mut connection)?;
+        let (answer, stop) = self.work(&question, passed, &mut connection)?;
         let mut line = answer.to_string().into_bytes();
         line.push(b'\n');
         let told = connection.write_all(&line);
@@ -128,11 +131,11 @@ impl Room<'_> {
 
     /// Has the question answered on a thread of its own, and gives signs of life meanwhile. A panic there leaves the
     /// question without an answer, which the other side takes as a refusal.
-    fn work(&self, question: &Value, connection: &mut File) -> io::Result<(Value, bool)> {
+    fn work(&self, question: &Value, passed: Passed, connection: &mut File) -> io::Result<(Value, bool)> {
         std::thread::scope(|scope| {
             let (sender, receiver) = channel();
             let worker = Builder::new().spawn_scoped(scope, move || {
-                let _ = sender.send((self.answer)(question));
+                let _ = sender.send((self.answer)(question, passed));
             })?;
             let mut answer = receiver.recv_timeout(self.heartbeat);
             while let Err(RecvTimeoutError::Timeout) = answer {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::guarded::{GuardedCache, Root, Sealing, Settled, new_obstacles, unverified_base};
 use super::perimeter::Perimeter;
 use super::territory::{Surroundings, Territory};
-use crate::base::{Code, Escaped, Limits, Refusal, Refusals};
+use crate::base::{Code, Escaped, Limits, Refusal, Refusals, Stream};
 use crate::cache::Kept;
 use crate::policy::PlacedRoot;
 use crate::seal::manifest::forbidden_bits;
@@ -225,7 +225,7 @@ impl Guard {
     /// Looks at the whole perimeter, then at what the links and git directories lead to that it met.
     fn first_look(&mut self, except: &Exceptions) {
         let limits = self.limits.clone();
-        let options = Options { threads: self.threads, processors: self.threads, limits: &limits };
+        let options = Options::new(self.threads, self.threads, &limits);
         let (first, leads) = look_with_leads(&self.perimeter.sights, except, self.user, &options);
         self.before = first;
         let more = self.perimeter.follow(&leads, &self.before);
@@ -240,7 +240,7 @@ impl Guard {
     }
 
     fn look(&self, sights: &[Sight], except: &Exceptions) -> Look {
-        let options = Options { threads: self.threads, processors: self.threads, limits: &self.limits };
+        let options = Options::new(self.threads, self.threads, &self.limits);
         look(sights, except, self.user, &options)
     }
 
@@ -254,10 +254,13 @@ impl Guard {
     }
 
     /// Looks again, at everything but the roots and the seal of the cache that is about to be verified: those are for
-    /// the verification to judge.
+    /// the verification to judge. Each refusal also goes to `differences`.
     #[must_use]
-    pub fn strays(&self, verifying: Option<&str>) -> Strays {
-        let mut strays = Strays { refusals: Refusals::new(self.limits.refusals_max), now: Look::default() };
+    pub fn strays(&self, verifying: Option<&str>, differences: Option<&Stream>) -> Strays {
+        // What a guard only reports is no refusal.
+        let differences = differences.filter(|_| !self.report_only);
+        let refusals = Refusals::streamed(self.limits.refusals_max, differences);
+        let mut strays = Strays { refusals, now: Look::default() };
         let now = self.look(&self.perimeter.sights, &self.exceptions());
         for difference in self.before.differences(&now) {
             strays.refusals.extend(self.outside(difference));

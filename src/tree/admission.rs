@@ -44,7 +44,7 @@ impl<'a> Admission<'a> {
 
     pub(super) fn refuse(&self, to: &mut Refused, code: Code, path: &[u8], expected: &str, found: impl Into<String>) {
         let refusal = Refusal::new(code, place(self.spelling, path), expected, found);
-        to.get_or_insert_with(|| Refusals::new(self.options.limits.refusals_max)).push(refusal);
+        to.get_or_insert_with(|| self.options.refusals()).push(refusal);
     }
 
     pub(super) fn read_error(&self, to: &mut Refused, path: &[u8], error: &ReadError) {

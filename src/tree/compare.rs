@@ -64,15 +64,12 @@ pub fn compare_absent(root: Directory, expected: &Expectation<'_>, options: &Opt
 }
 
 /// A root that is absent or cannot be entered although `manifest` was sealed for it: all of it is missing.
-#[must_use]
-pub fn all_missing(spelling: &str, manifest: &Manifest, cap: usize) -> Refusals {
-    let mut refusals = Refusals::new(cap);
+pub fn all_missing(spelling: &str, manifest: &Manifest, refusals: &mut Refusals) {
     refusals.push(Refusal::new(Code::MissingEntry, spelling, "a directory", "nothing"));
     let mut entries = manifest.entries();
     while let Some(entry) = entries.next_entry() {
         refusals.push(missing(place(spelling, entry.path), entry.record.node));
     }
-    refusals
 }
 
 struct CompareVisit<'a> {
@@ -116,7 +113,7 @@ impl CompareVisit<'_> {
     fn compare(self, root: Directory, place: Place) -> Comparison {
         let options = self.options;
         let mut whole = Comparison {
-            refusals: Refusals::new(options.limits.refusals_max),
+            refusals: options.refusals(),
             links_leaving: 0,
             hardlinks: HardLinks::default(),
             stamps: None,
@@ -148,7 +145,7 @@ impl CompareVisit<'_> {
         if self.known().is_some() && refusal.code.exit() != Exit::Limit {
             refusal.code = Code::ChangedAfterVerify;
         }
-        part.refusals.get_or_insert_with(|| Refusals::new(self.options.limits.refusals_max)).push(refusal);
+        part.refusals.get_or_insert_with(|| self.options.refusals()).push(refusal);
     }
 
     fn place(&self, trail: &Trail, name: &[u8]) -> Vec<u8> {

@@ -439,7 +439,7 @@ mod tests {
         std::os::unix::fs::symlink("/nowhere", top.join("link")).unwrap();
         let sights = [Sight { path: top.clone(), reach: Reach::Tree }];
         let limits = Limits::STANDARD;
-        let options = Options { threads: 1, processors: 1, limits: &limits };
+        let options = Options::new(1, 1, &limits);
         let owner = rustix::process::geteuid().as_raw();
         for user in [owner, owner + 1] {
             let (_, leads) = look_with_leads(&sights, &Exceptions::default(), user, &options);

@@ -24,6 +24,7 @@ mod read;
 mod reader;
 mod snapshot;
 mod split;
+mod spool;
 mod staged;
 mod stamp;
 mod stamps;
@@ -50,13 +51,14 @@ pub use outline::{Outline, Outlined, outline};
 pub use read::{ReadError, read_named_file};
 pub use reader::{FactTable, FileFacts, Reader, Unread};
 pub use snapshot::{Snapshot, snapshot};
+pub use spool::Spool;
 pub use staged::{StageError, StagedTree};
 pub use stamp::Stamp;
 pub use stamps::Stamps;
 pub use store::{SealDirectory, StagedFile, Staging, StoreError};
 pub use tree_writer::{TreeWriter, WrittenFile};
 
-use crate::base::Limits;
+use crate::base::{Limits, Refusals, Stream};
 
 /// How to go through a tree.
 #[derive(Debug, Clone)]
@@ -70,12 +72,22 @@ pub struct Options<'a> {
     pub processors: usize,
     /// Caps on what is found.
     pub limits: &'a Limits,
+    /// Where every difference goes as it is found, if that is wanted.
+    pub differences: Option<&'a Stream>,
+}
+
+impl Options<'_> {
+    /// No refusal yet, of those that the limits and the stream are for.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        Refusals::streamed(self.limits.refusals_max, self.differences)
+    }
 }
 
 impl<'a> Options<'a> {
     /// So many threads and processors, and these caps.
     #[must_use]
     pub fn new(threads: usize, processors: usize, limits: &'a Limits) -> Self {
-        Self { threads, processors, limits }
+        Self { threads, processors, limits, differences: None }
     }
 }

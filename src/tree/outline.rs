@@ -183,7 +183,7 @@ impl Outline {
 #[must_use]
 pub fn outline(root: Directory, spelling: &str, options: &Options<'_>) -> Outlined {
     let visit = OutlineVisit { admission: Admission::new(spelling, options) };
-    let mut refusals = Refusals::new(options.limits.refusals_max);
+    let mut refusals = options.refusals();
     let mut listed = Vec::new();
     for part in walk(&visit, root.into_fd(), 0, Crew::whole(options)) {
         listed.extend(part.listed);

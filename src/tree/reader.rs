@@ -77,10 +77,16 @@ pub struct Reader<'a> {
 pub struct Unread;
 
 impl<'a> Reader<'a> {
-    /// A reader of `outline`, whose root is `root` and is called `spelling` in refusals. It keeps at most `cap`
-    /// refusals of each code.
+    /// A reader of `outline`, whose root is `root` and is called `spelling` in refusals. What it
+    /// refuses is added to `refusals`.
     #[must_use]
-    pub fn new(root: &'a Directory, spelling: &'a str, outline: &'a Outline, facts: &'a FactTable, cap: usize) -> Self {
+    pub fn new(
+        root: &'a Directory,
+        spelling: &'a str,
+        outline: &'a Outline,
+        facts: &'a FactTable,
+        refusals: Refusals,
+    ) -> Self {
         Self {
             root,
             spelling,
@@ -88,7 +94,7 @@ impl<'a> Reader<'a> {
             facts,
             open: Vec::new(),
             buffer: Buffer::new(BUFFER_BYTES),
-            refusals: Refusals::new(cap),
+            refusals,
             hardlinks: HardLinks::default(),
         }
     }

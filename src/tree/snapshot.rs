@@ -28,7 +28,7 @@ pub struct Snapshot {
 #[must_use]
 pub fn snapshot(root: Directory, spelling: &str, algorithm: Algorithm, options: &Options<'_>) -> Snapshot {
     let visit = SnapshotVisit { admission: Admission::new(spelling, options), algorithm };
-    let mut refusals = Refusals::new(options.limits.refusals_max);
+    let mut refusals = options.refusals();
     let found = walk(&visit, root.into_fd(), 0, Crew::growing(options));
     let mut parts = Vec::new();
     let mut totals = Totals::default();

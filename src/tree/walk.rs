@@ -422,7 +422,7 @@ mod tests {
             std::fs::write(directory.path().join(std::str::from_utf8(name).unwrap()), "").unwrap();
         }
         let root = Directory::open(directory.path()).unwrap().into_fd();
-        let options = Options { threads: 2, processors: 2, limits: &Limits::STANDARD };
+        let options = Options::new(2, 2, &Limits::STANDARD);
         let found = walk(&Patient::default(), root, (), Crew::whole(&options));
         assert!(found.len() == 2 && found.iter().all(|found| !found.is_empty()));
         let mut found = found.concat();

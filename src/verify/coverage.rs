@@ -146,11 +146,10 @@ pub struct Judgement {
 }
 
 impl<'a> Judge<'a> {
-    /// Nothing has been judged yet.
+    /// Nothing has been judged yet. What is refused is added to `refusals`.
     #[must_use]
-    pub fn new(edge: &'a Edge<'a>, packages: usize, limits: &'a Limits) -> Self {
+    pub fn new(edge: &'a Edge<'a>, packages: usize, limits: &'a Limits, refusals: Refusals) -> Self {
         let coverage = Coverage { packages, ..Coverage::default() };
-        let refusals = Refusals::new(limits.refusals_max);
         Self { edge, limits, coverage, refusals, mismatches: 0, unproven_entries: 0, copies: Amount::default() }
     }
 

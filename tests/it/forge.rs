@@ -180,6 +180,7 @@ impl Judge {
             window_log_max: 27,
             processors: 2,
             limits,
+            differences: None,
         };
         let found = verify_archive(&request, archive).verification;
         (found.exit().number(), codes(&found.refusals))

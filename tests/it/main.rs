@@ -8,6 +8,7 @@ mod archives;
 mod compatibility;
 mod cosign;
 mod demand;
+mod differences;
 mod disposal;
 mod drill;
 mod dsse;

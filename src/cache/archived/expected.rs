@@ -168,11 +168,11 @@ impl ExpectedTrees {
     }
 
     /// Adds a refusal for everything that was sealed and not seen.
-    pub(super) fn refuse_missing(&self, refusals: &mut Refusals, refusals_max: usize) {
+    pub(super) fn refuse_missing(&self, refusals: &mut Refusals) {
         for root in &self.roots {
             let SealedTree::Known(manifest) = &root.sealed else { continue };
             if !root.is_seen {
-                refusals.append(all_missing(&root.spelling, manifest, refusals_max));
+                all_missing(&root.spelling, manifest, refusals);
             } else if !root.is_refused {
                 root.refuse_missing_below(manifest, refusals);
             }

@@ -1,7 +1,7 @@
 //! What is asked of an archive, what comes of it, and who takes what it holds.
 
 use crate::archive::Expected;
-use crate::base::{Limits, Refusal};
+use crate::base::{Limits, Refusal, Stream};
 use crate::cache::place::Workspace;
 use crate::cache::verifying::Verification;
 use crate::policy::{Edge, PlacedRoot};
@@ -34,6 +34,8 @@ pub struct ArchiveRequest<'a> {
     pub processors: usize,
     /// Caps on what is found.
     pub limits: &'a Limits,
+    /// Where every difference goes as it is found, if that is wanted.
+    pub differences: Option<&'a Stream>,
 }
 
 /// The outcome for an archive.

@@ -133,7 +133,9 @@ pub(super) enum ObservedKind {
 impl<'a, 's> Run<'a, 's> {
     pub(super) fn new(request: &'a ArchiveRequest<'a>, looked: LookedAt, sink: Option<&'s mut dyn Sink>) -> Self {
         let limits = request.limits;
-        let LookedAt { consumer, refusals } = looked;
+        let LookedAt { consumer, refusals: of_checkout } = looked;
+        let mut refusals = Refusals::streamed(limits.refusals_max, request.differences);
+        refusals.append(of_checkout);
         Self {
             request,
             sink,
@@ -275,7 +277,7 @@ impl<'a, 's> Run<'a, 's> {
             self.judge_passages();
             self.end_of_seal();
             if let SealProgress::Trusted(trusted) = &self.seal {
-                trusted.expected.refuse_missing(&mut self.refusals, self.request.limits.refusals_max);
+                trusted.expected.refuse_missing(&mut self.refusals);
             }
         }
         let (home, checkout) = self.layout.found();

@@ -1,18 +1,21 @@
 //! The side that asks. No answer, or none that can be believed, is a refusal.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::super::arguments::{
     GuardCheckArguments, GuardRecheckArguments, GuardWaitArguments, PolicyArgument, SealArguments, VerifyArguments,
 };
+use super::super::differences::Differences;
 use super::super::judging::refused;
 use super::super::outcome::Outcome;
 use super::super::system::job;
 use super::failure_file::{self, understood};
 use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
 use crate::checkout::{Checkout, Context, Failure, named_revocations, shown, split};
-use crate::guard::{Answer, Demand, Question, Recheck, Sealing, Silence, SocketName, ask, of_wire, to_wire};
+use crate::guard::{Answer, Demand, Question, Recheck, Sealing, Silence, SocketName, ask_with, of_wire, to_wire};
 use crate::report::{Guarding, Head, UnansweredReport, VerifyReport, listing_text};
 use crate::seal::statement::{SealedRoot, Statement};
 
@@ -42,9 +45,19 @@ pub(super) fn name_of(policy: &Path) -> Result<(SocketName, u32), Failure> {
 }
 
 fn ask_once(policy: &Path, question: &Question, patience: Duration) -> Result<Answer, Unanswered> {
+    ask_once_with(policy, question, None, patience)
+}
+
+fn ask_once_with(
+    policy: &Path,
+    question: &Question,
+    file: Option<&File>,
+    patience: Duration,
+) -> Result<Answer, Unanswered> {
     let (name, user) = name_of(policy)?;
     let until_end = matches!(question, Question::Stop);
-    let answer = ask(&name, user, &to_wire(question), patience, until_end).map_err(Unanswered::Silence)?;
+    let answer = ask_with(&name, user, &to_wire(question), file.map(AsFd::as_fd), patience, until_end)
+        .map_err(Unanswered::Silence)?;
     understood(of_wire(&answer)).map_err(|failure| failure.map_or_else(strange, Unanswered::Failure))
 }
 
@@ -187,6 +200,7 @@ pub(crate) fn ask_to_verify(
     arguments: &VerifyArguments,
     demand: &Demand,
     context: &Context,
+    differences: &mut Option<Differences>,
 ) -> Result<VerifyReport, Failure> {
     let policy = &arguments.policy.policy;
     let mut revocations = Vec::new();
@@ -195,8 +209,9 @@ pub(crate) fn ask_to_verify(
         let text = String::from_utf8_lossy(&named_revocations(path, context)?.1).into_owned();
         revocations.push((path.to_string_lossy().into_owned(), text));
     }
-    let question = Question::Verify { demand: demand.clone(), revocations };
-    let why = match ask_once(policy, &question, PATIENCE) {
+    let file = differences.as_ref().and_then(Differences::file);
+    let question = Question::Verify { demand: demand.clone(), revocations, differences: file.is_some() };
+    let why = match ask_once_with(policy, &question, file, PATIENCE) {
         Ok(Answer::Verified(report)) => return Ok(*report),
         Ok(_) => strange(),
         Err(why) => why,
@@ -205,7 +220,11 @@ pub(crate) fn ask_to_verify(
         Unanswered::Failure(failure) => Err(failure),
         Unanswered::Silence(silence) => {
             let note = "roots and seal were left alone: the guard that knows them does not answer";
-            Ok(refused(demand, context, refusal(policy, &silence), note))
+            // What somebody wrote who gave no verdict belongs to none.
+            *differences = differences.take().map(Differences::restart);
+            let stream = differences.as_ref().and_then(Differences::stream);
+            let context = Context { differences: stream, ..context.clone() };
+            Ok(refused(demand, &context, refusal(policy, &silence), note))
         }
     }
 }

@@ -1,14 +1,16 @@
 //! What a guard answers. Everything that decides is in its memory since before the restore.
 
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
+use super::super::differences::Lines;
 use super::super::judging::{dispose, report};
 use crate::base::{Code, Escaped, Exit, Refusals};
 use crate::cache::Kept;
 use crate::checkout::{Asked, Belief, Checkout, Context, Failure};
-use crate::guard::{Answer, Demand, Guard, Question, Sealing, Strays, of_wire, to_wire};
+use crate::guard::{Answer, Demand, Guard, Passed, Question, Sealing, Strays, of_wire, to_wire};
 use crate::policy::Revocations;
 use crate::report::{CheckReport, Guarding, VerifyReport};
 use crate::verify::Rule;
@@ -29,7 +31,7 @@ impl Duty {
     }
 
     /// Answers one question; the second says whether that was the last.
-    pub(super) fn answer(&self, question: &Value) -> (Value, bool) {
+    pub(super) fn answer(&self, question: &Value, passed: Passed) -> (Value, bool) {
         let Some(question) = of_wire::<Question>(question) else {
             let failure = Failure::new(Code::Internal, "expected a question that this guard knows");
             return (to_wire(&failed(failure)), false);
@@ -41,7 +43,7 @@ impl Duty {
         };
         let stop = matches!(question, Question::Stop);
         // A guard outlives the moment at which it started.
-        (to_wire(&state.answer(&question, &Context::of_process()).unwrap_or_else(failed)), stop)
+        (to_wire(&state.answer(&question, passed, &Context::of_process()).unwrap_or_else(failed)), stop)
     }
 
     pub(super) fn hello(&self) -> Guarding {
@@ -50,12 +52,19 @@ impl Duty {
 }
 
 impl State {
-    fn answer(&mut self, question: &Question, context: &Context) -> Result<Answer, Failure> {
+    fn answer(&mut self, question: &Question, passed: Passed, context: &Context) -> Result<Answer, Failure> {
         Ok(match question {
             Question::Hello | Question::Stop => Answer::Guarding(self.hello()),
             Question::Check { report_only } => Answer::Checked(self.check(*report_only)),
-            Question::Verify { demand, revocations } => {
-                Answer::Verified(Box::new(self.verify(demand, revocations, context)?))
+            Question::Verify { demand, revocations, differences } => {
+                let lines = differences.then(|| lines(passed)).transpose();
+                let stream = lines.as_ref().ok().and_then(|lines| Some(lines.as_ref()?.stream()));
+                let context = Context { differences: stream, threads: demand.threads, ..context.clone() };
+                let report = self.verify(demand, revocations, &context)?;
+                let written = lines.and_then(|lines| lines.map_or(Ok(()), |lines| lines.finish()));
+                let told = |error| format!("the guard could not write the differences: {error}");
+                let unwritten = written.err().map(told).into_iter().collect();
+                Answer::Verified(Box::new(VerifyReport { unwritten, ..report }))
             }
             Question::Base { cache, elsewhere, signer, bindings } => {
                 self.guarded(cache)?;
@@ -119,7 +128,7 @@ impl State {
     }
 
     fn check(&mut self, report_only: bool) -> CheckReport {
-        let strays = self.guard.strays(None);
+        let strays = self.guard.strays(None, None);
         let decides = !report_only && !self.guard.is_report_only();
         if decides {
             self.guard.note_strays(&strays);
@@ -140,14 +149,24 @@ impl State {
         }
         let checkout = &self.checkout;
         let asked = Asked { cache: &demand.cache, gate: &demand.gate, keep: true };
-        let context = context.clone().with_threads(demand.threads);
         let decision = self.guard.decide(
             (&demand.cache, &demand.gate),
-            |strays| checkout.verify_as(&asked, belief(checkout, strays), &context),
+            context.differences.as_ref(),
+            |strays| checkout.verify_as(&asked, belief(checkout, strays), context),
             || dispose(demand, checkout),
         )?;
         Ok(report(demand, decision.verification).with(decision.candidates, decision.disposal))
     }
+}
+
+/// The lines that go to what came with a question. Whatever that is, the verdict does not depend on it.
+fn lines(passed: Passed) -> io::Result<Arc<Lines>> {
+    let found = match passed {
+        Passed::File(file) => return Ok(Lines::to(file)),
+        Passed::Nothing => "nothing",
+        Passed::Unfit(found) => found,
+    };
+    Err(io::Error::other(format!("expected the descriptor of one file to write to, found {found}")))
 }
 
 /// Why policy and lockfiles are believed.

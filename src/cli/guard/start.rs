@@ -88,7 +88,7 @@ fn serve_until_end(
     begun: Instant,
 ) -> Result<Ended, Failure> {
     let pace = Pace { lifetime: Duration::from_secs(arguments.max_lifetime.seconds()), heartbeat: HEARTBEAT };
-    serve(listener, pace, &|| begun.elapsed(), &|question| duty.answer(question))
+    serve(listener, pace, &|| begun.elapsed(), &|question, passed| duty.answer(question, passed))
         .map_err(|error| Failure::new(Code::Unreadable, format!("the guard's socket failed: {error}")))
 }
 

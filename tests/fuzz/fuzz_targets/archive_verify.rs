@@ -109,6 +109,7 @@ fn is_trusted(archive: &[u8]) -> bool {
         window_log_max: 20,
         processors: 1,
         limits: &Limits::STANDARD,
+        differences: None,
     };
     verify_archive(&request, archive).verification.refusals.is_empty()
 }

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use cacheseal::guard::{Ended, Pace, Silence, SocketName, ask, serve};
+use cacheseal::guard::{Ended, Pace, Passed, Silence, SocketName, ask, serve};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -114,7 +114,7 @@ fn an_impostor_that_was_there_before_is_not_believed() {
     // If this test fails, it ends with the impostor's time.
     let pace = Pace { lifetime: Duration::from_mins(1), heartbeat: Duration::from_secs(5) };
     let begun = std::time::Instant::now();
-    let lie = |question: &Value| {
+    let lie = |question: &Value, _: Passed| {
         let answer = json!({ "protocol": 1, "rendered": { "exit": 0, "text": "clean", "json": {}, "junit": "" } });
         (answer, question["ask"] == "the end")
     };
@@ -340,13 +340,13 @@ fn nothing_in_the_place_of_a_failure_is_a_success() {
     wait().expect(0, &[]);
     let told = |code: &str| {
         let failed = json!({ "code": code, "message": "m", "hints": [] });
-        json!({ "protocol": 3, "body": { "failed": failed } }).to_string()
+        json!({ "protocol": 4, "body": { "failed": failed } }).to_string()
     };
     for (code, exit) in [("no-policy", 5), ("guard-running", 5), ("nothing-restored", 3), ("internal", 1)] {
         std::fs::write(&file, told(code)).unwrap();
         wait().expect_error(exit, code);
     }
-    let hello = json!({ "protocol": 3, "body": { "granted": "" } }).to_string();
+    let hello = json!({ "protocol": 4, "body": { "granted": "" } }).to_string();
     let raw = ["", "0", "0\n", "5", "5\n", "-1", "256", "{}", "null", "[]", "\u{1b}[2J"];
     for bytes in raw.into_iter().chain([hello.as_str(), &told("none"), &told(""), &told("ok")]) {
         std::fs::write(&file, bytes).unwrap();
@@ -376,7 +376,11 @@ fn a_detached_guard_holds_nothing_of_the_step_that_started_it() {
 }
 
 /// A guard in this process, asked by this process: the protocol without the program around it.
-fn served<T>(pace: Pace, answer: &(dyn Fn(&Value) -> (Value, bool) + Sync), asker: impl FnOnce(&SocketName) -> T) -> T {
+fn served<T>(
+    pace: Pace,
+    answer: &(dyn Fn(&Value, Passed) -> (Value, bool) + Sync),
+    asker: impl FnOnce(&SocketName) -> T,
+) -> T {
     let here = tempfile::tempdir().unwrap();
     let name = SocketName::of(user(), here.path(), "test");
     let listener = name.listen().unwrap();
@@ -396,7 +400,7 @@ fn signs_of_life_keep_an_asker_waiting() {
     let (_sender, receiver) = mpsc::channel::<()>();
     let receiver = std::sync::Mutex::new(receiver);
     // Works for longer than the asker would wait in silence.
-    let slow = |question: &Value| {
+    let slow = |question: &Value, _: Passed| {
         if question == "work" {
             let _ = receiver.lock().unwrap().recv_timeout(Duration::from_millis(1_500));
         }
@@ -424,7 +428,7 @@ fn silence_is_told_from_nonsense() {
 
 #[test]
 fn a_question_that_fails_ends_nothing_but_itself() {
-    let answer = |question: &Value| {
+    let answer = |question: &Value, _: Passed| {
         assert!(question != "bad", "as meant");
         (question.clone(), question == "stop")
     };
@@ -441,7 +445,8 @@ fn a_guard_whose_time_is_over_ends() {
     let here = tempfile::tempdir().unwrap();
     let name = SocketName::of(user(), here.path(), "time");
     let pace = Pace { lifetime: Duration::from_mins(1), ..PACE };
-    let ended = serve(name.listen().unwrap(), pace, &|| Duration::from_mins(1), &|question| (question.clone(), false));
+    let ended =
+        serve(name.listen().unwrap(), pace, &|| Duration::from_mins(1), &|question, _| (question.clone(), false));
     assert_eq!(ended.unwrap(), Ended::LifetimeOver);
     wait_until_free(&name);
     assert!(name.listen().is_ok());

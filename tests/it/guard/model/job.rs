@@ -260,7 +260,7 @@ impl<'a> Job<'a> {
     }
 
     pub(super) fn check(&mut self) {
-        let strays = self.guard.strays(None);
+        let strays = self.guard.strays(None, None);
         self.guard.note_strays(&strays);
         if strays.refusals.is_empty() {
             self.assert_watched(None);
@@ -295,7 +295,7 @@ impl<'a> Job<'a> {
             Disposed { told: Vec::new(), gone: failures.is_empty() && disposal != Disposal::Keep, aside: aside.clone() }
         };
         let names = (CACHES[cache], GATES[gate]);
-        let decision = self.guard.decide(names, |_| Ok::<_, ()>(verify_cache(&request)), dispose).unwrap();
+        let decision = self.guard.decide(names, None, |_| Ok::<_, ()>(verify_cache(&request)), dispose).unwrap();
         let is_trusted = decision.verification.exit() == Exit::Ok;
         self.known[cache].verified = is_trusted.then(|| before.clone());
         match decision.verification.exit() {

@@ -307,6 +307,7 @@ impl Court {
             window_log_max: 27,
             processors: 1,
             limits: &Limits::STANDARD,
+            differences: None,
         };
         verify_archive(&request, archive)
     }
