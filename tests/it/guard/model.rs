@@ -152,7 +152,7 @@ fn run(no_restore: bool, steps: &[Step]) -> [u32; 3] {
 #[test]
 fn what_the_guard_lets_pass_is_what_the_model_allows() {
     archives();
-    let cases = share(if cfg!(feature = "judges") { 20_000 } else { 1_000 });
+    let cases = share(if cfg!(feature = "judges") { 20_000 } else { 400 });
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     let counts = Cell::new([0; 3]);
     let each = |(no_restore, steps): (bool, Vec<Step>)| {
