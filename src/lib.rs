@@ -1,9 +1,9 @@
 //! cacheseal decides whether a restored dependency cache is exactly what a trusted job said it was.
 //!
 //! A **seal** lies beside the policy, in `.cacheseal/<cache>/`, and is saved with the cache: a signed envelope
-//! ([`seal`]) that names one **manifest** a root, and the manifests, which name every entry of the roots. A job
-//! makes it with [`cache::seal_cache`] and a key that is its alone. A consuming job holds it against the **policy**
-//! ([`policy`]) with [`Checkout::verify`], which gives either no refusal at all or every reason against the cache.
+//! that names one **manifest** a root, and the manifests, which name every entry of the roots. A job makes it with
+//! `cacheseal seal` and a key that is its alone. A consuming job compares it with the **policy**, `cacheseal.toml`, by
+//! [`Checkout::verify`], which gives either no refusal at all or every reason against the cache.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -34,7 +34,8 @@
 //! library's user by [`Context::of_process`]; arguments and randomness are known to `cli` alone.
 //!
 //! What is shown here is the interface of the library, and versions keep it. The modules that are hidden in this
-//! documentation are for the program and for its tests: they can change in every version.
+//! documentation are for the program and for its tests: they can change in every version. Times are those of `jiff`,
+//! which reads and compares what a statement says in RFC 3339.
 
 #[doc(hidden)]
 pub mod archive;
@@ -57,6 +58,7 @@ pub mod lockfile;
 pub mod policy;
 #[doc(hidden)]
 pub mod report;
+#[doc(hidden)]
 pub mod seal;
 #[doc(hidden)]
 pub mod tree;
@@ -65,4 +67,5 @@ pub mod verify;
 
 pub use cache::{Facts, Verification};
 pub use checkout::{Checkout, Context, Failure, OpenError, Trust};
+pub use seal::statement::{Platform, Predicate, SealedRoot, Source, Statement};
 pub use verify::{Amount, Coverage, Rule};

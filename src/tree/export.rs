@@ -31,7 +31,7 @@ pub trait ExportSink {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
-    /// It is not what was sealed, or could not be read: the first reason. [`super::compare`] finds all.
+    /// It is not what was sealed, or could not be read: the first reason. `super::compare` finds all.
     #[error("the tree differs from its manifest at `{}`", crate::base::Escaped(&.0.place))]
     Differs(Refusal),
     /// What takes the tree has failed.

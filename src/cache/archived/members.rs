@@ -116,6 +116,7 @@ impl Run<'_, '_> {
 
     /// Holds what was met before the seal against it.
     pub(super) fn compare_observed(&mut self, member: &Observed) {
+        // Without a trusted seal there is a refusal already, and nothing to compare with.
         let SealProgress::Trusted(trusted) = &mut self.seal else { return };
         let path = member.path.as_bytes();
         let kind = match &member.kind {
