@@ -127,6 +127,8 @@ can_leave() {
         said="this job may not write ${holder:-/}"
     elif is_mount_point "$path"; then
         said='it is a mount point'
+    elif [[ -k ${holder:-/} && ! -O ${holder:-/} && ! -O $path ]]; then
+        said="it is somebody else's in a directory with the sticky bit"
     elif [[ -d $path && ! -L $path && ! -w $path && ! -O $path ]]; then
         said="it is somebody else's"
     fi
