@@ -113,7 +113,7 @@ fn nothing_is_collected_that_cannot_all_be_moved() {
 
 #[test]
 fn what_cannot_be_put_back_is_kept_and_the_step_fails() {
-    let (_site, told) = run(r#"
+    let (_site, told) = run(r"
         fill && move collect && for root in $roots; do test ! -e $root; done
         mkdir node_modules && echo 2 >node_modules/other && chmod a-w a
         status=0
@@ -123,7 +123,7 @@ fn what_cannot_be_put_back_is_kept_and_the_step_fails() {
         prepare $'cargo\nnpm' && test ! -e $t
         # What this job has not collected is not put anywhere, and what is kept elsewhere is not looked at.
         mkdir -p $t/checkout/a/b/c && move back && test -d $t/checkout/a/b/c && prepare npm
-    "#);
+    ");
     let said = &told.job("job").step("Script").output;
     assert!(said.contains("what was not put back is in /home/circleci/.cacheseal-npm, and stays there"), "{said}");
     assert!(said.contains("removed what an earlier job has left: /home/circleci/.cacheseal-npm\n"), "{said}");

@@ -236,7 +236,7 @@ fn refused(verb: &str, change: &str, tag: &str, said: &str) {
     must(judge("bash").arg("-c").arg(&change).current_dir(site.path("repository")));
     let mut release = judge("bash");
     release.arg(".ci/release").arg(verb).current_dir(site.path("repository"));
-    release.env("CIRCLE_TAG", tag).env("CACHESEAL_KEY", key("release").to_line().to_string());
+    release.env("CIRCLE_TAG", tag).env("CACHESEAL_KEY", &*key("release").to_line());
     let output = release.output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{change}: {}", told(&output));
     assert!(String::from_utf8_lossy(&output.stderr).contains(said), "{change}: {}", told(&output));
