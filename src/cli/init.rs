@@ -247,7 +247,7 @@ fn next_steps(caches: &[StarterCache], first: &str, key: &str) -> String {
         let _ = write!(
             out,
             "    - restore_cache:\n\
-             \x20         keys: [{key}]\n\
+             \x20         key: {key}\n\
              \x20   - run: cacheseal verify {name} --gate ci --guard --allow-miss\n",
             name = cache.name,
             key = cache_key(cache),

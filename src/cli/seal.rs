@@ -153,7 +153,9 @@ fn secret_key(source: &KeySource, limits: &Limits) -> Result<SecretKey, Failure>
         let place = format!("environment variable `{}`", Escaped(name.as_bytes()));
         let Some(text) = variable(name).map(zeroize::Zeroizing::new) else {
             return Err(Failure::new(Code::NoKey, format!("expected a private key in the {place}, found nothing"))
-                .hint("fork builds get no secrets: do not seal there"));
+                .hint(
+                    "fork builds get no secrets: do not seal there; else the context is missing, or the name is wrong",
+                ));
         };
         return SecretKey::from_line(&text).map_err(|error| key_failure(&place, &error));
     }

@@ -137,6 +137,8 @@ fn a_variable_that_holds_no_key_is_an_error_that_does_not_show_it() {
         },
     );
     project.json(&["seal", "deps", "--key-env", "NOT_SET"]).expect_error(5, "no-key");
+    let said = project.run(&["seal", "deps", "--key-env", "NOT_SET"]).stderr;
+    assert!(said.contains("`NOT_SET`") && said.contains("or the name is wrong"), "{said}");
 }
 
 #[test]

@@ -24,7 +24,8 @@ case $PARAM_REPORT_ONLY in true | 1) arguments+=(--report-only) ;; esac
 while IFS= read -r path; do
     if [[ -n $path ]]; then arguments+=(--allow "$path"); fi
 done < <(printf '%s\n' "$PARAM_ALLOW")
-IFS=' ' read -r -a caches < <(printf '%s\n' "$PARAM_CACHES")
+# With any white space between: a list may have a name a line.
+IFS=$' \t\n' read -r -d '' -a caches < <(printf '%s\0' "$PARAM_CACHES")
 # The job `seal` finds each root below the workspace, by the root's path without `~/` or `/`; what else lies there goes
 # nowhere.
 case $PARAM_WORKSPACE in

@@ -6,7 +6,8 @@ if [[ ! -x $program ]]; then
     printf 'expected %s; found none: cacheseal/install comes before the restore\n' "$program" >&2
     exit 5
 fi
-IFS=' ' read -r -a caches < <(printf '%s\n' "$PARAM_CACHES")
+# With any white space between: a list may have a name a line.
+IFS=$' \t\n' read -r -d '' -a caches < <(printf '%s\0' "$PARAM_CACHES")
 arguments=(guard recheck --policy "$PARAM_POLICY")
 case $PARAM_FULL in true | 1) arguments+=(--full) ;; esac
 while IFS= read -r pattern; do

@@ -20,10 +20,21 @@ while IFS= read -r binding; do
     if [[ -n $binding ]]; then arguments+=(--bind "$binding"); fi
 done < <(printf '%s\n' "$PARAM_BINDINGS")
 if [[ $PARAM_WORKSPACE == true || $PARAM_WORKSPACE == 1 ]]; then
+    belows=() spellings=()
     roots=$("$program" policy roots --policy "$PARAM_POLICY" -- "$PARAM_CACHE")
     while IFS= read -r root; do
-        below=${root#\~/}
-        arguments+=(--root "/opt/cacheseal/workspace/${below#/}=$root")
+        below=${root#\~/} below=${below#/}
+        # Of `x`, `~/x` and `/x` the other job can persist one alone, and one in another would be sealed twice.
+        for i in "${!belows[@]}"; do
+            if [[ $below/ == "${belows[i]}"/* || ${belows[i]}/ == "$below"/* ]]; then
+                printf 'expected roots that are apart below the workspace; found %s and %s, %s: %s\n' \
+                    "${spellings[i]}" "$root" 'which both lie there without their ~/ or /' \
+                    'name the one otherwise, or seal with the command save' >&2
+                exit 5
+            fi
+        done
+        belows+=("$below") spellings+=("$root")
+        arguments+=(--root "/opt/cacheseal/workspace/$below=$root")
     done < <(printf '%s\n' "$roots")
     # Nothing but the workspace has arrived since the guard started, and it went where this job wanted it.
     "$program" guard check --policy "$PARAM_POLICY"

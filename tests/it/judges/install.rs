@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use super::{judge, must, told};
 
@@ -48,14 +48,25 @@ impl Mirror {
     }
 
     fn run(&self, script: &Path, more: &[&str]) -> Output {
+        let to = ["--to", self.path("bin").to_str().unwrap()].map(str::to_owned);
+        let more = more.iter().map(|one| (*one).to_owned());
+        self.command(script).args(to.into_iter().chain(more)).output().unwrap()
+    }
+
+    /// The script, in a directory of its own, with this mirror and no word of where the program goes.
+    fn command(&self, script: &Path) -> Command {
         let mut command = judge("sh");
-        command.arg(script).args(["--to", self.path("bin").to_str().unwrap()]);
-        command.args(["--from", &format!("file://{}", self.path("mirror").display())]).args(more);
-        command.env("HOME", self.path("home")).output().unwrap()
+        command.arg(script).args(["--from", &format!("file://{}", self.path("mirror").display())]);
+        command.current_dir(self.path("")).env("HOME", self.path("home"));
+        command
+    }
+
+    fn script(&self) -> PathBuf {
+        self.release().join("install.sh")
     }
 
     fn install(&self) -> Output {
-        self.run(&self.release().join("install.sh"), &[])
+        self.run(&self.script(), &[])
     }
 
     /// The script ends with 1, says this, and leaves nothing behind.
@@ -113,7 +124,7 @@ fn an_older_program_is_refused_under_the_new_name() {
 #[test]
 fn what_is_missing_or_wrong_is_said() {
     let mirror = Mirror::new();
-    let script = mirror.release().join("install.sh");
+    let script = mirror.script();
     mirror.refuses(&mirror.run(&script, &["--too"]), "expected --to DIRECTORY or --from URL, found --too");
     mirror.refuses(&mirror.run(&script, &["--from", "file:///nowhere"]), "could not fetch");
     mirror.refuses(&mirror.run(&script, &["--from", "http://127.0.0.1:1"]), "could not fetch");
@@ -125,4 +136,70 @@ fn what_is_missing_or_wrong_is_said() {
     fs::write(mirror.own(), "another").unwrap();
     assert_eq!(mirror.install().status.code(), Some(1));
     assert_eq!(fs::read_to_string(mirror.path("bin/cacheseal")).unwrap(), "the one before");
+}
+
+#[test]
+fn a_directory_or_a_program_that_does_not_start_is_no_place() {
+    let mirror = Mirror::new();
+    fs::create_dir_all(mirror.path("bin/cacheseal")).unwrap();
+    let output = mirror.install();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("found a directory: nothing was installed"), "{}", told(&output));
+    assert_eq!(fs::read_dir(mirror.path("bin/cacheseal")).unwrap().count(), 0);
+    fs::remove_dir(mirror.path("bin/cacheseal")).unwrap();
+    // The right one by its digest, which this machine cannot start: the one before stays.
+    fs::write(mirror.own(), "#!/nowhere\n").unwrap();
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+    must(judge("bash").arg(checkout.join(".ci/release")).arg("sums").arg(mirror.release()));
+    fs::write(mirror.path("bin/cacheseal"), "the one before").unwrap();
+    let output = mirror.install();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("the program does not start in"), "{}", told(&output));
+    assert_eq!(fs::read_to_string(mirror.path("bin/cacheseal")).unwrap(), "the one before");
+    assert_eq!(fs::read_dir(mirror.path("bin")).unwrap().count(), 1);
+}
+
+#[test]
+fn where_the_program_goes_is_read_as_it_is_written() {
+    let mirror = Mirror::new();
+    let home = mirror.command(&mirror.script()).output().unwrap();
+    assert!(home.status.success() && mirror.path("home/.local/bin/cacheseal").is_file(), "{}", told(&home));
+    assert!(told(&home).contains("note: "), "{}", told(&home));
+    // A slash at the end means nothing, and HOME is not needed.
+    let to = mirror.path("bin");
+    let path = format!("{}:{}", std::env::var("PATH").unwrap(), to.display());
+    let mut command = mirror.command(&mirror.script());
+    let output = command.arg("--to").arg(to.join("")).env("PATH", path).env_remove("HOME").output().unwrap();
+    assert!(output.status.success() && to.join("cacheseal").is_file(), "{}", told(&output));
+    assert!(!told(&output).contains("not on PATH"), "{}", told(&output));
+    let help = mirror.command(&mirror.script()).arg("--help").output().unwrap();
+    assert!(help.status.success() && String::from_utf8_lossy(&help.stdout).starts_with("usage: "), "{}", told(&help));
+}
+
+#[test]
+fn a_place_that_cannot_be_used_is_told() {
+    let mirror = Mirror::new();
+    let tools = mirror.path("tools");
+    fs::create_dir(&tools).unwrap();
+    fs::write(mirror.path("file"), "").unwrap();
+    std::os::unix::fs::symlink(must_find("uname"), tools.join("uname")).unwrap();
+    let in_a_file = mirror.path("file/bin");
+    let refused = |arguments: &[&str], change: &dyn Fn(&mut Command), said: &str| {
+        let mut command = mirror.command(&mirror.script());
+        change(command.args(arguments));
+        mirror.refuses(&command.output().unwrap(), said);
+    };
+    let nothing = |_: &mut Command| ();
+    refused(&["--to", "-x"], &nothing, "found '-x'; a directory -x is ./-x");
+    refused(&["--to"], &nothing, "expected something after --to");
+    refused(&["--to", in_a_file.to_str().unwrap()], &nothing, "could not make the directory");
+    // Nobody, root included, makes files there.
+    refused(&["--to", "/proc/self"], &nothing, "could not write in /proc/self");
+    refused(&[], &|command| _ = command.env_remove("HOME"), "HOME is not set");
+    refused(&[], &|command| _ = command.env("PATH", &tools), "expected curl, found none");
+}
+
+fn must_find(program: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|found| found.is_file()).unwrap()
 }

@@ -185,3 +185,28 @@ fn what_the_document_says_of_other_jobs_compiles() {
         assert!(output.status.success(), "{config}{}", super::told(&output));
     }
 }
+
+/// What `init` prints for `.circleci/config.yml` is YAML, as a list of steps.
+#[test]
+fn the_steps_that_init_prints_are_read_as_steps() {
+    let project = crate::harness::Project::empty("");
+    fs::remove_file(project.path("cacheseal.toml")).unwrap();
+    for lockfile in ["Cargo.lock", "package-lock.json"] {
+        project.write(lockfile, "x\n");
+    }
+    let said = project.run(&["init"]).stdout;
+    let steps = said.split_once("4. in .circleci/config.yml\n").unwrap().1;
+    let path = project.outside("steps.yml");
+    fs::write(&path, steps).unwrap();
+    let to_json = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
+    let read = must(super::judge("python3").arg("-c").arg(to_json).arg(path));
+    let steps: Value = serde_json::from_slice(&read).unwrap();
+    let keys = |kind: &str| {
+        let found = steps.as_array().unwrap().iter().filter_map(|step| step[kind]["key"].as_str().map(str::to_owned));
+        found.collect::<Vec<_>>()
+    };
+    let expected = ["cargo-v1-{{ checksum \"Cargo.lock\" }}", "npm-v1-{{ checksum \"package-lock.json\" }}"];
+    assert_eq!(keys("restore_cache"), expected, "{said}");
+    assert_eq!(keys("save_cache"), expected, "{said}");
+    assert_eq!(steps.as_array().unwrap().iter().filter(|step| !step["run"].is_null()).count(), 6, "{said}");
+}

@@ -294,6 +294,21 @@ fn what_a_build_changed_is_found_before_it_is_published() {
     }
 }
 
+/// A parameter of more than one line is as natural as one with spaces: every cache in it counts, also one of which
+/// nothing was verified.
+#[test]
+fn caches_can_be_named_a_line_each() {
+    let site = Site::sealed();
+    for (caches, exit) in [("npm\n", 0), ("npm\ncargo\n", 15)] {
+        let mut config = rechecked(&json!({ "start_guard": false }), "true", &json!({ "caches": caches }));
+        let steps = config["jobs"]["job"]["steps"].as_array_mut().unwrap();
+        steps.insert(2, json!({ "cacheseal/guard": { "caches": "cargo\n  npm\n" } }));
+        let told = run(&site, &config);
+        assert!(told.job("job").step("Wait for the guard").output.contains("`npm`"), "{}", told.shown());
+        assert_eq!(told.job("job").step(AT_RECHECK).exit, Some(exit), "{}", told.shown());
+    }
+}
+
 #[test]
 fn what_a_build_adds_is_allowed_by_patterns() {
     let site = Site::sealed();

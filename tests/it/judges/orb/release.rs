@@ -56,24 +56,28 @@ fn pipeline(tampering: &str) -> Value {
             { "persist_to_workspace": { "root": ".", "paths": ["dist"] } },
         ] });
     }
+    // The second build, which needs a cache and a machine.
+    let compare = format!("mkdir compared; sha256sum <dist/cacheseal-{VERSION}-linux-amd64 >compared/linux-amd64");
+    config["jobs"]["build-linux-amd64"] = json!({ "docker": [{ "image": "cimg/base:stable" }], "steps": [
+        { "attach_workspace": { "at": "." } },
+        { "run": compare },
+        { "persist_to_workspace": { "root": ".", "paths": ["compared/linux-amd64"] } },
+    ] });
     for job in ["bootstrap", "publish-release", "publish-orb"] {
         let steps = config["jobs"][job]["steps"].as_array_mut().unwrap();
         steps.insert(0, json!({ "run": { "name": "Stand-ins", "command": "cp -R /opt/image/bin ~/bin" } }));
     }
-    let steps = config["jobs"]["publish-release"]["steps"].as_array_mut().unwrap();
-    steps.insert(3, json!({ "run": { "name": "Tamper", "command": tampering } }));
+    let steps = config["jobs"]["unseal-release"]["steps"].as_array_mut().unwrap();
+    steps.insert(2, json!({ "run": { "name": "Tamper", "command": tampering } }));
     let tamper = format!("echo more >>dist/cacheseal-{VERSION}-linux-arm64");
     let steps = config["jobs"]["publish-orb"]["steps"].as_array_mut().unwrap();
     steps.insert(3, json!({ "run": { "name": "Tamper", "command": tamper } }));
-    let left_out = ["build-linux-amd64", "deps", "cacheseal/seal", "gates"];
+    let left_out = ["deps", "cacheseal/seal", "gates"];
     let jobs = config["workflows"]["main"]["jobs"].as_array_mut().unwrap();
     jobs.retain(|job| left_out.iter().all(|name| job.get(name).is_none()));
     for job in jobs.iter_mut().flat_map(|job| job.as_object_mut().unwrap().values_mut()) {
         if let Some(required) = job.get_mut("requires") {
-            let required = required.as_array_mut().unwrap();
-            required.retain(|name| !left_out[1..].contains(&name.as_str().unwrap()));
-            // The second build compares with the first one.
-            required.iter_mut().filter(|name| *name == left_out[0]).for_each(|name| *name = json!("bootstrap"));
+            required.as_array_mut().unwrap().retain(|name| !left_out.contains(&name.as_str().unwrap()));
         }
     }
     config
@@ -123,7 +127,9 @@ fn nothing_is_sealed_or_published_with_the_placeholder() {
     ended.job("seal-release").stopped_at(SEAL, 1);
     let said = &ended.job("seal-release").step(SEAL).output;
     assert!(said.contains("keys/release-2026.pub is a placeholder"), "{said}");
-    assert_eq!(ended.job("publish-release").status, "not run", "{}", ended.shown());
+    for job in ["unseal-release", "publish-release"] {
+        assert_eq!(ended.job(job).status, "not run", "{}", ended.shown());
+    }
     assert_eq!(ended.job("publish-orb").status, "not run", "{}", ended.shown());
 }
 
@@ -203,4 +209,75 @@ fn a_checkout_refuses_another_file(site: &Site, checkout: &Path, archive: &Path)
         assert!(told(&refused).contains("refused[digest-mismatch]: dist/install.sh"), "{}", told(&refused));
         assert!(!checkout.join("dist").exists());
     }
+}
+
+/// A checkout at the tag with what the builds have handed on, as `seal-release` and the jobs after it find it.
+fn handed_on() -> Site {
+    let site = tagged(&key("release").public().to_pem());
+    must(site.git().args(["update-ref", "refs/remotes/origin/main", "HEAD"]));
+    let repository = site.path("repository");
+    for platform in ["linux-amd64", "linux-arm64", "macos-amd64", "macos-arm64"] {
+        for end in ["", ".cdx.json"] {
+            site.write(&format!("repository/dist/{}", named(&format!("-{platform}{end}"))), platform);
+        }
+    }
+    fs::copy(env!("CARGO_BIN_EXE_cacheseal"), repository.join("dist").join(named("-linux-amd64"))).unwrap();
+    site.write("repository/compared/linux-amd64", "");
+    let compare = format!("sha256sum <dist/{} >compared/linux-amd64", named("-linux-amd64"));
+    must(judge("bash").arg("-c").arg(compare).current_dir(&repository));
+    site
+}
+
+/// After `change` the step ends with 1 and says this.
+#[track_caller]
+fn refused(verb: &str, change: &str, tag: &str, said: &str) {
+    let site = handed_on();
+    let change = format!("set -e\nprogram=dist/{}\n{change}", named("-linux-amd64"));
+    must(judge("bash").arg("-c").arg(&change).current_dir(site.path("repository")));
+    let mut release = judge("bash");
+    release.arg(".ci/release").arg(verb).current_dir(site.path("repository"));
+    release.env("CIRCLE_TAG", tag).env("CACHESEAL_KEY", &*key("release").to_line());
+    let output = release.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{change}: {}", told(&output));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(said), "{change}: {}", told(&output));
+    assert!(!site.path("repository").join(named(".tar.zst")).exists() || verb != "seal", "{}", told(&output));
+    assert!(!site.path("repository/ran").exists(), "{change}: {}", told(&output));
+}
+
+#[test]
+fn nothing_is_sealed_but_the_files_of_this_version() {
+    let tag = format!("v{VERSION}");
+    let replace = "printf '#!/bin/sh\\n: >ran\\n' >$program; chmod +x $program";
+    for (change, said) in [
+        ("echo 1 >dist/more", "and nothing else"),
+        ("echo 1 >dist/.more", "and nothing else"),
+        ("mkdir dist/more", "and nothing else"),
+        ("rm $program.cdx.json", "and nothing else"),
+        ("rm $program.cdx.json; ln -s ../Cargo.toml $program.cdx.json", "expected a regular file"),
+        (": >$program.cdx.json", "expected a regular file"),
+        ("mv dist other; ln -s other dist", "expected a directory dist"),
+        (replace, "is not what the second build has made"),
+        ("echo 1 >keys/release-2026.pub", "cannot be read as a key"),
+        ("git -c user.name=a -c user.email=a commit -q --allow-empty -m more", "is no commit of main"),
+    ] {
+        refused("seal", change, &tag, said);
+    }
+    refused("seal", "true", "v9.9.9", "the tag is v9.9.9");
+}
+
+/// The archive of an older release is genuine, and is not published as this one.
+#[test]
+fn an_archive_of_another_version_is_not_published() {
+    let older = "0.0.1";
+    let change = format!(
+        "cp $program older-program; cp Cargo.toml before
+         sed -i 's/^version = \"{VERSION}\"/version = \"{older}\"/' Cargo.toml
+         for file in dist/*; do mv $file ${{file/{VERSION}/{older}}}; done
+         CIRCLECI=true CIRCLE_JOB=seal-release CIRCLE_TAG=v{older} CACHESEAL_KEY={} .ci/release seal
+         mv before Cargo.toml; mv {} {}; cp older-program $program",
+        *key("release").to_line(),
+        format_args!("cacheseal-{older}.tar.zst"),
+        named(".tar.zst"),
+    );
+    refused("unseal", &change, &format!("v{VERSION}"), "and nothing else");
 }

@@ -54,7 +54,7 @@ impl Project<'_> {
 }
 
 /// A policy with these roots, at a place in the repository.
-fn site_with(policy: &str, roots: &str, lockfile: &str) -> Site {
+pub(super) fn site_with(policy: &str, roots: &str, lockfile: &str) -> Site {
     let site = Site::bare();
     site.write_sample();
     let text = format!(
@@ -208,6 +208,8 @@ attacks! {
         ["~/elsewhere"], 15, ["stray-write", "unsafe-root"];
     a_travelling_root_that_is_a_file:
         "rm -r checkout/node_modules && echo 1 >checkout/node_modules", [], 11, ["unsafe-root"];
+    a_link_on_the_way_to_a_travelling_root:
+        "mv checkout ~/elsewhere && ln -s ~/elsewhere checkout", ["~/elsewhere"], 15, ["stray-write", "nothing-restored"];
     a_travelling_cache_that_is_a_link:
         "mv ~/.cacheseal-npm ~/elsewhere && ln -s elsewhere ~/.cacheseal-npm", ["~/elsewhere"],
         15, ["stray-write", "nothing-restored"];
