@@ -67,5 +67,6 @@ pub mod verify;
 
 pub use cache::{Facts, Verification};
 pub use checkout::{Checkout, Context, Failure, OpenError, Trust};
+pub use identity::KeyId;
 pub use seal::statement::{Platform, Predicate, SealedRoot, Source, Statement};
 pub use verify::{Amount, Coverage, Rule};

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use super::links::{judge_hardlinks, links_rule};
 use super::proving::{Proof, ProvenRoot, prove};
-use crate::base::{Code, Refusal, Refusals, plural};
+use crate::base::{Code, Refusal, Refusals};
 use crate::lockfile::{EntryId, Finding, LockedSet, RootTree};
 use crate::policy::{Edge, LinkRule};
-use crate::seal::manifest::{leaves_root, link_text};
+use crate::seal::manifest::{LINK_INSIDE, leaves_root, link_text};
 use crate::tree::{Kind, Options, Outline};
 use crate::verify::{Coverage, Judge, Judged, Rule};
 
@@ -124,32 +125,12 @@ fn held_in(held: &[usize], node: u32, below: &Range<u32>) -> usize {
 fn judge_tree(edge: &Edge<'_>, proof: Proof, answer: &mut Answer) {
     let Proof { forest, refusals, hardlinks, .. } = proof;
     answer.refusals.append(refusals);
-    if edge.gate.links == LinkRule::Inside {
-        let escaping = escaping(&forest);
-        answer.rules.push(Rule {
-            code: Code::LinkEscapes,
-            expected: "no symlink that leads out of its root".to_owned(),
-            found: plural(escaping.len() as u64, "such symlink", "such symlinks"),
-            met: escaping.is_empty(),
-            origin: edge.policy.origin(&edge.gate.links),
-        });
-        for refusal in escaping {
-            answer.refusals.push(refusal);
-        }
+    let escaping = if edge.gate.links == LinkRule::Inside { escaping(&forest) } else { Vec::new() };
+    answer.rules.extend(links_rule(edge, escaping.len() as u64));
+    for refusal in escaping {
+        answer.refusals.push(refusal);
     }
-    if edge.gate.hardlinks == LinkRule::Inside {
-        let outside: Vec<_> = hardlinks.outside().collect();
-        answer.rules.push(Rule {
-            code: Code::HardlinkOutside,
-            expected: "no file with a name outside the roots".to_owned(),
-            found: plural(outside.len() as u64, "name of such a file", "names of such files"),
-            met: outside.is_empty(),
-            origin: edge.policy.origin(&edge.gate.hardlinks),
-        });
-        for refusal in outside {
-            answer.refusals.push(refusal);
-        }
-    }
+    answer.rules.extend(judge_hardlinks(edge, hardlinks, &mut answer.refusals));
 }
 
 /// The symlinks whose text leads out of their root.
@@ -161,8 +142,7 @@ fn escaping(forest: &crate::lockfile::Forest) -> Vec<Refusal> {
             let depth = tree.outline.depth(entry.node);
             if leaves_root(target, depth) {
                 let found = link_text(target);
-                let expected = "a link that stays inside the root";
-                escaping.push(Refusal::new(Code::LinkEscapes, forest.place(entry), expected, found));
+                escaping.push(Refusal::new(Code::LinkEscapes, forest.place(entry), LINK_INSIDE, found));
             }
         }
     }

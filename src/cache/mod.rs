@@ -3,6 +3,7 @@
 mod archived;
 mod checkout_lockfiles;
 mod cosigning;
+mod links;
 mod loading;
 mod lockfiles;
 mod packing;

@@ -1,6 +1,7 @@
 //! Verifying a restored cache.
 
 use super::checkout_lockfiles::read_lockfiles;
+use super::links::{judge_hardlinks, links_rule};
 use super::loading::{ByGate, Loader, sealed_roots};
 use super::lockfiles::{Question, judge};
 use super::place::{RootState, Workspace};
@@ -8,6 +9,7 @@ use super::proving::ProvenRoot;
 use super::rechecking::{Kept, KeptRoot};
 use super::unread_seal::judge_form;
 use crate::base::{Code, Escaped, Exit, Limits, Refusal, Refusals, plural};
+use crate::identity::KeyId;
 use crate::lockfile::LockedSet;
 use crate::policy::{Edge, LinkRule, LockfileRule, PlacedRoot};
 use crate::seal::SEALS;
@@ -62,8 +64,8 @@ pub struct Verification {
 pub struct Facts {
     /// The signed statement.
     pub statement: Statement,
-    /// The accepted signers and the key each used, as key ids.
-    pub signers: Vec<(String, String)>,
+    /// The accepted signers and the key each used.
+    pub signers: Vec<(String, KeyId)>,
     /// Symlinks whose text leads out of their root.
     pub links_leaving: u64,
     /// What will soon be a reason to refuse.
@@ -281,9 +283,9 @@ impl<'a> Run<'a> {
             self.explain_root(sealed, self.differences() - before);
             self.keep(sealed, manifest, stamps);
         }
-        self.explain_links();
-        self.hardlinks(hardlinks);
-        let signers = trusted.signers().iter().map(|(name, key)| (name.clone(), key.to_string())).collect();
+        self.rules.extend(links_rule(self.request.edge, self.links_escaping()));
+        self.rules.extend(judge_hardlinks(self.request.edge, hardlinks, &mut self.refusals));
+        let signers = trusted.signers().to_vec();
         Facts { statement: statement.clone(), signers, links_leaving, warnings: trusted.warnings().to_vec() }
     }
 
@@ -315,42 +317,6 @@ impl<'a> Run<'a> {
 
     fn links_escaping(&self) -> u64 {
         self.refusals.counts().find(|(code, _)| *code == Code::LinkEscapes).map_or(0, |(_, count)| count)
-    }
-
-    /// Notes where symlinks lead, at a gate that wants them inside.
-    fn explain_links(&mut self) {
-        let edge = self.request.edge;
-        if edge.gate.links == LinkRule::Any {
-            return;
-        }
-        let escaping = self.links_escaping();
-        self.rules.push(Rule {
-            code: Code::LinkEscapes,
-            expected: "no symlink that leads out of its root".to_owned(),
-            found: plural(escaping, "such symlink", "such symlinks"),
-            met: escaping == 0,
-            origin: edge.policy.origin(&edge.gate.links),
-        });
-    }
-
-    /// Files that can be changed through a name outside the roots.
-    fn hardlinks(&mut self, hardlinks: HardLinks) {
-        let edge = self.request.edge;
-        if edge.gate.hardlinks == LinkRule::Any {
-            return;
-        }
-        let before = self.refusals.total();
-        for refusal in hardlinks.outside() {
-            self.refusals.push(refusal);
-        }
-        let outside = self.refusals.total() - before;
-        self.rules.push(Rule {
-            code: Code::HardlinkOutside,
-            expected: "no file with a name outside the roots".to_owned(),
-            found: plural(outside, "name of such a file", "names of such files"),
-            met: outside == 0,
-            origin: edge.policy.origin(&edge.gate.hardlinks),
-        });
     }
 
     fn sealed_as_absent(&mut self, sealed: &SealedRoot, state: Option<&RootState>) {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Code, Exit, Refusal, Refusals};
 use crate::cache::{ArchiveVerification, Facts, Unpacked, Verification};
+use crate::identity::KeyId;
 use crate::tree::Confinement;
 use crate::verify::{Amount, Coverage, Rule};
 
@@ -266,7 +267,7 @@ impl SealReport {
     fn of(facts: &Facts) -> Self {
         let predicate = &facts.statement.predicate;
         let source = &predicate.source;
-        let signed = |(name, key): &(String, String)| Signed { signer: name.clone(), keyid: key.clone() };
+        let signed = |(name, key): &(String, KeyId)| Signed { signer: name.clone(), keyid: key.to_string() };
         Self {
             signers: facts.signers.iter().map(signed).collect(),
             sealed_at: predicate.sealed_at.to_string(),

@@ -17,7 +17,9 @@ use super::stamps::{FileStamp, Stamps, Standing, device_of};
 use super::trial::Devices;
 use super::walk::{At, Crew, Portion, Trail, Visit, Worker, walk};
 use crate::base::{Code, Exit, Refusal, Refusals, place};
-use crate::seal::manifest::{Listing, Manifest, Node, Record, Span, forbidden_bits, leaves_root, link_text, missing};
+use crate::seal::manifest::{
+    LINK_INSIDE, Listing, Manifest, Node, Record, Span, forbidden_bits, leaves_root, link_text, missing,
+};
 
 /// What a root must be.
 #[derive(Debug, Clone, Copy)]
@@ -286,8 +288,7 @@ impl CompareVisit<'_> {
         if leaves_root(&found, at.trail.depth) {
             part.links_leaving += 1;
             if self.expected.links_inside {
-                let expected = "a link that stays inside the root".to_owned();
-                self.differs(part, Code::LinkEscapes, at, name, expected, link_text(&found));
+                self.differs(part, Code::LinkEscapes, at, name, LINK_INSIDE.to_owned(), link_text(&found));
             }
         }
         Ok(())

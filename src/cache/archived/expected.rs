@@ -2,7 +2,7 @@
 
 use crate::archive::{Member, MemberKind, Route};
 use crate::base::{Code, Digest, Refusal, Refusals, place, split_name};
-use crate::seal::manifest::{Listing, Manifest, Node, forbidden_bits, leaves_root, link_text, missing};
+use crate::seal::manifest::{LINK_INSIDE, Listing, Manifest, Node, forbidden_bits, leaves_root, link_text, missing};
 use crate::tree::all_missing;
 
 /// All roots of a seal, and what of them has been seen.
@@ -208,8 +208,7 @@ fn same_type(
             let depth = path.split(|byte| *byte == b'/').count() - 1;
             let leaves = leaves_root(text, depth);
             if leaves && links_inside {
-                let expected = "a link that stays inside the root";
-                refusals.push(Refusal::new(Code::LinkEscapes, at(), expected, link_text(text)));
+                refusals.push(Refusal::new(Code::LinkEscapes, at(), LINK_INSIDE, link_text(text)));
             }
             return (leaves, None);
         }

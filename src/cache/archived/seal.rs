@@ -182,7 +182,7 @@ impl Run<'_, '_> {
     ) -> Result<(), Stop> {
         let facts = Facts {
             statement: seal.statement().clone(),
-            signers: seal.signers().iter().map(|(name, key)| (name.clone(), key.to_string())).collect(),
+            signers: seal.signers().to_vec(),
             links_leaving: 0,
             warnings: seal.warnings().to_vec(),
         };

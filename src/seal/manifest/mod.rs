@@ -17,7 +17,7 @@ pub use difference::differences;
 pub use entries::{Entries, Entry, Step};
 pub use export::{digest_lines, mtree};
 pub use parse::{ManifestError, ManifestErrorKind};
-pub use rules::{forbidden_bits, leaves_root, link_text, missing};
+pub use rules::{LINK_INSIDE, forbidden_bits, leaves_root, link_text, missing};
 
 use crate::base::{Algorithm, Digest};
 

@@ -3,6 +3,9 @@
 use super::Node;
 use crate::base::{Code, Escaped, Refusal};
 
+/// What is expected where a symlink leads out of its root.
+pub const LINK_INSIDE: &str = "a link that stays inside the root";
+
 impl Node {
     /// What it is, for people, with its article.
     #[must_use]
