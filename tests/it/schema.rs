@@ -31,6 +31,19 @@ fn schemas_are_those_of_the_types() {
     assert_eq!(found.collect::<BTreeSet<_>>(), names);
 }
 
+/// Each command of the reference has one, but for those that only hold others.
+#[test]
+fn every_command_has_a_schema() {
+    let reference = fs::read_to_string(directory().join("../cli-reference.md")).unwrap();
+    let headings = reference.lines().filter_map(|line| line.strip_prefix("## `cacheseal ")?.strip_suffix('`'));
+    let verbs: BTreeSet<_> = headings.map(|verb| verb.replace(' ', "-")).collect();
+    let holds_others = |verb: &String| verbs.iter().any(|other| other.starts_with(&format!("{verb}-")));
+    let expected: BTreeSet<_> = verbs.iter().filter(|verb| !holds_others(verb)).cloned().collect();
+    assert!(expected.len() > 15);
+    let found: BTreeSet<_> = schemas().into_iter().map(|(command, _)| command.to_owned()).collect();
+    assert_eq!(found, expected);
+}
+
 #[cfg(feature = "judges")]
 mod judged {
     use std::collections::BTreeMap;
