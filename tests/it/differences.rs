@@ -207,7 +207,7 @@ fn after_an_error_the_file_is_empty() {
 /// What so many differences may cost beside the same run without the file, KiB.
 const SHARE: u64 = 8 << 10;
 /// A million with the judges. A tenth of that, kept in memory, would be more than the share too.
-const MANY: usize = judged_or_plain(1_000_000, 30_000);
+const MANY: usize = judged_or_plain(1_000_000, 100_000);
 
 /// The most memory that a run took, KiB. It is read while the process waits for somebody to read the rest of its
 /// report, which is longer than a pipe.
