@@ -13,8 +13,8 @@ use crate::harness::{Verdict, judged_or_plain};
 use crate::rows::each;
 
 /// Shows each kind of a table to `verify` with the seal first and last, to `unpack` with the seal first, and to
-/// `inspect`. The verifier runs in this process for each archive, the program for one or two of a kind, and under
-/// `judges` for all.
+/// `inspect`. The verifier runs in this process for each archive. The program runs where memory or arguments of a kind
+/// matter, and to unpack one archive of each kind; under `judges` it runs for all.
 fn run(table: &str) {
     let (_, kinds) = TABLES.iter().find(|(name, _)| *name == table).unwrap();
     let (read, written) = (Stage::new(), Stage::new());
@@ -39,7 +39,7 @@ fn verified(kind: &Kind, stage: &Stage, memory: Option<u64>) -> Vec<String> {
             let codes = codes.into_iter().map(str::to_owned).collect();
             wrong.extend(difference(row, kind.verified_as(), &(Some(exit.into()), codes)));
         }
-        let is_shown = at == 0 || memory.is_some() && at + 1 == rows.len() || !kind.more.is_empty();
+        let is_shown = memory.is_some() && (at == 0 || at + 1 == rows.len()) || !kind.more.is_empty();
         if is_shown || cfg!(feature = "judges") {
             let verdict = match memory {
                 Some(mebibytes) => verify_within(stage, mebibytes, archive, kind.more).verdict(),
@@ -62,7 +62,7 @@ fn unpacked(kind: &Kind, stage: &Stage) -> Vec<String> {
             stage.assert_restored(&row);
         }
     }
-    for (row, archive) in kind.rows(stage).iter().take(1) {
+    for (row, archive) in kind.rows(stage).iter().take(judged_or_plain(1, 0)) {
         let file = stage.file(archive);
         // It shows what there is, or says why it cannot; it never ends as a bug does.
         let run = stage.project.run(&["inspect", text(&file), "--format", "json"]);
