@@ -34,6 +34,18 @@ const ONLY_MAIN: &str =
 /// Where attacks leave their mark, in the job's own `/tmp`.
 const MARK: &str = "tmp/owned";
 
+/// A pipeline of one job, `job`, that checks out, installs the program and goes on with these steps.
+fn one_job<const N: usize>(steps: [Value; N]) -> Value {
+    let begin = [json!("checkout"), json!({ "cacheseal/install": { "binary": "/opt/image/cacheseal" } })];
+    let steps: Vec<_> = begin.into_iter().chain(steps).collect();
+    json!({
+        "version": 2.1,
+        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
+        "jobs": { "job": { "docker": [{ "image": "cimg/base:stable" }], "steps": steps } },
+        "workflows": { "main": { "jobs": ["job"] } },
+    })
+}
+
 /// A file of the repository.
 fn file(below: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(below)

@@ -27,16 +27,7 @@ fn run(script: &str) -> (Site, Told) {
         site.write(&format!("repository/{name}"), std::fs::read(file("orb/src/scripts").join(name)).unwrap());
     }
     site.commit("scripts");
-    let config = json!({
-        "version": 2.1,
-        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
-        "jobs": { "job": { "docker": [{ "image": "cimg/base:stable" }], "steps": [
-            "checkout",
-            { "cacheseal/install": { "binary": "/opt/image/cacheseal" } },
-            { "run": { "name": "Script", "command": format!("{TOOLS}\n{script}") } },
-        ] } },
-        "workflows": { "main": { "jobs": ["job"] } },
-    });
+    let config = super::one_job([json!({ "run": { "name": "Script", "command": format!("{TOOLS}\n{script}") } })]);
     let told = site.run(&Push { config: Some(&config), ..Push::of("main") });
     told.expect("success");
     (site, told)
@@ -186,4 +177,27 @@ fn roots_that_are_one_place_of_the_workspace_are_refused() {
         let said = &told.job("seal").step("Seal the cache npm").output;
         assert!(said.contains("expected roots that are apart below the workspace"), "{}", told.shown());
     }
+}
+
+/// The step runs after every failure. What has failed before it is told there, and not by this one.
+#[test]
+fn where_no_program_was_installed_nothing_is_put_back() {
+    let site = site_with("cacheseal.toml", ROOTS, "package-lock.json");
+    site.write("repository/move.sh", std::fs::read(file("orb/src/scripts/move.sh")).unwrap());
+    site.commit("scripts");
+    let step = |name: &str, mode: &str| {
+        let environment = json!({ "PARAM_MOVE": mode, "PARAM_CACHE": "npm", "PARAM_POLICY": "cacheseal.toml" });
+        json!({ "run": { "name": name, "environment": environment, "command": "/bin/bash -p -eo pipefail move.sh" } })
+    };
+    let config = json!({
+        "version": 2.1,
+        "jobs": { "job": {
+            "docker": [{ "image": "cimg/base:stable" }],
+            "steps": ["checkout", step("Back", "back"), step("Place", "place")],
+        } },
+        "workflows": { "main": { "jobs": ["job"] } },
+    });
+    let told = site.run(&Push { config: Some(&config), ..Push::of("main") });
+    told.job("job").stopped_at("Place", 5);
+    assert_eq!(told.job("job").step("Back").output, "", "{}", told.shown());
 }

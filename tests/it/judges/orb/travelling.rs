@@ -134,17 +134,10 @@ fn a_cache_without_a_seal_does_not_travel() {
     let site = site_with("cacheseal.toml", r#"["node_modules"]"#, "package-lock.json");
     let script = std::fs::read_to_string(super::file("orb/src/scripts/move.sh")).unwrap();
     let environment = json!({ "PARAM_CACHE": "npm", "PARAM_POLICY": "cacheseal.toml", "PARAM_MOVE": "collect" });
-    let config = json!({
-        "version": 2.1,
-        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
-        "jobs": { "job": { "docker": [{ "image": "cimg/base:stable" }], "steps": [
-            "checkout",
-            { "cacheseal/install": { "binary": "/opt/image/cacheseal" } },
-            { "run": { "name": "Fill", "command": "mkdir node_modules && echo 1 >node_modules/one" } },
-            { "run": { "name": "Collect", "environment": environment, "command": script } },
-        ] } },
-        "workflows": { "main": { "jobs": ["job"] } },
-    });
+    let config = super::one_job([
+        json!({ "run": { "name": "Fill", "command": "mkdir node_modules && echo 1 >node_modules/one" } }),
+        json!({ "run": { "name": "Collect", "environment": environment, "command": script } }),
+    ]);
     let told = site.run(&Push { config: Some(&config), ..Push::of("main") });
     told.job("job").stopped_at("Collect", 5);
     let said = &told.job("job").step("Collect").output;
@@ -243,18 +236,11 @@ fn what_lies_beside_the_travelling_roots_is_not_kept() {
 fn what_an_earlier_job_has_left_to_travel_is_taken_for_nothing() {
     let site = Site::sealed();
     let leave = "mkdir -p ~/.cacheseal-npm/checkout/node_modules/a && chmod -R a-w ~/.cacheseal-npm/checkout";
-    let config = json!({
-        "version": 2.1,
-        "orbs": { "cacheseal": "cacheseal/cacheseal@0.1" },
-        "jobs": { "job": { "docker": [{ "image": "cimg/base:stable" }], "steps": [
-            "checkout",
-            { "cacheseal/install": { "binary": "/opt/image/cacheseal" } },
-            { "run": { "name": "Left", "command": leave } },
-            { "cacheseal/restore": { "cache": "npm", "gate": "release", "key": "nothing-has-this-key" } },
-            { "run": { "name": "Show", "command": format!("test ! -e node_modules && {NOTHING_LEFT}") } },
-        ] } },
-        "workflows": { "main": { "jobs": ["job"] } },
-    });
+    let config = super::one_job([
+        json!({ "run": { "name": "Left", "command": leave } }),
+        json!({ "cacheseal/restore": { "cache": "npm", "gate": "release", "key": "nothing-has-this-key" } }),
+        json!({ "run": { "name": "Show", "command": format!("test ! -e node_modules && {NOTHING_LEFT}") } }),
+    ]);
     let told = site.run(&Push { config: Some(&config), ..Push::of("main") });
     told.expect("success");
     assert_eq!(told.job("job").codes("npm"), ["nothing-restored".to_owned()].into(), "{}", told.shown());
