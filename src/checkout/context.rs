@@ -44,10 +44,12 @@ impl Context {
         }
     }
 
-    /// The same at another time, in seconds since 1970-01-01 UTC; as it is where no clock shows that time.
+    /// The same at another time, in seconds since 1970-01-01 UTC. A time beyond the years -9999 to 9999 is the first or
+    /// the last of them: a seal is too old there, or from the future.
     #[must_use]
     pub fn at(mut self, seconds: i64) -> Self {
-        self.now = Timestamp::from_second(seconds).unwrap_or(self.now);
+        let bound = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        self.now = Timestamp::from_second(seconds).unwrap_or(bound);
         self
     }
 
@@ -109,4 +111,16 @@ pub(crate) fn split(path: &Path) -> Result<(PathBuf, String), Failure> {
 /// A path for messages, quoted and harmless.
 pub(crate) fn shown(path: &Path) -> String {
     format!("`{}`", Escaped(path.as_os_str().as_encoded_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_no_clock_shows_is_never_now() {
+        let at = |seconds| Context::of_process().at(seconds).now;
+        assert_eq!(at(7).as_second(), 7);
+        assert_eq!((at(i64::MIN), at(i64::MAX)), (Timestamp::MIN, Timestamp::MAX));
+    }
 }
