@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::forge::Judge;
 use crate::harness::{Project, SealAs, judged_or_plain};
 
-/// What is flipped in the byte at an offset: each of these bits, or in a plain `cargo test` one of them in turn.
+/// What is flipped in the byte at an offset: each of these bits, or in a plain `cargo test` one of them in turn, in every third byte.
 fn flips(offset: usize, bits: &'static [u8]) -> impl Iterator<Item = u8> {
     let count = judged_or_plain(bits.len(), 1);
     bits.iter().cycle().skip(offset % bits.len()).take(count).copied()
@@ -49,7 +49,7 @@ fn no_changed_byte_of_the_envelope_is_trusted() {
     assert!(meaning(&honest).is_some_and(|parts| parts.len() == 2));
     assert_eq!(judge.verdict().0, 0);
     let mut trusted = 0;
-    for offset in 0..honest.len() {
+    for offset in (0..honest.len()).step_by(judged_or_plain(1, 3)) {
         for flip in flips(offset, &[0x01, 0x20, 0x80]) {
             let mut changed = honest.clone();
             changed[offset] ^= flip;
@@ -93,7 +93,7 @@ fn no_changed_byte_of_a_manifest_is_trusted() {
             let (exit, codes) = judge.verdict();
             assert_eq!((exit, codes.into_iter().collect()), (10, vec!["manifest-mismatch"]), "{name}: {what}");
         };
-        for offset in 0..honest.len() {
+        for offset in (0..honest.len()).step_by(judged_or_plain(1, 3)) {
             for flip in flips(offset, &[0x01, 0x20, 0x80]) {
                 let mut changed = honest.clone();
                 changed[offset] ^= flip;
@@ -115,7 +115,7 @@ fn no_changed_byte_of_a_signed_manifest_is_trusted() {
     let honest = fs::read(project.seal_path().join("0.mtree")).unwrap();
     let roots = serde_json::from_slice::<Value>(&project.payload()).unwrap()["predicate"]["roots"][0].clone();
     let (entries, bytes) = (roots["entries"].as_u64().unwrap(), roots["bytes"].as_u64().unwrap());
-    for offset in 0..honest.len() {
+    for offset in (0..honest.len()).step_by(judged_or_plain(1, 3)) {
         for flip in flips(offset, &[0x01, 0x20]) {
             let mut changed = honest.clone();
             changed[offset] ^= flip;

@@ -43,7 +43,6 @@ mod recipes;
 mod reports;
 mod roots;
 mod rows;
-mod scale;
 #[cfg(feature = "schema")]
 mod schema;
 mod seal;

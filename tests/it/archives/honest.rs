@@ -7,6 +7,7 @@ use super::sample::{Draft, Form, Layout};
 use super::stage::{Stage, fill, policy, text};
 use super::tar::{BLOCK, FLAG, GID, Item, MAJOR, MINOR, MTIME, NAME, SIZE, UID, dir, global, gnu_long, pax};
 use crate::harness::{Project, Run};
+use crate::rows::some;
 
 fn trusted(stage: &Stage, row: &str, archive: &[u8]) {
     stage.verify(archive, &[]).expect_of(row, 0, &[]);
@@ -134,8 +135,10 @@ fn every_layout_form_and_order_is_trusted() {
                 let tar = stage.sample.draft(layout, form, seal_first).tar.bytes();
                 let row = format!("{layout:?} {form:?} seal first: {seal_first}");
                 trusted(&stage, &row, &tar);
-                trusted(&stage, &(row.clone() + " gz"), &gzip(&tar));
-                trusted(&stage, &(row + " zst"), &zstd(&tar));
+                if cfg!(feature = "judges") {
+                    trusted(&stage, &(row.clone() + " gz"), &gzip(&tar));
+                    trusted(&stage, &(row + " zst"), &zstd(&tar));
+                }
             }
         }
     }
@@ -144,7 +147,7 @@ fn every_layout_form_and_order_is_trusted() {
 #[test]
 fn what_honest_programs_vary_is_trusted() {
     let stage = Stage::new();
-    for Variant { name, edit } in VARIANTS {
+    for Variant { name, edit } in some(VARIANTS) {
         for seal_first in [true, false] {
             let mut draft = stage.sample.draft(Layout::Plain, Form::Ustar, seal_first);
             edit(&mut draft);

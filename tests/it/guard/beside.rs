@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::job::Job;
+use crate::rows::some;
 
 const GIT: &str = "what git reads for the checkout";
 
@@ -131,7 +132,7 @@ const KINDS: [Kind; 10] = [
 
 #[test]
 fn what_lies_beside_something_named_is_watched() {
-    for (kind, before, place, rule) in KINDS {
+    for (kind, before, place, rule) in some(KINDS) {
         let mut job = Job::new();
         before(&mut job);
         job.start(&[]);

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::alone_json;
 use super::job::Job;
 use crate::harness::Run;
+use crate::rows::some;
 
 /// Variables that no list names.
 const VARIABLES: [&str; 60] = [
@@ -161,10 +162,10 @@ fn what_any_variable_names_is_watched() {
         job.set(variable, value);
     }
     job.start(&[]);
-    for variable in VARIABLES {
+    for variable in some(VARIABLES) {
         job.refuses(&job.at(&format!("srv/{variable}/below/file")), &format!("named by ${variable}"));
     }
-    for (variable, _) in VALUES {
+    for (variable, _) in some(VALUES) {
         job.refuses(&job.at(&format!("srv/{variable}")), &format!("named by ${variable}"));
     }
 }
@@ -174,7 +175,7 @@ fn every_name_above_the_checkout_is_watched() {
     let job = Job::new();
     fs::create_dir_all(job.at(".cargo/there")).unwrap();
     job.start(&[]);
-    for name in ABOVE {
+    for name in some(ABOVE) {
         job.refuses(&job.at(name), "directories above the checkout");
     }
     job.refuses(&job.at(".cargo/there/config.toml"), "directories above the checkout");
@@ -184,7 +185,7 @@ fn every_name_above_the_checkout_is_watched() {
 fn caches_in_temporary_directories_are_watched() {
     let job = Job::new();
     job.start(&[]);
-    for name in CACHES {
+    for name in some(CACHES) {
         job.refuses(&job.at("tmp").join(name), "temporary directories");
     }
     // What the agent makes is told by its name: a file that nobody executes or looks for.
@@ -322,7 +323,7 @@ fn linked() -> Job {
 
 #[test]
 fn links_between_a_name_and_what_is_used_are_watched() {
-    for (kind, before, restore, place, rule) in KINDS {
+    for (kind, before, restore, place, rule) in some(KINDS) {
         let job = linked();
         before(&job.place);
         job.start(&[]);

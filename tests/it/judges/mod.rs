@@ -1,9 +1,11 @@
 //! Tests whose judges are other programs: what openssl, mtree, strace and the rest say of our files, and what our
-//! files and runs are worth after them. A judge that is not installed fails its tests: it never skips them.
+//! files and runs are worth after them. A judge that is not installed fails its tests: it never skips them. Trees of many
+//! thousands of entries are here too, for the time they take.
 #![expect(clippy::print_stdout, reason = "the figures of a sweep, for who runs it with `--nocapture`")]
 
 mod berry;
 mod cargo;
+mod differences;
 mod exports;
 mod faults;
 mod guard;
@@ -23,6 +25,7 @@ mod realtrees;
 mod recheck;
 mod reference;
 mod restores;
+mod scale;
 #[cfg(target_arch = "x86_64")]
 mod short_reads;
 mod tampering;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use cacheseal::base::Digest;
 
 use super::{Locked, tgz};
-use crate::rows::each;
+use crate::rows::{each, some};
 
 pub(super) const CACHE: &str = "~/.cargo/registry/cache/index.crates.io-1949cf8c6b5b557f";
 pub(super) const SRC: &str = "~/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f";
@@ -129,7 +129,7 @@ fn each_tampering_is_refused_where_it_is() {
             "~/.cargo/registry/cache/evil.example-0000000000000000/left-1.2.3.crate".to_owned(),
         ),
     ];
-    each(rows, |(row, tamper, code, place)| {
+    each(some(rows), |(row, tamper, code, place)| {
         let home = home();
         tamper(&home);
         home.refused(row, &[code], place);
@@ -244,7 +244,7 @@ fn each_tampering_with_a_vendored_package_is_refused_where_it_is() {
         ("a file beside", |v| v.write("vendor/config.toml", ""), &["unproven-entry"], "vendor/config.toml"),
     ];
     vendored().trusted("");
-    each(rows, |(row, tamper, codes, place)| {
+    each(some(rows), |(row, tamper, codes, place)| {
         let vendored = vendored();
         tamper(&vendored);
         vendored.refused(row, codes, place);

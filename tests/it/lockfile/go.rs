@@ -11,7 +11,7 @@ use cacheseal::base::Digest;
 
 use super::zips::{go_zip, zip};
 use super::{Locked, mutated};
-use crate::rows::each;
+use crate::rows::{each, some};
 
 const DOWNLOAD: &str = "~/go/pkg/mod/cache/download/example.com/!demo/@v";
 const DIRECTORY: &str = "~/go/pkg/mod/example.com/!demo@v1.0.0-!r!c1";
@@ -91,7 +91,7 @@ fn parts_of_a_module_cache_may_be_roots() {
 type Row = (&'static str, fn(&Locked), &'static str, String);
 
 fn refused(rows: &[Row]) {
-    each(rows, |(row, tamper, code, place)| {
+    each(some(rows), |(row, tamper, code, place)| {
         let home = home();
         tamper(&home);
         home.refused(row, &[code], place);
@@ -264,7 +264,7 @@ fn a_zip_in_another_form_than_go_packs_is_unproven() {
         ("0xffff members", patched(|bytes| end(bytes) + 8, &[0xff; 4])),
         ("fewer members", patched(|bytes| end(bytes) + 8, &[2, 0, 2, 0])),
     ];
-    each(rows, |(row, bytes)| {
+    each(some(rows), |(row, bytes)| {
         assert_ne!(bytes, honest, "{row}");
         let home = home();
         home.write(&format!("{DOWNLOAD}/v1.0.0-!r!c1.zip"), bytes);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Locked, mutated};
-use crate::rows::each;
+use crate::rows::{each, some};
 
 const LOCKFILE: &str = "gradle/verification-metadata.xml";
 const VERSION: &str = "~/.gradle/caches/modules-2/files-2.1/com.example.lib/lib/1.0";
@@ -148,7 +148,7 @@ fn each_tampering_is_refused_where_it_is() {
             "~/.gradle/caches/modules-2/metadata-2.107/module-artifact.bin".to_owned(),
         ),
     ];
-    each(rows, |(row, tamper, code, place)| {
+    each(some(rows), |(row, tamper, code, place)| {
         let home = store("~/.gradle/caches/modules-2");
         tamper(&home, place);
         home.refused(row, &[code], place);

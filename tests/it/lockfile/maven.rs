@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use super::gradle::digest_by;
 use super::{Locked, mutated};
-use crate::rows::each;
+use crate::rows::{each, some};
 
 const SHA_256: &str = ".mvn/checksums/checksums-central.sha256";
 const SHA_512: &str = ".mvn/checksums/checksums.sha512";
@@ -72,7 +72,7 @@ fn each_tampering_is_refused_where_it_is() {
             "org/example/lib/1.0/lib-1.0.jar",
         ),
     ];
-    each(rows, |(row, tamper, code, place)| {
+    each(some(rows), |(row, tamper, code, place)| {
         let home = repository(REPOSITORY, SHA_256);
         let place = format!("{REPOSITORY}/{place}");
         tamper(&home, &place);

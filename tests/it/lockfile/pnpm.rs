@@ -2,7 +2,7 @@
 
 use super::npm::sri;
 use super::{Locked, mutated};
-use crate::rows::each;
+use crate::rows::{each, some};
 
 const LOCK: &str = "pnpm-lock.yaml";
 
@@ -108,7 +108,7 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
     ];
     let at = Locked::new(&["node_modules"], LOCK);
     at.write("node_modules/a", "");
-    each(rows, |(row, code, text, line)| {
+    each(some(rows), |(row, code, text, line)| {
         at.write(LOCK, text);
         let verdict = at.verify("lock");
         verdict.expect_error_of(row, 5, code);

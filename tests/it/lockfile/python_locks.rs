@@ -2,7 +2,7 @@
 
 use super::python::lockfiles;
 use super::{Locked, mutated};
-use crate::rows::each;
+use crate::rows::{each, some};
 
 #[test]
 fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
@@ -51,7 +51,7 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
             2,
         ),
     ];
-    each(rows, |(row, file, text, code, line)| {
+    each(some(rows), |(row, file, text, code, line)| {
         let locked = Locked::new(&["wheelhouse"], file);
         locked.write(file, text);
         let verdict = locked.verify("lock");

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{CACHE, LOCK, blob, installed, left, lockfile, packages, sri, url, write_left};
 use crate::lockfile::{Locked, mutated};
-use crate::rows::each;
+use crate::rows::{each, some};
 
 #[test]
 fn a_root_belongs_to_the_lockfile_that_is_beside_it() {
@@ -107,7 +107,7 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
         ("a location outside", text(|all| all["node_modules/../../evil"] = json!({})), "malformed-lockfile", ": "),
     ];
     let at = installed();
-    each(rows, |(row, text, code, line)| {
+    each(some(rows), |(row, text, code, line)| {
         at.write(LOCK, &text);
         let verdict = at.verify("lock");
         verdict.expect_error_of(row, 5, code);

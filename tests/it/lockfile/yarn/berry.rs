@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use sha2::Digest as _;
 
 use crate::lockfile::{Locked, mutated};
-use crate::rows::each;
+use crate::rows::{each, some};
 
 const CACHE: &str = ".yarn/cache";
 const LOCK: &str = "yarn.lock";
@@ -85,7 +85,7 @@ fn each_tampering_is_refused_where_it_is() {
         ("a zip of nobody", |at, place| at.write(place, "evil"), "unproven-entry", format!("{CACHE}/evil-npm-1.zip")),
         ("another list for Git", |at, place| at.write(place, "*\n"), "unproven-entry", format!("{CACHE}/.gitignore")),
     ];
-    each(rows, |(row, tamper, code, place)| {
+    each(some(rows), |(row, tamper, code, place)| {
         let at = filled();
         tamper(&at, place);
         at.refused(row, &[code], place);
@@ -151,7 +151,7 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
         ("a conflict", "malformed-lockfile", format!("{HEAD}<<<<<<< HEAD\n"), 3),
     ];
     let at = filled();
-    each(rows, |(row, code, text, line)| {
+    each(some(rows), |(row, code, text, line)| {
         at.write(LOCK, text);
         let verdict = at.verify("lock");
         verdict.expect_error_of(row, 5, code);

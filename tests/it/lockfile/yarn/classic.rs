@@ -8,7 +8,7 @@ use sha1::Digest as _;
 
 use crate::lockfile::npm::sri;
 use crate::lockfile::{Locked, mutated, tgz};
-use crate::rows::each;
+use crate::rows::{each, some};
 
 const MIRROR: &str = "~/mirror";
 const CACHE: &str = "~/.cache/yarn/v6";
@@ -200,7 +200,7 @@ fn each_tampering_is_refused_where_it_is() {
             "node_modules/.bin/left".to_owned(),
         ),
     ];
-    each(rows, |(row, tamper, code, place)| {
+    each(some(rows), |(row, tamper, code, place)| {
         let at = installed();
         tamper(&at, place);
         at.refused(row, &[code], place);
@@ -239,7 +239,7 @@ fn a_lockfile_that_cannot_be_read_is_an_error_with_its_line() {
         ("a version that leads out", "malformed-lockfile", format!("{HEAD}a@1:\n  version \"../1\"\n"), 2),
     ];
     let at = installed();
-    each(rows, |(row, code, text, line)| {
+    each(some(rows), |(row, code, text, line)| {
         at.write(LOCK, text);
         let verdict = at.verify("lock");
         verdict.expect_error_of(row, 5, code);
