@@ -174,6 +174,7 @@ fn no_tree(root: Root<'_>, state: io::Result<RootState>) -> Option<Refusal> {
     let refusal = |code, expected: &str, found: &str| Some(Refusal::new(code, place, expected, found));
     match (state, root.manifest) {
         (Ok(RootState::Absent), None) | (Ok(RootState::There(_)), Some(_)) => None,
+        (Ok(RootState::There(root)), None) if matches!(root.is_empty(), Ok(true)) => None,
         (Ok(RootState::Absent), Some(_)) => refusal(Code::MissingEntry, "a directory", "nothing"),
         (Ok(RootState::There(_)), None) => {
             refusal(Code::ExtraEntry, "nothing: the root was absent when it was sealed", "a directory")

@@ -74,6 +74,19 @@ impl Workspace {
         })
     }
 
+    /// Where a root is, or would be.
+    pub(super) fn path(&self, root: &PlacedRoot) -> Option<PathBuf> {
+        if let Some(place) = self.elsewhere.get(&root.root.spelling) {
+            return Some(place.clone());
+        }
+        let base = match root.root.base {
+            RootBase::Policy => &self.policy_path,
+            RootBase::Home => self.home.as_ref()?,
+            RootBase::Filesystem => Path::new("/"),
+        };
+        Some(base.join(root.root.components.join("/")))
+    }
+
     /// The directory that a root's components start from; `None` if it does not exist.
     pub(super) fn base(&self, root: &PlacedRoot) -> io::Result<Option<Directory>> {
         let path = match (root.root.base, &self.home) {

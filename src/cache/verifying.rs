@@ -15,9 +15,7 @@ use crate::policy::{Edge, LinkRule, LockfileRule, PlacedRoot};
 use crate::seal::SEALS;
 use crate::seal::manifest::{Manifest, Totals};
 use crate::seal::statement::{SealedRoot, Statement};
-use crate::tree::{
-    Comparison, Directory, Expectation, HardLinks, Memory, Options, SealDirectory, Stamps, all_missing, compare,
-};
+use crate::tree::{Comparison, Directory, Expectation, HardLinks, Memory, Options, SealDirectory, Stamps, compare};
 use crate::verify::{Consumer, Coverage, Lockfiles, Rule, TrustedSeal};
 
 /// What to verify, and against what.
@@ -320,7 +318,10 @@ impl<'a> Run<'a> {
     }
 
     fn sealed_as_absent(&mut self, sealed: &SealedRoot, state: Option<&RootState>) {
-        if let Some(RootState::There(_)) = state {
+        // Runners and volumes make such directories before a restore, and one that is empty holds nothing.
+        if let Some(RootState::There(root)) = state
+            && !matches!(root.is_empty(), Ok(true))
+        {
             self.refuse(
                 Code::ExtraEntry,
                 &sealed.path,
@@ -340,7 +341,13 @@ impl<'a> Run<'a> {
                 }
             },
             RootState::Absent => {
-                all_missing(&sealed.path, manifest, &mut self.refusals);
+                let expected = format!("the {} that were sealed", plural(sealed.entries, "entry", "entries"));
+                let place = self.request.roots.iter().find(|root| root.root.spelling == sealed.path);
+                let place = place.and_then(|root| self.request.workspace.path(root));
+                let found = place.map_or("no such directory".to_owned(), |place| {
+                    format!("nothing at `{}`", Escaped(place.as_os_str().as_encoded_bytes()))
+                });
+                self.refuse(Code::MissingEntry, &sealed.path, expected, found);
                 return None;
             }
             // Refused when it was opened.

@@ -9,7 +9,7 @@ use super::sealed::FoundSeal;
 use super::system::options;
 use crate::base::{Algorithm, Code, EntryPath, Escaped, Limits, Refusal, Refusals};
 use crate::checkout::{Context, Failure, shown};
-use crate::report::{DiffReport, Head, refusals_text};
+use crate::report::{Asker, DiffReport, Head, refusals_text};
 use crate::seal::ENVELOPE;
 use crate::seal::manifest::{Manifest, differences};
 use crate::tree::{Directory, Options, snapshot};
@@ -144,7 +144,7 @@ fn outcome(found: &Refusals) -> Outcome {
         "same: nothing differs\n".to_owned()
     } else {
         // What is expected is the first, what is found the second; advice on caches has no place here.
-        let listed = refusals_text(found).replace("refused[", "differs[");
+        let listed = refusals_text(found, Asker::VERIFIER).replace("refused[", "differs[");
         let lines: Vec<_> = listed.lines().filter(|line| !line.starts_with("hint: ")).collect();
         format!("{}\n", lines.join("\n"))
     };

@@ -11,7 +11,7 @@ use super::system::{random_seed, variable};
 use crate::base::{Code, Exit, plural};
 use crate::checkout::{Context, Failure, shown};
 use crate::drill::{Bench, DrillError, Ground, Tried, attacks};
-use crate::report::{DrillReport, DrillRow, DrillTried, Head, bytes_text, refusals_text};
+use crate::report::{Asker, DrillReport, DrillRow, DrillTried, Head, bytes_text, refusals_text};
 use crate::tree::Directory;
 
 pub(super) fn run(arguments: &DrillArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -20,14 +20,18 @@ pub(super) fn run(arguments: &DrillArguments, context: &Context) -> Result<Outco
     let sealed = match bench.seal_real()? {
         Ok(sealed) => sealed,
         Err(refusals) => {
-            let text = format!("refused: {} cannot be sealed\n{}", shown(&path), refusals_text(&refusals));
+            let text =
+                format!("refused: {} cannot be sealed\n{}", shown(&path), refusals_text(&refusals, Asker::Maker));
             return Ok(outcome(refusals.exit(), "refused", text, None));
         }
     };
     let verified = bench.verify_real()?;
     if verified.exit() != Exit::Ok {
-        let text =
-            format!("refused: {} just sealed, does not verify\n{}", shown(&path), refusals_text(&verified.refusals));
+        let text = format!(
+            "refused: {} just sealed, does not verify\n{}",
+            shown(&path),
+            refusals_text(&verified.refusals, Asker::Maker)
+        );
         return Ok(outcome(verified.exit(), "refused", text, None));
     }
     let mut text = format!(

@@ -10,7 +10,7 @@ use super::sealed::FoundSeal;
 use crate::archive::UnverifiedKind;
 use crate::base::{Algorithm, Escaped, Exit, Limits, Refusal, Refusals, plural};
 use crate::checkout::{Context, Failure};
-use crate::report::{ArchiveContents, Head, InspectReport, InspectedSeal, bytes_text, refusals_text};
+use crate::report::{ArchiveContents, Asker, Head, InspectReport, InspectedSeal, bytes_text, refusals_text};
 use crate::seal::ENVELOPE;
 
 pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -82,7 +82,7 @@ fn archive(arguments: &InspectArguments, context: &Context) -> Result<Outcome, F
         }
         None => out.push_str("  seal       none\n"),
     }
-    out.push_str(&refusals_text(&problems).replace("refused[", "problem["));
+    out.push_str(&refusals_text(&problems, Asker::VERIFIER).replace("refused[", "problem["));
     let report = InspectReport {
         head: Head::of("inspect", exit),
         verified: false,

@@ -14,7 +14,7 @@ use crate::archive::Compression;
 use crate::base::{Code, Exit, Refusals, plural};
 use crate::cache::{PackError, PackRequest, Packed, pack};
 use crate::checkout::{Checkout, Context, Failure, shown};
-use crate::report::{Head, PackedReport, RefusedReport, bytes_text, refusals_text, verdict};
+use crate::report::{Asker, Head, PackedReport, RefusedReport, bytes_text, refusals_text, verdict};
 use crate::tree::NewFile;
 
 pub(super) fn run(arguments: &PackArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -160,6 +160,7 @@ fn outcome(arguments: &PackArguments, packed: &Packed, archive_bytes: u64) -> Ou
 fn refused(arguments: &PackArguments, refusals: Refusals) -> Outcome {
     let exit = refusals.exit();
     let verdict = verdict(exit);
-    let text = format!("{verdict}: cache `{}` was not packed\n{}", arguments.cache, refusals_text(&refusals));
+    let text =
+        format!("{verdict}: cache `{}` was not packed\n{}", arguments.cache, refusals_text(&refusals, Asker::Maker));
     Outcome::of(exit, text, &RefusedReport::new("pack", verdict, &arguments.cache, refusals))
 }

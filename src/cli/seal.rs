@@ -12,7 +12,7 @@ use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, Vouched, cosig
 use crate::checkout::{Checkout, Context, Failure, key_failure, shown};
 use crate::guard::Sealing;
 use crate::identity::SecretKey;
-use crate::report::{Head, RefusedReport, SealedReport, bytes_text, refusals_text};
+use crate::report::{Asker, Head, RefusedReport, SealedReport, bytes_text, refusals_text};
 use crate::tree::{ReadError, read_named_file};
 
 pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcome, Failure> {
@@ -93,7 +93,7 @@ fn bindings(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Fail
 
 fn refused(cache: &str, error: SealError) -> Result<Outcome, Failure> {
     let SealError::Refused(refusals) = error else { return Err(error.into()) };
-    let text = format!("refused: cache `{cache}` was not sealed\n{}", refusals_text(&refusals));
+    let text = format!("refused: cache `{cache}` was not sealed\n{}", refusals_text(&refusals, Asker::Maker));
     Ok(Outcome::of(refusals.exit(), text, &RefusedReport::new("seal", "refused", cache, refusals)))
 }
 

@@ -1,5 +1,6 @@
 //! What a command has found, as a value; and the forms that it is shown in. A form is a file, and a row of [`FORMATS`].
 
+mod advice;
 mod commands;
 mod form;
 mod format;
@@ -11,6 +12,7 @@ mod schema;
 mod text;
 mod verdict;
 
+pub use advice::Asker;
 pub use commands::{
     ArchiveContents, DiffReport, DrillReport, DrillRow, DrillTried, ExportReport, Head, InitKey, InitReport,
     InspectReport, InspectedSeal, KeyNewReport, KeyRevokeReport, KeyShowReport, PackedReport, PolicyCheckReport,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::advice::{Asker, advice};
 use super::form::{ErrorReport, Format};
 use super::verdict::{ArchiveReport, CoverageReport, SealReport, UnpackReport, VerifyReport};
 use crate::base::{Code, Escaped, Exit, Refusal, Refusals, plural};
@@ -26,7 +27,9 @@ pub fn verdict_text(report: &VerifyReport) -> String {
         let _ = writeln!(out, "warning: {warning}");
     }
     out.push_str(&rules_text(report.rules.as_deref().unwrap_or_default()));
-    out.push_str(&listing(&report.refusals, &report.counts, report.archive.is_some(), report.is_allowed_miss()));
+    let sealed_by = report.seal.as_ref().and_then(|seal| seal.signers.first()).map(|signed| signed.signer.as_str());
+    let asker = Asker::Verifier { sealed_by, of_archive: report.archive.is_some() };
+    out.push_str(&listing(&report.refusals, &report.counts, asker, report.is_allowed_miss()));
     if let (Some(candidates), Some(counts)) = (&report.candidates, &report.candidate_counts) {
         out.push_str(&candidates_text(candidates, counts));
     }
@@ -144,19 +147,19 @@ fn rules_text(rules: &[Rule]) -> String {
 
 /// The refusals, worst first, then how many there are of each code, then where to read on.
 #[must_use]
-pub fn refusals_text(refusals: &Refusals) -> String {
+pub fn refusals_text(refusals: &Refusals, asker: Asker<'_>) -> String {
     let (refusals, counts) = refusals.clone().into_parts();
-    listing_text(&refusals, &counts)
+    listing(&refusals, &counts, asker, false)
 }
 
 /// The same of refusals as reports have them.
 #[must_use]
 pub fn listing_text(refusals: &[Refusal], counts: &BTreeMap<Code, u64>) -> String {
-    listing(refusals, counts, false, false)
+    listing(refusals, counts, Asker::VERIFIER, false)
 }
 
 /// A miss that is `allowed` needs no advice.
-fn listing(refusals: &[Refusal], counts: &BTreeMap<Code, u64>, of_archive: bool, allowed: bool) -> String {
+fn listing(refusals: &[Refusal], counts: &BTreeMap<Code, u64>, asker: Asker<'_>, allowed: bool) -> String {
     let total = counts.values().sum();
     let mut out = listed(refusals.iter(), total, kind);
     if total > 1 {
@@ -164,11 +167,7 @@ fn listing(refusals: &[Refusal], counts: &BTreeMap<Code, u64>, of_archive: bool,
         let _ = writeln!(out, "total: {}", counts.join(", "));
     }
     if let Some(worst) = refusals.first().filter(|_| !allowed) {
-        let advice = match worst.code {
-            Code::UnprovenEntry if of_archive => "unpack the archive and run `verify` on the directories",
-            code => advice(code),
-        };
-        let _ = writeln!(out, "hint: {advice}; see docs/VERIFY.md#{}", worst.code);
+        let _ = writeln!(out, "hint: {}; see docs/VERIFY.md#{}", advice(worst.code, asker), worst.code);
     }
     out
 }
@@ -208,58 +207,6 @@ fn kind(code: Code) -> &'static str {
         exit if exit.is_refusal() => "refused",
         Exit::Miss => "miss",
         _ => "error",
-    }
-}
-
-/// What to do about the worst refusal, in one line.
-fn advice(code: Code) -> &'static str {
-    match code {
-        Code::NothingRestored => "go on without the cache, or say `--allow-miss`",
-        Code::PolicyChanged => {
-            "look at what changed the policy; if it was you, pin what `cacheseal policy digest` prints, or start the guard later"
-        }
-        Code::GuardGone => "start a guard before the restore, and let nothing end it before this step",
-        Code::GuardReplaced => "stop: something in this job answers in the guard's place",
-        Code::StrayWrite => "stop: a restore wrote, or something else, where no cache has anything to write",
-        Code::UnverifiedRoots => {
-            "restore one cache at a time and verify it at once, before another is restored and before anything is installed; if that is so already, an archive wrote into the roots of another cache: do not use these files"
-        }
-        Code::UnverifiedBase => "verify the cache under the guard after restoring it, before anything is added to it",
-        Code::NoSeal => "save `.cacheseal` together with the roots, sealed by a trusted job",
-        Code::TooOld | Code::StaleLockfile => "have a trusted job make and seal the cache anew",
-        Code::UnpinnedLockfile => {
-            "verify with `--guard`, or with `--trust-checkout` where nothing was restored, or use a gate with `lockfile = \"any\"`"
-        }
-        Code::Unreadable | Code::Unwritable | Code::DisposalFailed => {
-            "nothing is trusted until this is mended; run again"
-        }
-        Code::SealNotFirst => {
-            "verify it with `verify --archive`, or have `cacheseal pack` make one whose seal comes first"
-        }
-        Code::SparseFile => {
-            "if the archive is yours, make it without holes: GNU tar without `-S`, bsdtar with `--no-read-sparse`"
-        }
-        Code::UnsupportedMember => {
-            "if the archive is yours, make it without the options `-V`, `-g` and `-M` of GNU tar"
-        }
-        Code::MalformedHeader | Code::MalformedExtension | Code::AmbiguousHeader | Code::GlobalHeader => {
-            "do not unpack the archive with any program; if it is yours, make it with GNU tar or bsdtar in their default formats"
-        }
-        Code::AmbiguousLayout => {
-            "if the archive is yours, say where it has things with `--home`, `--checkout` or `--root`; else do not unpack it"
-        }
-        Code::LockfileMismatch => "do not use these files: somebody has changed them since they were downloaded",
-        Code::UnprovenEntry | Code::LowCoverage => {
-            "cache only what docs/LOCKFILES.md says can be proven, fill it from empty, or name the places in `unproven`"
-        }
-        Code::ChangedAfterVerify => {
-            "publish nothing of this job: find out what wrote there, or allow new entries that the build makes with `--allow-new`"
-        }
-        Code::HardlinkOutside => "copy instead of linking, or set `hardlinks = \"any\"` for this gate",
-        code if code.exit() == Exit::Changed => {
-            "do not use these files: throw the cache away and have a trusted job seal a new one"
-        }
-        _ => "do not use this cache; find out who wrote it",
     }
 }
 

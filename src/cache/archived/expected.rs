@@ -104,6 +104,14 @@ impl ExpectedTrees {
         let at = || place(&root.spelling, path);
         let found = match &root.sealed {
             SealedTree::Unknown => return None,
+            // An empty directory holds nothing.
+            SealedTree::Absent if path.is_empty() && matches!(seen.kind, SeenKind::Directory) => {
+                if std::mem::replace(&mut root.is_named, true) {
+                    refusals.push(Refusal::new(Code::DuplicateEntry, at(), "each entry once", "it again"));
+                }
+                forbidden(seen.mode, false, &at, refusals);
+                return None;
+            }
             SealedTree::Absent => {
                 if !std::mem::replace(&mut root.is_refused, true) {
                     let expected = "nothing: the root was absent when it was sealed";
