@@ -64,6 +64,8 @@ pub(super) enum Command {
     /// Pin and check the policy
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Say what a code means, and what to do
+    Explain(ExplainArguments),
     /// Tamper with a copy in every way we know and show that each is refused
     Drill(DrillArguments),
 }
@@ -88,6 +90,7 @@ impl Command {
             Self::Diff(_) => "diff",
             Self::Export(_) => "export",
             Self::Policy(_) => "policy",
+            Self::Explain(_) => "explain",
             Self::Drill(_) => "drill",
         }
     }
@@ -96,6 +99,12 @@ impl Command {
     pub(super) fn takes_stdout(&self) -> bool {
         matches!(self, Self::Pack(arguments) if arguments.out == Path::new("-"))
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArguments {
+    /// The code, as a report shows it
+    pub(super) code: String,
 }
 
 #[derive(Debug, Args)]

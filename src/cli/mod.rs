@@ -9,6 +9,7 @@ mod common_arguments;
 mod diff;
 mod differences;
 mod drill;
+mod explain;
 mod export;
 mod guard;
 mod guard_arguments;
@@ -113,6 +114,7 @@ fn dispatch(command: Command, context: &Context, format: &'static Format) -> Res
         Command::Diff(arguments) => diff::run(&arguments, context),
         Command::Export(arguments) => export::run(&arguments, &context.limits),
         Command::Policy(command) => policy::run(&command, context),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Drill(arguments) => drill::run(&arguments, context),
     }
 }

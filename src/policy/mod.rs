@@ -45,5 +45,6 @@ pub use resolved::{Edge, Policy};
 pub use revocations::{REVOCATIONS, Revocation, Revocations, entry_text};
 pub use share::MinCoverage;
 pub use signer::{Scope, Signer, SignerKey};
+pub(crate) use similar::closest;
 pub use starter::{StarterCache, lockfile_starter, starter};
 pub use validity::{Standing, Validity, WARNING};

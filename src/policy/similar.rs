@@ -9,7 +9,7 @@ const NAME_BYTES_MAX: usize = 64;
 const EDITS_MAX: usize = 2;
 
 /// The name with the fewest edits to `wanted`, if that is a slip and not another word.
-pub(super) fn closest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn closest<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     if wanted.len() > NAME_BYTES_MAX {
         return None;
     }

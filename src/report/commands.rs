@@ -118,6 +118,22 @@ pub struct PackedReport<'a> {
     pub sealed_at: String,
 }
 
+/// `explain`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ExplainReport {
+    /// The verb and exit status.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The code.
+    pub code: Code,
+    /// The exit status that it leads to.
+    pub leads_to: Exit,
+    /// What it means and what to do, in Markdown.
+    pub text: &'static str,
+}
+
 /// `init`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -14,9 +14,10 @@ mod verdict;
 
 pub use advice::Asker;
 pub use commands::{
-    ArchiveContents, DiffReport, DrillReport, DrillRow, DrillTried, ExportReport, Head, InitKey, InitReport,
-    InspectReport, InspectedSeal, KeyNewReport, KeyRevokeReport, KeyShowReport, PackedReport, PolicyCheckReport,
-    PolicyDigestReport, PolicyFinding, PolicyRoot, PolicyRootsReport, RefusedReport, SealedReport, UnansweredReport,
+    ArchiveContents, DiffReport, DrillReport, DrillRow, DrillTried, ExplainReport, ExportReport, Head, InitKey,
+    InitReport, InspectReport, InspectedSeal, KeyNewReport, KeyRevokeReport, KeyShowReport, PackedReport,
+    PolicyCheckReport, PolicyDigestReport, PolicyFinding, PolicyRoot, PolicyRootsReport, RefusedReport, SealedReport,
+    UnansweredReport,
 };
 pub use form::{ErrorReport, Format};
 pub use format::FORMATS;

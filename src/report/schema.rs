@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::json::ErrorV1;
 use super::{
-    CheckReport, DiffReport, DrillReport, ExportReport, Guarding, InitReport, InspectReport, KeyNewReport,
-    KeyRevokeReport, KeyShowReport, PackedReport, PolicyCheckReport, PolicyDigestReport, PolicyRootsReport,
-    RecheckReport, RefusedReport, SealedReport, UnansweredReport, VerifyReport,
+    CheckReport, DiffReport, DrillReport, ExplainReport, ExportReport, Guarding, InitReport, InspectReport,
+    KeyNewReport, KeyRevokeReport, KeyShowReport, PackedReport, PolicyCheckReport, PolicyDigestReport,
+    PolicyRootsReport, RecheckReport, RefusedReport, SealedReport, UnansweredReport, VerifyReport,
 };
 
 type Refer = fn(&mut SchemaGenerator) -> Value;
@@ -21,6 +21,7 @@ fn refer<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
 const COMMANDS: &[(&str, &[Refer])] = &[
     ("diff", &[refer::<DiffReport<'_>>]),
     ("drill", &[refer::<DrillReport>]),
+    ("explain", &[refer::<ExplainReport>]),
     ("export", &[refer::<ExportReport>]),
     ("guard-check", &[refer::<CheckReport>, refer::<UnansweredReport>]),
     ("guard-recheck", &[refer::<RecheckReport>, refer::<UnansweredReport>]),

@@ -167,7 +167,7 @@ fn listing(refusals: &[Refusal], counts: &BTreeMap<Code, u64>, asker: Asker<'_>,
         let _ = writeln!(out, "total: {}", counts.join(", "));
     }
     if let Some(worst) = refusals.first().filter(|_| !allowed) {
-        let _ = writeln!(out, "hint: {}; see docs/VERIFY.md#{}", advice(worst.code, asker), worst.code);
+        let _ = writeln!(out, "hint: {}; `cacheseal explain {}` says more", advice(worst.code, asker), worst.code);
     }
     out
 }
