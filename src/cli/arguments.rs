@@ -142,6 +142,9 @@ pub(super) struct KeyRevokeArguments {
     /// Why, for those who read the list
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: String,
+    /// Also what the policy does not name
+    #[arg(long)]
+    pub(super) force: bool,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
 }
@@ -185,6 +188,9 @@ pub(super) struct KeyShowArguments {
     /// A public key, or a private one (only its public half is shown)
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
+    /// Print the private key in one line, for the secrets of a CI system, and nothing else
+    #[arg(long)]
+    pub(super) private_line: bool,
     #[command(flatten)]
     pub(super) policy: PolicyArgument,
 }
@@ -225,7 +231,7 @@ fn parse_binding(text: &str) -> Result<(String, String), String> {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct KeySource {
-    /// The job's private key
+    /// The job's private key, `-` for standard input
     #[arg(long = "key", value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
     /// The environment variable that holds the job's private key

@@ -17,10 +17,10 @@ pub(super) fn run(arguments: &ExportArguments, limits: &Limits) -> Result<Outcom
         ExportForm::SigstoreBundle => sigstore_bundle(&seal)?,
         form => listing(&seal, form, arguments.root.as_deref(), limits)?,
     };
-    to_stderr(b"note: exported without verifying the seal\n");
+    let _ = to_stderr(b"note: exported without verifying the seal\n");
     let content = String::from_utf8_lossy(&bytes).into_owned();
     let report = ExportReport { head: Head::of("export", Exit::Ok), verified: false, content };
-    Ok(Outcome { output: bytes, ..Outcome::of(Exit::Ok, String::new(), &report) })
+    Ok(Outcome { output: bytes, ..Outcome::of(Exit::Ok, String::new(), &report).into_product() })
 }
 
 fn listing(seal: &FoundSeal, form: ExportForm, root: Option<&str>, limits: &Limits) -> Result<Vec<u8>, Failure> {

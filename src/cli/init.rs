@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::arguments::InitArguments;
 use super::key::make;
 use super::outcome::Outcome;
-use super::system::variable;
+use super::system::{to_stderr, variable};
 use super::unwritable::unwritable;
-use crate::base::{Code, Exit};
-use crate::checkout::{Context, Failure, shown};
+use crate::base::{Code, Escaped, Exit};
+use crate::checkout::{Context, Failure};
 use crate::lockfile::{ecosystem_of, starters};
 use crate::policy::{Document, Glob, StarterCache, lockfile_starter, starter};
 use crate::report::{Head, InitKey, InitReport};
@@ -49,17 +49,30 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
     let made = make(SIGNER, &key_out, &directory)?;
     directory.create_file(POLICY, false, text.as_bytes()).map_err(|error| unwritable(POLICY, &error))?;
     let first = caches.first().map_or("", |cache| cache.name.as_str());
-    let shown_key = if key_out == Path::new("-") { "the line above".to_owned() } else { shown(&key_out) };
-    let mut output = Vec::new();
-    if key_out == Path::new("-") {
-        output.extend_from_slice(made.key.to_line().as_bytes());
-        output.push(b'\n');
+    let key_path = (key_out != Path::new("-")).then(|| for_shell(&key_out));
+    let steps = next_steps(&caches, first, key_path.as_deref());
+    let keyid = made.key.public().id().to_string();
+    if key_path.is_some() {
+        let key = InitKey { signer: SIGNER, keyid, private: key_out.to_string_lossy().into_owned() };
+        return Ok(outcome(steps.into_bytes(), &project, &caches, Some(key)));
     }
-    output.extend_from_slice(next_steps(&caches, first, &shown_key).as_bytes());
-    let private =
-        if key_out == Path::new("-") { made.key.to_line().to_string() } else { key_out.to_string_lossy().into_owned() };
-    let key = InitKey { signer: SIGNER, keyid: made.key.public().id().to_string(), private };
-    Ok(outcome(output, &project, &caches, Some(key)))
+    // The line is what goes on to a context: nothing else may be on stdout.
+    let _ = to_stderr(steps.as_bytes());
+    let line = made.key.to_line();
+    let key = InitKey { signer: SIGNER, keyid, private: line.to_string() };
+    let outcome = outcome(format!("{}\n", *line).into_bytes(), &project, &caches, Some(key));
+    let made = [here.join(POLICY), here.join(made.public_file)];
+    Ok(Outcome {
+        product: Some(Box::new(move || made.iter().for_each(|path| drop(std::fs::remove_file(path))))),
+        ..outcome
+    })
+}
+
+/// A path as a shell takes it.
+fn for_shell(path: &Path) -> String {
+    let text = Escaped(path.as_os_str().as_encoded_bytes()).to_string();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~+,:=@".contains(&byte);
+    if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// What cannot be read back is not written: a project name may hold what a policy may not.
@@ -207,16 +220,24 @@ fn ignore(here: &Path) -> std::io::Result<()> {
     file.write_all(format!("{gap}{}\n", missing.join("\n")).as_bytes())
 }
 
-/// What to do now, with the `CircleCI` steps to paste.
-fn next_steps(caches: &[StarterCache], first: &str, key: &str) -> String {
-    let mut out = format!(
-        "wrote {POLICY}, keys/{SIGNER}.pub and the private key: {key}\n\n\
-         1. commit {POLICY}, keys/ and .gitignore\n\
-         2. put the private key into a restricted context as CACHESEAL_KEY: one line, made by\n\
-         \x20    openssl pkey -in FILE -outform DER | base64 -w0\n\
-         3. try it here: cacheseal seal {first} --key FILE && cacheseal verify {first} --gate ci --trust-checkout\n\
-         4. in .circleci/config.yml\n\n"
-    );
+/// What to do now, with the `CircleCI` steps to paste. Without a file, the key was shown.
+fn next_steps(caches: &[StarterCache], first: &str, key: Option<&str>) -> String {
+    let mut out = match key {
+        Some(key) => format!(
+            "wrote {POLICY}, keys/{SIGNER}.pub and the private key: {key}\n\n\
+             1. commit {POLICY}, keys/ and .gitignore\n\
+             2. put the private key into a restricted context as CACHESEAL_KEY: the line that this prints\n\
+             \x20    cacheseal key show --private-line {key}\n\
+             3. try it here: cacheseal seal {first} --key {key} && cacheseal verify {first} --gate ci --trust-checkout\n"
+        ),
+        None => format!(
+            "wrote {POLICY} and keys/{SIGNER}.pub; the line on standard output is the private key, and nothing else has it\n\n\
+             1. commit {POLICY}, keys/ and .gitignore\n\
+             2. put the private key into a restricted context as CACHESEAL_KEY\n\
+             3. try it where CACHESEAL_KEY is set: cacheseal seal {first} --key-env CACHESEAL_KEY && cacheseal verify {first} --gate ci --trust-checkout\n"
+        ),
+    };
+    out.push_str("4. in .circleci/config.yml\n\n");
     for cache in caches {
         let paths: String = cache
             .roots
@@ -229,7 +250,7 @@ fn next_steps(caches: &[StarterCache], first: &str, key: &str) -> String {
             "    # the job that fills the cache, with the key's context\n\
              \x20   - run: cacheseal seal {name} --key-env CACHESEAL_KEY\n\
              \x20   - save_cache:\n\
-             \x20         key: {key}\n\
+             \x20         key: {key}-{{{{ epoch }}}}\n\
              \x20         paths:\n{paths}",
             name = cache.name,
             key = cache_key(cache),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::arguments::{KeyCommand, KeyNewArguments, KeyShowArguments};
-use super::key_file::read_public;
+use super::key_file::{key_of_file, read_public};
 use super::outcome::Outcome;
 use super::system::random_seed;
 use super::unwritable::{exists, unwritable};
@@ -31,15 +31,15 @@ pub(super) struct NewKey {
 }
 
 fn new(arguments: &KeyNewArguments) -> Result<Outcome, Failure> {
-    let directory = policy_directory(&arguments.policy.policy)?;
-    let directory = Directory::open(&directory)
-        .map_err(|error| Failure::new(Code::Unreadable, format!("{}: {error}", shown(&directory))))?;
+    let path = policy_directory(&arguments.policy.policy)?;
+    let directory =
+        Directory::open(&path).map_err(|error| Failure::new(Code::Unreadable, format!("{}: {error}", shown(&path))))?;
     let made = make(&arguments.name, &arguments.out, &directory)?;
     let keyid = made.key.public().id();
     let to_stdout = arguments.out == Path::new("-");
     let mut text = format!("key {} of `{}`: {}\n", keyid, arguments.name, made.public_file);
     if to_stdout {
-        super::system::to_stderr(text.as_bytes());
+        let _ = super::system::to_stderr(text.as_bytes());
         text = format!("{}\n", *made.key.to_line());
     }
     let private = if to_stdout { made.key.to_line().to_string() } else { arguments.out.to_string_lossy().into_owned() };
@@ -50,7 +50,13 @@ fn new(arguments: &KeyNewArguments) -> Result<Outcome, Failure> {
         public: &made.public_file,
         private,
     };
-    Ok(Outcome::of(Exit::Ok, text, &report))
+    let outcome = Outcome::of(Exit::Ok, text, &report);
+    if !to_stdout {
+        return Ok(outcome);
+    }
+    let public = path.join(&made.public_file);
+    // A public key whose private half nobody got is of no use.
+    Ok(Outcome { product: Some(Box::new(move || drop(std::fs::remove_file(public)))), ..outcome })
 }
 
 /// Makes a key. The private half is written first: a public key whose private half is lost helps nobody, while
@@ -82,6 +88,9 @@ pub(super) fn make(name: &str, out: &Path, policy_directory: &Directory) -> Resu
 }
 
 fn show(arguments: &KeyShowArguments, context: &Context) -> Result<Outcome, Failure> {
+    if arguments.private_line {
+        return private_line(arguments, context);
+    }
     let key = read_public(&arguments.file, context)?;
     let keyid = key.id();
     let mut text = key.to_pem();
@@ -103,8 +112,19 @@ fn show(arguments: &KeyShowArguments, context: &Context) -> Result<Outcome, Fail
         keyid: keyid.to_string(),
         public: key.to_pem(),
         signer: signer.map(|signer| signer.name.as_str()),
+        private: None,
     };
     Ok(Outcome::of(Exit::Ok, text, &report))
+}
+
+/// For the secrets of a CI system, without a detour by `openssl`.
+fn private_line(arguments: &KeyShowArguments, context: &Context) -> Result<Outcome, Failure> {
+    let key = key_of_file(&arguments.file, &context.limits)?;
+    let line = key.to_line();
+    let (keyid, public) = (key.public().id().to_string(), key.public().to_pem());
+    let head = Head::of("key show", Exit::Ok);
+    let report = KeyShowReport { head, keyid, public, signer: None, private: Some(line.to_string()) };
+    Ok(Outcome::of(Exit::Ok, format!("{}\n", *line), &report).into_product())
 }
 
 fn scope(signer: &Signer) -> String {

@@ -33,6 +33,8 @@ mod unwritable;
 mod verify;
 mod verify_archive;
 
+use std::borrow::Cow;
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -43,6 +45,7 @@ use reports::error_report;
 
 use crate::base::{Code, Exit};
 use crate::checkout::{Context, Failure};
+use crate::identity::redact;
 use crate::report::{ErrorReport, FORMATS, Format, json_line};
 
 /// Runs the program. The exit status is fixed before anything is written, so a closed pipe does not change it.
@@ -54,19 +57,36 @@ pub fn run() -> ExitCode {
     };
     system::raise_open_file_limit();
     let name = cli.command.name();
-    let report: fn(&[u8]) = if cli.command.takes_stdout() { system::to_stderr } else { system::to_stdout };
-    let (exit, shown) = match dispatch(cli.command, &Context::of_process(), cli.format) {
-        Ok(outcome) => (outcome.exit, Shown::Outcome(outcome)),
-        Err(failure) => (failure.code.exit(), Shown::Failure(failure)),
+    let report = if cli.command.takes_stdout() { system::to_stderr } else { system::to_stdout };
+    let exit = match dispatch(cli.command, &Context::of_process(), cli.format) {
+        Ok(outcome) => finish(outcome, cli.format.is_json(), report),
+        Err(failure) => {
+            // The verdict stands whether or not anyone listens.
+            let _ = if cli.format.is_json() {
+                report(&redact(&(cli.format.error)(&error_report(&failure, name, "", ""))))
+            } else {
+                system::to_stderr(&redact(failure.text().as_bytes()))
+            };
+            failure.code.exit()
+        }
     };
-    match (shown, cli.format.is_json()) {
-        // Only `verify` gets this far with a form of its own, and its output is in that form then.
-        (Shown::Outcome(outcome), false) => report(&outcome.output),
-        (Shown::Outcome(outcome), true) => report(&json_line(&outcome.json)),
-        (Shown::Failure(failure), false) => system::to_stderr(failure.text().as_bytes()),
-        (Shown::Failure(failure), true) => report(&(cli.format.error)(&error_report(&failure, name, "", ""))),
-    }
     ExitCode::from(exit.number())
+}
+
+/// Shows an outcome. Reports hold no key; what a command was run for goes out as it is, and has to arrive.
+fn finish(outcome: Outcome, is_json: bool, report: fn(&[u8]) -> io::Result<()>) -> Exit {
+    let Outcome { exit, output, json, product } = outcome;
+    // Only `verify` gets this far with a form of its own, and its output is in that form then.
+    let bytes = if is_json { json_line(&json) } else { output };
+    let Some(undo) = product else {
+        let _ = report(&redact(&bytes));
+        return exit;
+    };
+    let Err(error) = report(&bytes) else { return exit };
+    undo();
+    let failure = Failure::new(Code::Unwritable, format!("could not write to standard output: {error}"));
+    let _ = system::to_stderr(failure.hint("nothing was kept: run it again").text().as_bytes());
+    Code::Unwritable.exit()
 }
 
 /// Help and version go to stdout with 0, mistakes to stderr with 2; as JSON, if that is what was asked for.
@@ -77,10 +97,15 @@ fn no_command(error: &clap::Error) -> ExitCode {
         let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
         let report = ErrorReport { command: "cacheseal", cache: "", gate: "", code: Code::Usage, message, hints: &[] };
         if let Some(json) = Format::named("json", FORMATS) {
-            system::to_stdout(&(json.error)(&report));
+            let _ = system::to_stdout(&redact(&(json.error)(&report)));
         }
     } else {
-        let _ = error.print();
+        let text = error.to_string();
+        // With its colours, unless there is something to hide.
+        let _ = match redact(text.as_bytes()) {
+            Cow::Borrowed(_) => error.print(),
+            Cow::Owned(text) => system::to_stderr(&text),
+        };
     }
     ExitCode::from(code)
 }
@@ -90,11 +115,6 @@ fn asks_for_json() -> bool {
     let arguments: Vec<_> = std::env::args_os().collect();
     arguments.iter().any(|one| one == "--format=json")
         || arguments.windows(2).any(|pair| matches!(pair, [name, value] if name == "--format" && value == "json"))
-}
-
-enum Shown {
-    Outcome(Outcome),
-    Failure(Failure),
 }
 
 fn dispatch(command: Command, context: &Context, format: &'static Format) -> Result<Outcome, Failure> {

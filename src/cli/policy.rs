@@ -20,7 +20,7 @@ pub(super) fn run(command: &PolicyCommand, context: &Context) -> Result<Outcome,
 fn digest(arguments: &PolicyArgument, context: &Context) -> Result<Outcome, Failure> {
     let digest = Checkout::load(&arguments.policy, context)?.digest.to_string();
     let report = PolicyDigestReport { head: Head::of("policy digest", Exit::Ok), sha256: digest.clone() };
-    Ok(Outcome::of(Exit::Ok, format!("{digest}\n"), &report))
+    Ok(Outcome::of(Exit::Ok, format!("{digest}\n"), &report).into_product())
 }
 
 /// A policy that does not hold together is an error before this; here is only what is unwise.

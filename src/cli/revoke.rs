@@ -4,9 +4,9 @@ use super::arguments::KeyRevokeArguments;
 use super::key_file::read_public;
 use super::outcome::Outcome;
 use super::unwritable::unwritable;
-use crate::base::{Code, Exit};
-use crate::checkout::{Context, Failure, policy_directory};
-use crate::policy::{REVOCATIONS, Revocations, entry_text};
+use crate::base::{Code, Escaped, Exit};
+use crate::checkout::{Checkout, Context, Failure, policy_directory};
+use crate::policy::{REVOCATIONS, Revocations, closest, entry_text};
 use crate::report::{Head, KeyRevokeReport};
 use crate::tree::{Directory, ReadError};
 
@@ -46,9 +46,12 @@ fn entry(arguments: &KeyRevokeArguments, context: &Context) -> Result<(String, S
         return Err(Failure::new(Code::Usage, "expected `--reason` to say why, found nothing"));
     }
     if let (Some(signer), Some(before)) = (&arguments.what.signer, arguments.before) {
+        if !arguments.force {
+            is_signer(signer, arguments, context)?;
+        }
         let before = before.to_string();
         let text = entry_text(&[("signer", signer), ("before", &before)], reason);
-        return Ok((format!("what `{}` sealed before {before}", crate::base::Escaped(signer.as_bytes())), text));
+        return Ok((format!("what `{}` sealed before {before}", Escaped(signer.as_bytes())), text));
     }
     if let Some(manifest) = arguments.what.manifest {
         let digest = manifest.to_string();
@@ -61,5 +64,34 @@ fn entry(arguments: &KeyRevokeArguments, context: &Context) -> Result<(String, S
             return Err(Failure::new(Code::Usage, "expected `--keyid`, `--key`, `--manifest` or `--signer`"));
         }
     };
+    if !arguments.force {
+        is_key(&keyid, arguments, context)?;
+    }
     Ok((format!("key {keyid}"), entry_text(&[("keyid", &keyid)], reason)))
+}
+
+/// A slip would recall nothing, and nobody would know.
+fn is_signer(name: &str, arguments: &KeyRevokeArguments, context: &Context) -> Result<(), Failure> {
+    let policy = Checkout::load(&arguments.policy.policy, context)?.policy;
+    let names: Vec<_> = policy.signers().map(|signer| signer.name.as_str()).collect();
+    if names.contains(&name) {
+        return Ok(());
+    }
+    let message =
+        format!("expected a signer of the policy ({}), found `{}`", names.join(", "), Escaped(name.as_bytes()));
+    let failure = Failure::new(Code::Usage, message);
+    let failure = match closest(name, names) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure,
+    };
+    Err(failure.hint("say `--force` to recall a signer that only other commits name"))
+}
+
+fn is_key(keyid: &str, arguments: &KeyRevokeArguments, context: &Context) -> Result<(), Failure> {
+    let policy = Checkout::load(&arguments.policy.policy, context)?.policy;
+    if policy.signers().any(|signer| signer.keys.iter().any(|key| key.key.id().to_string() == keyid)) {
+        return Ok(());
+    }
+    let message = format!("expected a key of the policy, found one that no signer has: {keyid}");
+    Err(Failure::new(Code::Usage, message).hint("say `--force` to recall a key that only other commits name"))
 }

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::arguments::{KeySource, SealArguments};
+use super::arguments::SealArguments;
 use super::guard::{ask_for_base, note_seal, unknown_root};
+use super::key_file::secret_key;
 use super::outcome::Outcome;
-use super::system::{options, source, variable};
-use crate::base::{Code, Escaped, Exit, Limits, plural};
+use super::system::{options, source};
+use crate::base::{Code, Escaped, Exit, plural};
 use crate::cache::{SealError, SealRequest, Sealed, VerifyRequest, Vouched, cosign, seal_cache};
-use crate::checkout::{Checkout, Context, Failure, key_failure, shown};
+use crate::checkout::{Checkout, Context, Failure};
 use crate::guard::Sealing;
 use crate::identity::SecretKey;
 use crate::report::{Asker, Head, RefusedReport, SealedReport, bytes_text, refusals_text};
-use crate::tree::{ReadError, read_named_file};
 
 pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcome, Failure> {
     let mut checkout = Checkout::load(&arguments.policy.policy, context)?;
@@ -145,35 +145,4 @@ fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
         sealed_at: sealed.statement.predicate.sealed_at.to_string(),
     };
     Outcome::of(Exit::Ok, text, &report)
-}
-
-/// The job's key, from where the command line says.
-fn secret_key(source: &KeySource, limits: &Limits) -> Result<SecretKey, Failure> {
-    if let Some(name) = &source.variable {
-        let place = format!("environment variable `{}`", Escaped(name.as_bytes()));
-        let Some(text) = variable(name).map(zeroize::Zeroizing::new) else {
-            return Err(Failure::new(Code::NoKey, format!("expected a private key in the {place}, found nothing"))
-                .hint(
-                    "fork builds get no secrets: do not seal there; else the context is missing, or the name is wrong",
-                ));
-        };
-        return SecretKey::from_line(&text).map_err(|error| key_failure(&place, &error));
-    }
-    let path = source.file.as_deref().unwrap_or(std::path::Path::new(""));
-    let place = shown(path);
-    let (bytes, mode) = read_named_file(path, limits.setup_bytes_max).map_err(|error| match error {
-        ReadError::Absent => {
-            Failure::new(Code::NoKey, format!("expected a private key at {place}, but it is not there"))
-        }
-        ReadError::Io(_) => Failure::new(Code::Unreadable, format!("{place}: {error}")),
-        _ => Failure::new(Code::MalformedKey, format!("expected a private key at {place}, but it {error}")),
-    })?;
-    let bytes = zeroize::Zeroizing::new(bytes);
-    let key = SecretKey::from_pem(&bytes).map_err(|error| key_failure(&place, &error))?;
-    if mode & 0o077 != 0 {
-        let message = format!("expected {place} to be readable by its owner alone, found mode {:04o}", mode & 0o7777);
-        return Err(Failure::new(Code::ExposedKey, message)
-            .hint(format!("run `chmod 600 {}` if nobody else has read it; otherwise make a new key", path.display())));
-    }
-    Ok(key)
 }

@@ -68,11 +68,11 @@ pub(super) fn random_seed() -> Result<zeroize::Zeroizing<[u8; 32]>, Failure> {
 }
 
 /// Writes what is left to say. The verdict stands whether or not anyone listens.
-pub(super) fn to_stdout(bytes: &[u8]) {
+pub(super) fn to_stdout(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    out.write_all(bytes).and_then(|()| out.flush())
 }
 
-pub(super) fn to_stderr(bytes: &[u8]) {
-    let _ = io::stderr().lock().write_all(bytes);
+pub(super) fn to_stderr(bytes: &[u8]) -> io::Result<()> {
+    io::stderr().lock().write_all(bytes)
 }

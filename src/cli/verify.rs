@@ -12,6 +12,7 @@ use super::system::to_stdout;
 use crate::base::{Code, Refusal};
 use crate::checkout::{Checkout, Context, Failure, OpenError, Trust, named_revocations};
 use crate::guard::Demand;
+use crate::identity::redact;
 use crate::report::{Format, VerifyReport};
 
 pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: &Format) -> Result<Outcome, Failure> {
@@ -32,7 +33,8 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: &Forma
             let (cache, gate) = (cache.map_or("", String::as_str), arguments.gate.as_deref().unwrap_or(""));
             // Text goes to stderr, and JSON is shown as for every command.
             if !["text", "json"].contains(&format.name) {
-                to_stdout(&(format.error)(&reports::error_report(&failure, "verify", cache, gate)));
+                let report = (format.error)(&reports::error_report(&failure, "verify", cache, gate));
+                let _ = to_stdout(&redact(&report));
             }
             // Without a verdict there is no difference either.
             let unwritten = differences.and_then(|differences| differences.restart().put());

@@ -25,6 +25,15 @@ pub enum KeyError {
     /// The body is not canonical base64 (RFC 4648, section 4), in a PEM block in lines of 64 characters.
     #[error("expected canonical base64 with padding and nothing between its characters, in PEM in lines of 64")]
     Base64,
+    /// A text that something was done to on its way.
+    #[error(
+        "expected a private key in one line of 64 characters, or as PEM, found {found}; `cacheseal key show \
+         --private-line FILE` prints the line"
+    )]
+    Spelling {
+        /// What was done.
+        found: &'static str,
+    },
     /// The DER is not the one form that openssl writes for Ed25519 (RFC 8410).
     #[error("expected the {expected} bytes of DER that openssl writes for an Ed25519 key, found {found} other bytes")]
     Der {
@@ -76,6 +85,7 @@ impl KeyError {
             Self::NotPem { .. }
             | Self::Label { .. }
             | Self::Base64
+            | Self::Spelling { .. }
             | Self::Der { .. }
             | Self::Version
             | Self::NotOnCurve => Code::MalformedKey,

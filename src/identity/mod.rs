@@ -6,6 +6,7 @@ mod key_id;
 mod pem;
 mod public_key;
 mod secret_key;
+mod spelling;
 #[cfg(test)]
 mod tests;
 
@@ -13,3 +14,4 @@ pub use error::KeyError;
 pub use key_id::KeyId;
 pub use public_key::PublicKey;
 pub use secret_key::SecretKey;
+pub use spelling::redact;

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::der::{self, PKCS8_LEN, PKCS8_PREFIX};
 use super::pem::{self, Block};
+use super::spelling::misspelt;
 use super::{KeyError, PublicKey};
 
 const LABEL: &str = "PRIVATE KEY";
@@ -34,11 +35,18 @@ impl SecretKey {
     /// Reads one line of a CI variable: base64 of the PKCS#8 DER, as [`SecretKey::to_line`] writes it. A whole PEM
     /// text is read too. White space around it is ignored: consoles and shells add it.
     pub fn from_line(text: &str) -> Result<Self, KeyError> {
-        let text = text.trim_ascii().as_bytes();
-        if text.starts_with(b"-----BEGIN") {
-            return Self::from_pem(text);
-        }
-        Self::from_pkcs8_der(&pem::decode(text).ok_or(KeyError::Base64)?)
+        let text = text.trim_ascii();
+        let key = if text.starts_with("-----BEGIN") {
+            Self::from_pem(text.as_bytes())
+        } else {
+            pem::decode(text.as_bytes()).ok_or(KeyError::Base64).and_then(|der| Self::from_pkcs8_der(&der))
+        };
+        key.map_err(|error| match (&error, misspelt(text)) {
+            (KeyError::NotPem { .. } | KeyError::Base64 | KeyError::Der { .. }, Some(found)) => {
+                KeyError::Spelling { found }
+            }
+            _ => error,
+        })
     }
 
     fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {

@@ -237,6 +237,9 @@ pub struct KeyShowReport<'a> {
     pub public: String,
     /// Whose it is, if the policy names it.
     pub signer: Option<&'a str>,
+    /// Its private half in one line, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private: Option<String>,
 }
 
 /// `key revoke`.

@@ -69,5 +69,5 @@ pub(super) fn witness() -> Result<Outcome, Failure> {
         Failure::new(Code::Usage, format!("expected a guard's socket as standard input: {error}"))
             .hint("`guard start` runs this command itself")
     })?;
-    Ok(Outcome { exit: Exit::Ok, output: Vec::new(), json: json!(null) })
+    Ok(Outcome { exit: Exit::Ok, output: Vec::new(), json: json!(null), product: None })
 }

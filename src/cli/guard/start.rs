@@ -50,7 +50,7 @@ pub(super) fn run(arguments: &GuardStartArguments, context: &Context, format: &F
         None => failure,
     })?;
     let hello = duty.hello();
-    to_stdout(&if format.is_json() { json_line(&hello) } else { hello.text().into_bytes() });
+    let _ = to_stdout(&if format.is_json() { json_line(&hello) } else { hello.text().into_bytes() });
     let ended = serve_until_end(listener, &duty, arguments, begun)?;
     let text = match ended {
         Ended::Stopped => "ended: the guard was stopped\n",
@@ -66,7 +66,7 @@ fn stay(arguments: &GuardStartArguments, context: &Context) -> Outcome {
     let begun = Instant::now();
     let answer = match begin(arguments, context) {
         Ok((listener, duty)) => {
-            to_stdout(&json_line(&to_wire(&Answer::Guarding(duty.hello()))));
+            let _ = to_stdout(&json_line(&to_wire(&Answer::Guarding(duty.hello()))));
             match serve_until_end(listener, &duty, arguments, begun) {
                 Ok(_) => Ok(()),
                 Err(failure) => Err(failure.code),
@@ -74,11 +74,16 @@ fn stay(arguments: &GuardStartArguments, context: &Context) -> Outcome {
         }
         Err(failure) => {
             let code = failure.code;
-            to_stdout(&json_line(&to_wire(&failed(failure))));
+            let _ = to_stdout(&json_line(&to_wire(&failed(failure))));
             Err(code)
         }
     };
-    Outcome { exit: answer.map_or_else(Code::exit, |()| Exit::Ok), output: Vec::new(), json: json!(null) }
+    Outcome {
+        exit: answer.map_or_else(Code::exit, |()| Exit::Ok),
+        output: Vec::new(),
+        json: json!(null),
+        product: None,
+    }
 }
 
 fn serve_until_end(
