@@ -7,16 +7,16 @@ use std::thread::Builder;
 use jiff::Timestamp;
 
 use super::place::{RootState, Workspace};
-use crate::base::{Algorithm, Code, Digest, Escaped, Hasher, Limits, Refusal, Refusals};
+use crate::base::{Algorithm, Code, Digest, Escaped, Hasher, Limits, Refusal, Refusals, plural};
 use crate::identity::{KeyId, SecretKey};
-use crate::policy::{Cache, PlacedRoot, Policy, Signer};
+use crate::policy::{Cache, LinkRule, PlacedRoot, Policy, Signer};
 use crate::seal::ENVELOPE;
 use crate::seal::envelope::{EnvelopeError, UnverifiedEnvelope, sign};
 use crate::seal::manifest::{Listing, Manifest, Totals};
 use crate::seal::statement::{
     PAYLOAD_TYPE, Platform, Predicate, SealedLockfile, SealedRoot, Source, Statement, Subject, Tool,
 };
-use crate::tree::{Options, ReadError, SealDirectory, StagedFile, Staging, StoreError, snapshot};
+use crate::tree::{HardLinks, Options, ReadError, SealDirectory, StagedFile, Staging, StoreError, snapshot};
 use crate::verify::{Trail, key_rules, recalled_manifests, scope};
 
 /// What to seal, and what to say of it.
@@ -53,6 +53,8 @@ pub struct Sealed {
     pub signer: String,
     /// What was signed.
     pub statement: Statement,
+    /// What gates that accept the signer will refuse, in words, with the cure.
+    pub warnings: Vec<String>,
 }
 
 /// Why nothing was sealed. The seal that was there before is still there.
@@ -113,7 +115,7 @@ pub fn seal_cache(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
     let keyid = request.key.public().id();
     let signer = request.policy.signer_of(&keyid).ok_or(SealError::UnknownSigner(keyid))?;
     let lockfiles = lockfiles(request)?;
-    let manifests = snapshots(request)?;
+    let (manifests, hardlinks) = snapshots(request)?;
     let staging = Staging::begin(request.workspace.policy_directory(), &request.cache.name)?;
     let mut subjects = Vec::new();
     let mut roots = Vec::new();
@@ -143,7 +145,8 @@ pub fn seal_cache(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
     verify_own(&staging.reopen()?, &statement, request)?;
     staging.publish()?;
     manifests.into_iter().flatten().for_each(Manifest::free_aside);
-    Ok(Sealed { signer: signer.name.clone(), statement })
+    let warnings = strict_gates(request, &signer.name, hardlinks);
+    Ok(Sealed { signer: signer.name.clone(), statement, warnings })
 }
 
 /// Refuses what no gate would take: a seal outside the signer's scope, a key that is not in use, a recalled manifest.
@@ -193,9 +196,9 @@ fn lockfiles(request: &SealRequest<'_>) -> Result<Vec<SealedLockfile>, SealError
 }
 
 /// The roots' manifests, `None` for a root that is absent.
-fn snapshots(request: &SealRequest<'_>) -> Result<Vec<Option<Manifest>>, SealError> {
+fn snapshots(request: &SealRequest<'_>) -> Result<(Vec<Option<Manifest>>, HardLinks), SealError> {
     let mut refusals = Refusals::new(request.options.limits.refusals_max);
-    let mut manifests = Vec::new();
+    let (mut manifests, mut hardlinks) = (Vec::new(), HardLinks::default());
     for root in request.roots {
         let spelling = &root.root.spelling;
         match request.workspace.root(root) {
@@ -203,6 +206,7 @@ fn snapshots(request: &SealRequest<'_>) -> Result<Vec<Option<Manifest>>, SealErr
             Ok(RootState::There(directory)) => {
                 let taken = snapshot(directory, spelling, *request.cache.digest, &request.options);
                 refusals.append(taken.refusals);
+                hardlinks.append(taken.hardlinks);
                 manifests.push(Some(taken.manifest));
             }
             Ok(RootState::Unsafe(kind)) => {
@@ -219,7 +223,31 @@ fn snapshots(request: &SealRequest<'_>) -> Result<Vec<Option<Manifest>>, SealErr
     if !refusals.is_empty() {
         return Err(SealError::Refused(refusals));
     }
-    if manifests.iter().flatten().any(holds_something) { Ok(manifests) } else { Err(SealError::NothingToSeal) }
+    if manifests.iter().flatten().any(holds_something) {
+        Ok((manifests, hardlinks))
+    } else {
+        Err(SealError::NothingToSeal)
+    }
+}
+
+/// The gates that will refuse files with names outside, and what to do.
+fn strict_gates(request: &SealRequest<'_>, signer: &str, hardlinks: HardLinks) -> Vec<String> {
+    let outside = hardlinks.outside().count();
+    let gates = request
+        .policy
+        .gates()
+        .filter(|gate| gate.hardlinks == LinkRule::Inside && gate.signers.iter().any(|name| name == signer));
+    let names: Vec<_> = gates.map(|gate| format!("`{}`", gate.name)).collect();
+    if outside == 0 || names.is_empty() {
+        return Vec::new();
+    }
+    let files = plural(outside as u64, "name is of a file", "names are of files");
+    vec![format!(
+        "{files} with other names outside the roots, which {} will refuse ({}): install by copies instead of hard links \
+         (pnpm: `--package-import-method copy`), take the other place into `roots`, or say `hardlinks = \"any\"`",
+        names.join(", "),
+        Code::HardlinkOutside,
+    )]
 }
 
 /// Entries of a manifest that is worth a thread of its own.

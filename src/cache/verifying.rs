@@ -318,16 +318,16 @@ impl<'a> Run<'a> {
     }
 
     fn sealed_as_absent(&mut self, sealed: &SealedRoot, state: Option<&RootState>) {
+        let Some(RootState::There(root)) = state else { return };
+        let expected = "nothing: the root was absent when it was sealed";
         // Runners and volumes make such directories before a restore, and one that is empty holds nothing.
-        if let Some(RootState::There(root)) = state
-            && !matches!(root.is_empty(), Ok(true))
-        {
-            self.refuse(
-                Code::ExtraEntry,
-                &sealed.path,
-                "nothing: the root was absent when it was sealed",
-                "a directory",
-            );
+        if !matches!(root.is_empty(), Ok(true)) {
+            self.refuse(Code::ExtraEntry, &sealed.path, expected, "a directory");
+        }
+        match root.forbidden() {
+            Ok(None) => {}
+            Ok(Some(found)) => self.refuse(Code::ForbiddenMode, &sealed.path, "not writable by others", found),
+            Err(error) => self.refuse(Code::Unreadable, &sealed.path, expected, error.to_string()),
         }
     }
 

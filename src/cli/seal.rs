@@ -1,6 +1,7 @@
 //! `seal`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::arguments::SealArguments;
@@ -119,7 +120,7 @@ fn add_signature(
     };
     let signer = checkout.policy.signer_of(&key.public().id()).map(|signer| signer.name.clone()).unwrap_or_default();
     let vouched = Vouched { bindings, ref_: source().ref_ };
-    Ok(cosign(&request, &vouched, key).map(|statement| Sealed { signer, statement }))
+    Ok(cosign(&request, &vouched, key).map(|statement| Sealed { signer, statement, warnings: Vec::new() }))
 }
 
 fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
@@ -127,7 +128,7 @@ fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
     let entries = roots.iter().map(|root| root.entries).sum();
     let bytes = roots.iter().map(|root| root.bytes).sum();
     let keyid = key.public().id();
-    let text = format!(
+    let mut text = format!(
         "sealed: cache `{cache}` by `{}` (key {})\n  {} in {}, {}\n",
         sealed.signer,
         keyid.short(),
@@ -135,6 +136,9 @@ fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
         plural(roots.len() as u64, "root", "roots"),
         bytes_text(bytes),
     );
+    for warning in &sealed.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
     let report = SealedReport {
         head: Head::with("seal", Exit::Ok, "sealed"),
         cache,
@@ -143,6 +147,7 @@ fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
         entries,
         bytes,
         sealed_at: sealed.statement.predicate.sealed_at.to_string(),
+        warnings: &sealed.warnings,
     };
     Outcome::of(Exit::Ok, text, &report)
 }

@@ -54,6 +54,9 @@ pub struct SealedReport<'a> {
     pub bytes: u64,
     /// When, RFC 3339.
     pub sealed_at: String,
+    /// What gates that accept the signer will refuse, with the cure.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub warnings: &'a [String],
 }
 
 /// `seal` or `pack` that was refused.

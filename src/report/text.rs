@@ -167,7 +167,10 @@ fn listing(refusals: &[Refusal], counts: &BTreeMap<Code, u64>, asker: Asker<'_>,
         let _ = writeln!(out, "total: {}", counts.join(", "));
     }
     if let Some(worst) = refusals.first().filter(|_| !allowed) {
-        let _ = writeln!(out, "hint: {}; `cacheseal explain {}` says more", advice(worst.code, asker), worst.code);
+        // Bits alone can be put right; with anything else they are the least of it.
+        let others = counts.keys().find(|code| **code != Code::ForbiddenMode && code.exit() == Exit::Changed);
+        let code = others.copied().filter(|_| worst.code == Code::ForbiddenMode).unwrap_or(worst.code);
+        let _ = writeln!(out, "hint: {}; `cacheseal explain {code}` says more", advice(code, asker));
     }
     out
 }

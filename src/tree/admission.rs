@@ -42,6 +42,11 @@ impl<'a> Admission<'a> {
         self.directories.into_inner() as usize
     }
 
+    /// A path below the root, as refusals name it.
+    pub(super) fn place(&self, path: &[u8]) -> Vec<u8> {
+        place(self.spelling, path)
+    }
+
     pub(super) fn refuse(&self, to: &mut Refused, code: Code, path: &[u8], expected: &str, found: impl Into<String>) {
         let refusal = Refusal::new(code, place(self.spelling, path), expected, found);
         to.get_or_insert_with(|| self.options.refusals()).push(refusal);

@@ -8,6 +8,8 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::seal::manifest::forbidden_bits;
+
 /// A directory held open. All access to what is in it goes through this handle, never through its path again.
 #[derive(Debug)]
 pub struct Directory(OwnedFd);
@@ -132,6 +134,11 @@ impl Directory {
         let mut names = super::names::Names::default();
         names.read(self.reopen()?.fd())?;
         Ok(names.is_empty())
+    }
+
+    /// What its mode has that no directory may have, in words.
+    pub fn forbidden(&self) -> io::Result<Option<String>> {
+        Ok(forbidden_bits(mode_of(&rustix::fs::fstat(&self.0)?), false))
     }
 
     /// Waits until what was written to it is on the disk.

@@ -9,6 +9,7 @@ use super::Options;
 use super::admission::{Admission, Refused};
 use super::entry::kind_of;
 use super::handle::{Directory, Kind, mode_of};
+use super::hardlinks::HardLinks;
 use super::names::Names;
 use super::read::{ReadError, read_link};
 use super::walk::{At, Crew, Portion, Trail, Visit, Worker, walk};
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub manifest: Manifest,
     /// Entries that are never sealed, or that could not be read.
     pub refusals: Refusals,
+    /// Files with several names: what some gates will refuse.
+    pub hardlinks: HardLinks,
 }
 
 /// Reads every file below `root` once and lists the tree. `spelling` is the root as refusals name it.
@@ -31,10 +34,11 @@ pub fn snapshot(root: Directory, spelling: &str, algorithm: Algorithm, options: 
     let mut refusals = options.refusals();
     let found = walk(&visit, root.into_fd(), 0, Crew::growing(options));
     let mut parts = Vec::new();
-    let mut totals = Totals::default();
+    let (mut totals, mut hardlinks) = (Totals::default(), HardLinks::default());
     for part in found {
         parts.extend(part.listings);
         totals.add(part.totals);
+        hardlinks.append(part.hardlinks);
         if let Some(part) = part.refusals {
             refusals.append(part);
         }
@@ -43,7 +47,7 @@ pub fn snapshot(root: Directory, spelling: &str, algorithm: Algorithm, options: 
         refusals.push(Refusal::new(Code::Unreadable, spelling, "names in one directory of at most 4 GiB", "more"));
         Vec::new()
     });
-    Snapshot { manifest: Manifest::counted(algorithm, listings, totals), refusals }
+    Snapshot { manifest: Manifest::counted(algorithm, listings, totals), refusals, hardlinks }
 }
 
 /// The listings of `count` directories, some of which were read in several parts.
@@ -87,6 +91,7 @@ struct Part {
     listings: Vec<(u32, Listing)>,
     totals: Totals,
     refusals: Refused,
+    hardlinks: HardLinks,
 }
 
 impl SnapshotVisit<'_> {
@@ -107,6 +112,9 @@ impl SnapshotVisit<'_> {
                     let expected = "no setuid, setgid or sticky bit, and not writable by others";
                     let path = at.trail.path(name);
                     self.admission.refuse(&mut worker.found.refusals, Code::ForbiddenMode, &path, expected, found);
+                }
+                if file.stat.st_nlink > 1 {
+                    worker.found.hardlinks.push(&file.stat, self.admission.place(&at.trail.path(name)));
                 }
                 let (size, executable) = (file.size(), mode_of(&file.stat) & 0o100 != 0);
                 let digest = worker.digest(file, self.algorithm)?;

@@ -1,9 +1,10 @@
 //! `key new` and `key show`, and the keys that `seal` takes: row 37, and what keeps a private key private.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -138,7 +139,7 @@ fn a_variable_that_holds_no_key_is_an_error_that_does_not_show_it() {
     );
     project.json(&["seal", "deps", "--key-env", "NOT_SET"]).expect_error(5, "no-key");
     let said = project.run(&["seal", "deps", "--key-env", "NOT_SET"]).stderr;
-    assert!(said.contains("`NOT_SET`") && said.contains("or the name is wrong"), "{said}");
+    assert!(said.contains("`NOT_SET`") && said.contains("and look at the name"), "{said}");
 }
 
 #[test]
@@ -263,4 +264,87 @@ fn a_job_seals_only_with_its_own_key() {
     project.json(&["seal", "deps", "--key", stranger.to_str().unwrap()]).expect_error(10, "unknown-signer");
     // The seal that was there is still there.
     project.verify("any").expect(10, &["signer-not-accepted"]);
+}
+
+/// A line for the secrets of a CI system, and nothing else: what signs by the file signs by the line.
+#[test]
+fn the_private_line_of_a_file_is_the_key() {
+    let project = Project::new();
+    let run = project.run(&["key", "show", "--private-line", "../job.key"]);
+    assert_eq!(
+        (run.code, run.stdout.as_str(), run.stderr.as_str()),
+        (Some(0), &*format!("{}\n", *key("job").to_line()), "")
+    );
+    seal_with_variable(&project, &run.stdout).verdict().expect(0, &[]);
+    let json = project.json(&["key", "show", "--private-line", "../job.key"]);
+    assert_eq!(json.json["private"], run.stdout.trim_end());
+}
+
+#[test]
+fn standard_input_is_a_key_too() {
+    let project = Project::new();
+    for text in [key("job").to_line().to_string(), key("job").to_pem().to_string()] {
+        let mut child = project.command();
+        child.args(["seal", "deps", "--key", "-"]).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = child.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+/// Whatever the key is given for, it is not in what anybody reads.
+#[test]
+fn a_key_in_the_wrong_place_is_not_shown() {
+    let project = Project::new();
+    project.seal();
+    let (line, pem) = (key("job").to_line().to_string(), key("job").to_pem().to_string());
+    let secret = &line[24..60];
+    for key in [&line, &pem, &format!("\"{line}\""), &format!("KEY={line}"), &STANDARD.encode(&pem)] {
+        for arguments in [
+            &["seal", "deps", "--key-env", key][..],
+            &["seal", "deps", "--key", key],
+            &["seal", key, "--key", "../job.key"],
+            &["key", "show", key],
+            &["key", "revoke", "--key", key, "--reason", "x"],
+            &["key", "revoke", "--signer", key, "--before", "2026-11-22T12:00:00Z", "--reason", "x"],
+            &["key", "new", key, "--out", "../n.key"],
+            &["verify", key, "--gate", "any", "--trust-checkout"],
+            &["verify", "deps", "--gate", key, "--trust-checkout"],
+            &["verify", "deps", "--gate", "any", "--policy-sha256", key],
+            &["verify", "deps", "--gate", "any", "--trust-checkout", "--policy", key],
+            &["verify", "deps", "--gate", "none", "--trust-checkout", "--report", &format!("json={key}")],
+            &["explain", key],
+            &["inspect", key],
+            &["drill", key],
+            &[key],
+        ] {
+            for format in ["text", "json"] {
+                let run = project.run(&[arguments, &["--format", format]].concat());
+                assert_ne!(run.code, Some(0), "{arguments:?}");
+                let said = run.stdout + &run.stderr;
+                assert!(!said.contains(secret) && !said.contains(&STANDARD.encode(&pem)[60..90]), "{said}");
+            }
+        }
+    }
+}
+
+/// A command whose output nobody gets has made nothing.
+#[test]
+fn a_key_that_cannot_be_shown_is_not_made() {
+    let project = Project::new();
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    for arguments in [
+        &["key", "new", "lost", "--out", "-"][..],
+        &["key", "show", "--private-line", "../job.key"],
+        &["policy", "digest"],
+    ] {
+        for format in ["text", "json"] {
+            let mut command = project.command();
+            let output = command.args(arguments).args(["--format", format]).stdout(full()).output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(4), "{arguments:?}: {said}");
+            assert!(said.contains("error[unwritable]: could not write to standard output"), "{said}");
+            assert!(!project.path("keys/lost.pub").exists());
+        }
+    }
 }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests read the repository and write to throw-away directories")]
 
+mod advice;
 mod architecture;
 mod archives;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]

@@ -172,7 +172,7 @@ fn what_was_in_the_list_stays_byte_for_byte() {
 fn the_first_entry_makes_a_list_that_says_what_it_is() {
     let project = Project::new();
     remove(&project.path("keys"));
-    assert_eq!(revoke(&project, &["--keyid", &"0".repeat(64), "--reason", "x"]).code, Some(0));
+    assert_eq!(revoke(&project, &["--keyid", &"0".repeat(64), "--reason", "x", "--force"]).code, Some(0));
     assert!(list(&project).starts_with("# What is no longer trusted."), "{}", list(&project));
     assert_eq!(fs::read_dir(project.path("keys")).unwrap().count(), 1);
 }
@@ -197,7 +197,7 @@ fn a_list_that_cannot_be_written_stays_as_it_was() {
     let project = Project::new();
     project.write(LIST, before);
     chmod(&project.path("keys"), 0o555);
-    let refused = project.run_unprivileged(&["key", "revoke", "--keyid", &"0".repeat(64), "--reason", "x"]);
+    let refused = project.run_unprivileged(&["key", "revoke", "--keyid", &"0".repeat(64), "--reason", "x", "--force"]);
     refused.verdict().expect_error(4, "unwritable");
     assert_eq!(list(&project), before);
     chmod(&project.path("keys"), 0o755);
@@ -289,4 +289,24 @@ fn a_newer_list_adds_to_a_pinned_one() {
     until(&sealed_at).expect(0, &[]);
     until(&(sealed_at.parse::<Timestamp>().unwrap() + SignedDuration::from_secs(1)).to_string())
         .expect(10, &["revoked"]);
+}
+
+/// A slip in an emergency: the list would recall nothing, and nobody would know.
+#[test]
+fn what_the_policy_does_not_name_is_recalled_only_by_force() {
+    let unknown = "0".repeat(64);
+    for (what, near) in [
+        (&["--keyid", unknown.as_str()][..], None),
+        (&["--signer", "jbo", "--before", "2026-11-22T12:00:00Z"], Some("did you mean `job`?")),
+    ] {
+        let project = Project::new();
+        let slip = [&["key", "revoke"], what, &["--reason", "x"]].concat();
+        project.json(&slip).expect_error(2, "usage");
+        assert!(!project.path(LIST).exists());
+        let said = project.run(&slip).stderr;
+        assert!(said.contains("say `--force`"), "{said}");
+        assert!(near.is_none_or(|near| said.contains(near)), "{said}");
+        project.json(&[&slip[..], &["--force"]].concat()).expect(0, &[]);
+        assert!(list(&project).contains(what[1]));
+    }
 }

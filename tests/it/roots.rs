@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::forge::{fifo, remove};
+use crate::forge::{chmod, fifo, remove};
 use crate::harness::Project;
 use crate::rows::{each, some};
 
@@ -166,8 +166,16 @@ fn a_root_sealed_as_absent_stays_absent() {
     project.verify("any").expect(0, &[]);
     make(&project, "vendor");
     project.verify("any").expect(0, &[]);
+    // Runners and volumes make such directories before a restore: there is nothing in it.
     make(&project, "vendor/bundle");
+    project.verify("any").expect(0, &[]);
+    // There is as soon as others put something in it.
+    chmod(&project.path("vendor/bundle"), 0o777);
+    project.verify("any").expect(11, &["forbidden-mode"]);
+    chmod(&project.path("vendor/bundle"), 0o755);
+    project.write("vendor/bundle/a", "");
     project.verify("any").expect(11, &["extra-entry"]);
+    remove(&project.path("vendor/bundle"));
     project.relink("vendor/bundle", "nowhere");
     project.verify("any").expect(11, &["unsafe-root"]);
 }

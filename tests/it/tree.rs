@@ -102,15 +102,23 @@ fn a_name_in_another_normal_form_is_refused() {
     project.verify("any").expect(11, &["missing-entry", "extra-entry"]);
 }
 
-/// Row 9: what is missing is told entry by entry, the root's own included.
+/// Row 9: what is missing is told entry by entry; a root that is not there at all once, with the place looked at.
 #[test]
 fn every_missing_entry_is_told() {
     let project = Project::new();
     project.seal();
+    for entry in fs::read_dir(project.path("deps")).unwrap() {
+        remove(&entry.unwrap().path());
+    }
+    let verdict = project.verify("any");
+    // Three directories, five files, one link.
+    assert_eq!(verdict.json["counts"]["missing-entry"], 9, "{:#}", verdict.json);
     remove(&project.path("deps"));
     let verdict = project.verify("any");
-    // The root, three directories, five files, one link.
-    assert_eq!(verdict.json["counts"]["missing-entry"], 10, "{:#}", verdict.json);
+    verdict.expect(11, &["missing-entry"]);
+    assert_eq!(verdict.json["counts"]["missing-entry"], 1, "{:#}", verdict.json);
+    let place = project.path("deps");
+    assert!(verdict.json.to_string().contains(place.to_str().unwrap()), "{:#}", verdict.json);
 }
 
 /// Rows 7 and 51: names that package managers would not choose are names all the same.

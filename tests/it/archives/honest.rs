@@ -164,6 +164,17 @@ fn directories_above_roots_are_tolerated() {
     trusted(&stage, "above", &draft.tar.bytes());
 }
 
+/// A runner or a volume had made the directory before the archive was.
+#[test]
+fn an_empty_directory_for_a_root_that_was_absent_is_nothing() {
+    for seal_first in [true, false] {
+        let stage = Stage::new();
+        let mut draft = stage.sample.draft(Layout::Circle, Form::Gnu, seal_first);
+        draft.add([dir("home/circleci/never/")]);
+        trusted(&stage, "empty", &draft.tar.bytes());
+    }
+}
+
 #[test]
 fn every_compression_is_trusted() {
     let stage = Stage::new();

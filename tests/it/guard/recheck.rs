@@ -410,7 +410,7 @@ fn the_text_says_how_it_was_looked_at() {
         "{}",
         refused.stdout
     );
-    let hint = "hint: publish nothing of this job: find out what wrote there, or allow new entries that the build makes with `--allow-new`; see docs/VERIFY.md#changed-after-verify\n";
+    let hint = "hint: publish nothing of this job: find out what wrote there, or allow new entries that the build makes with `--allow-new`; `cacheseal explain changed-after-verify` says more\n";
     assert!(refused.stdout.ends_with(hint), "{}", refused.stdout);
 }
 
