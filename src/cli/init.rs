@@ -1,20 +1,23 @@
 //! `init`.
 
+mod places;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::arguments::InitArguments;
-use super::key::make;
+use super::key::{make, remove_key};
 use super::outcome::Outcome;
-use super::system::{to_stderr, variable};
+use super::system::to_stderr;
 use super::unwritable::unwritable;
 use crate::base::{Code, Escaped, Exit};
 use crate::checkout::{Context, Failure};
-use crate::lockfile::{ecosystem_of, starters};
+use crate::lockfile::{Starter, ecosystem_of, starters};
 use crate::policy::{Document, Glob, StarterCache, lockfile_starter, starter};
 use crate::report::{Head, InitKey, InitReport};
 use crate::tree::Directory;
+use places::{of_yarn, relocated, touch};
 
 const POLICY: &str = "cacheseal.toml";
 const SIGNER: &str = "deps-main";
@@ -38,16 +41,23 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
         write_policy(&directory, &text)?;
         return Ok(without_key(&project, &caches));
     }
-    let key_out = match &arguments.key_out {
-        Some(path) => path.clone(),
-        None => default_key_path(&project, context)?,
-    };
+    let key_out = arguments.key_out.clone().map_or_else(|| default_key_path(&project, context), Ok)?;
     let public_file = format!("keys/{SIGNER}.pub");
     let text = starter(&project, &caches, SIGNER, &public_file);
     check(&text)?;
-    ignore(&here).map_err(|error| unwritable(".gitignore", &error))?;
-    let made = make(SIGNER, &key_out, &directory)?;
-    directory.create_file(POLICY, false, text.as_bytes()).map_err(|error| unwritable(POLICY, &error))?;
+    let new = New::of(&here, &key_out);
+    if arguments.key_out.is_none() {
+        create_private(key_out.parent().unwrap_or(&key_out))?;
+    }
+    let (public, policy) = (here.join(&public_file), here.join(POLICY));
+    let made = make(SIGNER, &key_out, &directory).inspect_err(|_| new.undo(&[], Path::new("-")))?;
+    directory
+        .create_file(POLICY, false, text.as_bytes())
+        .map_err(|error| unwritable(POLICY, &error))
+        .inspect_err(|_| new.undo(&[&public], &key_out))?;
+    ignore(&here)
+        .map_err(|error| unwritable(".gitignore", &error))
+        .inspect_err(|_| new.undo(&[&policy, &public], &key_out))?;
     let first = caches.first().map_or("", |cache| cache.name.as_str());
     let key_path = (key_out != Path::new("-")).then(|| for_shell(&key_out));
     let steps = next_steps(&caches, first, key_path.as_deref());
@@ -61,11 +71,36 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
     let line = made.key.to_line();
     let key = InitKey { signer: SIGNER, keyid, private: line.to_string() };
     let outcome = outcome(format!("{}\n", *line).into_bytes(), &project, &caches, Some(key));
-    let made = [here.join(POLICY), here.join(made.public_file)];
-    Ok(Outcome {
-        product: Some(Box::new(move || made.iter().for_each(|path| drop(std::fs::remove_file(path))))),
-        ..outcome
-    })
+    let undo = move || new.undo(&[&policy, &public, &new.ignore_file], &key_out);
+    Ok(Outcome { product: Some(Box::new(undo)), ..outcome })
+}
+
+/// What was not there before.
+struct New {
+    directories: Vec<PathBuf>,
+    ignore_file: PathBuf,
+}
+
+impl New {
+    fn of(here: &Path, key: &Path) -> Self {
+        let is_new = |path: &Path| std::fs::symlink_metadata(path).is_err();
+        let keys = here.join("keys");
+        let directories = std::iter::once(keys.as_path()).chain(key.ancestors().skip(1));
+        let directories = directories.filter(|path| is_new(path)).map(Path::to_path_buf).collect();
+        let ignore_file = Some(here.join(".gitignore")).filter(|path| is_new(path)).unwrap_or_default();
+        Self { directories, ignore_file }
+    }
+
+    /// Takes files away that were made, and every new directory in which there is nothing else.
+    fn undo(&self, files: &[&Path], key: &Path) {
+        remove_key(key);
+        for path in files {
+            drop(std::fs::remove_file(path));
+        }
+        for path in &self.directories {
+            drop(std::fs::remove_dir(path));
+        }
+    }
 }
 
 /// A path as a shell takes it.
@@ -128,21 +163,30 @@ fn caches(here: &Path, lockfile_only: bool, context: &Context) -> Vec<StarterCac
     let mut caches: Vec<StarterCache> = Vec::new();
     for starter in starters() {
         let roots = if lockfile_only { starter.proven } else { starter.roots };
-        let roots: Vec<String> = roots.iter().map(|root| relocated(root, context)).collect();
-        let taken = caches.iter().any(|cache| cache.roots.iter().any(|root| roots.contains(root)));
-        let lockfiles = files_of(here, starter.lockfile);
-        if !lockfiles.is_empty() && !taken && !roots.is_empty() {
-            let (name, note) = (starter.cache.to_owned(), starter.note.to_owned());
-            caches.push(StarterCache { name, roots, lockfiles, note });
+        let at = |root: &&str| if lockfile_only { (*root).to_owned() } else { of_yarn(root, here).to_owned() };
+        let roots: Vec<String> = roots.iter().map(|root| relocated(&at(root), here, context)).collect();
+        let lockfiles = files_of(here, starter);
+        let is_taken = caches.iter().any(|cache| {
+            cache.roots.iter().any(|one| roots.iter().any(|other| touch(one, other)))
+                || cache.lockfiles.iter().any(|lockfile| lockfiles.contains(lockfile))
+        });
+        if !lockfiles.is_empty() && !is_taken && !roots.is_empty() {
+            let mut note = starter.note.to_owned();
+            if lockfiles.iter().all(|lockfile| ecosystem_of(lockfile).is_none()) {
+                note.push_str(", which no gate can prove by the lockfile");
+            }
+            caches.push(StarterCache { name: starter.cache.to_owned(), roots, lockfiles, note });
         }
     }
     caches
 }
 
 /// The files that a lockfile of the table is here, sorted. Of those with `*` in their name, only what is read counts.
-fn files_of(here: &Path, lockfile: &str) -> Vec<String> {
+fn files_of(here: &Path, starter: &Starter) -> Vec<String> {
+    let lockfile = starter.lockfile;
     let (directory, name) = lockfile.rsplit_once('/').map_or(("", lockfile), |(directory, name)| (directory, name));
-    let is_file = |path: &String| here.join(path).is_file();
+    let is_file =
+        |path: &String| here.join(path).is_file() && starter.marker.is_none_or(|line| has(&here.join(path), line));
     let (true, Ok(glob)) = (name.contains('*'), Glob::parse(lockfile)) else {
         return Some(lockfile.to_owned()).into_iter().filter(is_file).collect();
     };
@@ -154,17 +198,9 @@ fn files_of(here: &Path, lockfile: &str) -> Vec<String> {
     files
 }
 
-/// A root of Cargo's where `CARGO_HOME` puts it.
-fn relocated(root: &str, context: &Context) -> String {
-    let Some(rest) = root.strip_prefix("~/.cargo/") else { return root.to_owned() };
-    let Some(cargo_home) = variable("CARGO_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) else {
-        return root.to_owned();
-    };
-    let cargo_home = std::fs::canonicalize(&cargo_home).unwrap_or(cargo_home);
-    match context.home_directory().and_then(|home| cargo_home.strip_prefix(home).ok().map(Path::to_path_buf)) {
-        Some(below) => format!("~/{}/{rest}", below.display()),
-        None => format!("{}/{rest}", cargo_home.display()),
-    }
+/// Whether a file has this line.
+fn has(file: &Path, line: &str) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|text| text.lines().any(|found| found == line))
 }
 
 /// The project as git's origin names it, `host/owner/name`; else the name of the directory.
@@ -194,11 +230,14 @@ fn default_key_path(project: &str, context: &Context) -> Result<PathBuf, Failure
         Failure::new(Code::NoHome, "expected HOME to be an absolute path for the private key")
             .hint("say `--key-out FILE`")
     })?;
-    let directory = home.join(".config/cacheseal").join(project.replace('/', "-"));
+    Ok(home.join(".config/cacheseal").join(project.replace('/', "-")).join(format!("{SIGNER}.key")))
+}
+
+/// A directory for its owner alone.
+fn create_private(directory: &Path) -> Result<(), Failure> {
     let mut builder = std::fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(&directory).map_err(|error| unwritable(&directory.to_string_lossy(), &error))?;
-    Ok(directory.join(format!("{SIGNER}.key")))
+    builder.recursive(true).create(directory).map_err(|error| unwritable(&directory.to_string_lossy(), &error))
 }
 
 /// Seals are saved with the cache, never committed.

@@ -83,8 +83,16 @@ pub(super) fn make(name: &str, out: &Path, policy_directory: &Directory) -> Resu
         directory.create_file(&file, true, key.to_pem().as_bytes()).map_err(|error| unwritable(&file, &error))?;
     }
     keys.create_file(&public_name, false, key.public().to_pem().as_bytes())
+        .inspect_err(|_| remove_key(out))
         .map_err(|error| unwritable(&public_file, &error))?;
     Ok(NewKey { key, public_file })
+}
+
+/// Takes a private key away that is of no use, if it is in a file.
+pub(super) fn remove_key(out: &Path) {
+    if out != Path::new("-") {
+        drop(std::fs::remove_file(out));
+    }
 }
 
 fn show(arguments: &KeyShowArguments, context: &Context) -> Result<Outcome, Failure> {

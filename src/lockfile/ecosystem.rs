@@ -9,6 +9,8 @@ use super::{LockfileError, LockfileText, Plan};
 pub struct Starter {
     /// Its path in the project. With `*` in its name, it may be several files, and all of them are needed.
     pub lockfile: &'static str,
+    /// A line that only this form of the file has. Of the starters for one file, the first whose line is there is taken.
+    pub marker: Option<&'static str>,
     /// The name of the cache.
     pub cache: &'static str,
     /// The directories that its tool fills, as a policy spells them.

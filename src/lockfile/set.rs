@@ -11,21 +11,24 @@ pub const ECOSYSTEMS: &[&dyn Ecosystem] =
 
 /// Lockfiles that nothing here reads: they can be sealed and compared, and prove nothing.
 pub const SEALED_ONLY: &[Starter] = &[
-    Starter {
-        lockfile: "Gemfile.lock",
-        cache: "bundler",
-        roots: &["vendor/bundle"],
-        proven: &[],
-        note: "installed gems, which no gate can prove by the lockfile",
-    },
-    Starter {
-        lockfile: "gradle.lockfile",
-        cache: "gradle",
-        roots: &["~/.gradle/caches/modules-2"],
-        proven: &[],
-        note: "downloaded artefacts, which no gate can prove by the lockfile",
-    },
+    sealed_only("Gemfile.lock", "bundler", &["vendor/bundle"], "installed gems"),
+    sealed_only("gradle.lockfile", "gradle", &["~/.gradle/caches/modules-2"], "downloaded artefacts"),
+    sealed_only("bun.lock", "bun", &["node_modules", "~/.bun/install/cache"], "installed packages"),
+    sealed_only("bun.lockb", "bun", &["node_modules", "~/.bun/install/cache"], "installed packages"),
+    sealed_only("composer.lock", "composer", &["vendor"], "installed packages"),
+    sealed_only("packages.lock.json", "nuget", &["~/.nuget/packages"], "unpacked packages"),
+    sealed_only("Podfile.lock", "cocoapods", &["Pods"], "installed pods"),
+    sealed_only(".pre-commit-config.yaml", "pre-commit", &["~/.cache/pre-commit"], "environments of hooks"),
 ];
+
+const fn sealed_only(
+    lockfile: &'static str,
+    cache: &'static str,
+    roots: &'static [&'static str],
+    note: &'static str,
+) -> Starter {
+    Starter { lockfile, marker: None, cache, roots, proven: &[], note }
+}
 
 /// All lockfiles that `init` knows.
 pub fn starters() -> impl Iterator<Item = &'static Starter> {

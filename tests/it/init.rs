@@ -281,3 +281,112 @@ fn without_keys_cargo_home_is_where_the_variable_says() {
     let policy = fs::read_to_string(project.path("cacheseal.toml")).unwrap();
     assert!(policy.contains("\"~/rust/cargo/registry/cache\""), "{policy}");
 }
+
+/// The roots of the only cache that `init` proposes where these variables are set.
+fn roots(project: &Project, variables: &[(&str, &str)]) -> String {
+    let mut command = project.command();
+    let output = command.args(["init", "--project", "p", "--key-out", "-"]).envs(variables.iter().copied()).output();
+    assert!(output.as_ref().unwrap().status.success(), "{output:?}");
+    let policy = fs::read_to_string(project.path("cacheseal.toml")).unwrap();
+    let mut lines = policy.lines().filter_map(|line| line.strip_prefix("roots     = "));
+    let roots = lines.next().unwrap().to_owned();
+    assert_eq!(lines.next(), None, "{policy}");
+    roots
+}
+
+#[test]
+fn roots_are_where_variables_put_them() {
+    let rows = [
+        ("Cargo.lock", "CARGO_HOME", r#"["/srv/x/registry", "/srv/x/git/db"]"#),
+        ("go.sum", "GOMODCACHE", r#"["/srv/x"]"#),
+        ("go.sum", "GOPATH", r#"["/srv/x/pkg/mod"]"#),
+        ("uv.lock", "UV_CACHE_DIR", r#"["/srv/x"]"#),
+        ("uv.lock", "XDG_CACHE_HOME", r#"["/srv/x/uv"]"#),
+        ("poetry.lock", "POETRY_CACHE_DIR", r#"["/srv/x"]"#),
+        ("Pipfile.lock", "PIP_CACHE_DIR", r#"["/srv/x"]"#),
+        (".pre-commit-config.yaml", "PRE_COMMIT_HOME", r#"["/srv/x"]"#),
+        ("gradle.lockfile", "GRADLE_USER_HOME", r#"["/srv/x/caches/modules-2"]"#),
+        ("packages.lock.json", "NUGET_PACKAGES", r#"["/srv/x"]"#),
+        ("Gemfile.lock", "BUNDLE_PATH", r#"["/srv/x"]"#),
+        ("composer.lock", "COMPOSER_VENDOR_DIR", r#"["/srv/x"]"#),
+        ("pnpm-lock.yaml", "npm_config_store_dir", r#"["node_modules", "/srv/x"]"#),
+        ("pnpm-lock.yaml", "PNPM_HOME", r#"["node_modules", "/srv/x/store"]"#),
+        ("pnpm-lock.yaml", "XDG_DATA_HOME", r#"["node_modules", "/srv/x/pnpm/store"]"#),
+        ("bun.lock", "BUN_INSTALL_CACHE_DIR", r#"["node_modules", "/srv/x"]"#),
+        ("bun.lockb", "BUN_INSTALL", r#"["node_modules", "/srv/x/install/cache"]"#),
+        ("Podfile.lock", "PATH_OF_NOBODY", r#"["Pods"]"#),
+    ];
+    for (lockfile, variable, expected) in rows {
+        assert_eq!(roots(&bare(&[lockfile]), &[(variable, "/srv/x")]), expected, "{lockfile} {variable}");
+    }
+    // In home and in the project they are spelled so that they hold elsewhere too.
+    let project = bare(&["go.sum"]);
+    let inside = project.path("build/mod");
+    assert_eq!(roots(&project, &[("GOMODCACHE", inside.to_str().unwrap())]), r#"["build/mod"]"#);
+    let project = bare(&["go.sum"]);
+    let home = project.home().join("m");
+    let both = [("GOPATH", "/srv/x"), ("GOMODCACHE", home.to_str().unwrap())];
+    assert_eq!(roots(&project, &both), r#"["~/m"]"#);
+    // Relative to the project, as Bundler takes it; to nobody knows what; and nothing at all.
+    assert_eq!(roots(&bare(&["Gemfile.lock"]), &[("BUNDLE_PATH", "gems")]), r#"["gems"]"#);
+    assert_eq!(roots(&bare(&["uv.lock"]), &[("UV_CACHE_DIR", "x")]), r#"["~/.cache/uv"]"#);
+    assert_eq!(roots(&bare(&["uv.lock"]), &[("UV_CACHE_DIR", "")]), r#"["~/.cache/uv"]"#);
+}
+
+#[test]
+fn each_form_of_yarn_has_its_roots() {
+    let (yarn_3, yarn_4) = ("__metadata:\n  version: 6\n", "__metadata:\n  version: 8\n  cacheKey: 10c0\n");
+    for (lockfile, configuration, expected) in [
+        ("# yarn lockfile v1\n", "", r#"["node_modules"]"#),
+        (yarn_3, "", r#"[".yarn/cache"]"#),
+        (yarn_4, "", r#"["~/.yarn/berry/cache"]"#),
+        (yarn_4, "enableGlobalCache: false\n", r#"[".yarn/cache"]"#),
+    ] {
+        let project = bare(&[]);
+        project.write("yarn.lock", lockfile);
+        project.write(".yarnrc.yml", configuration);
+        assert_eq!(roots(&project, &[]), expected, "{lockfile}{configuration}");
+    }
+    let project = bare(&[]);
+    project.write("yarn.lock", yarn_4);
+    let folder = project.outside("folder");
+    let expected = format!("[\"{}/cache\"]", folder.display());
+    assert_eq!(roots(&project, &[("YARN_GLOBAL_FOLDER", folder.to_str().unwrap())]), expected);
+}
+
+#[test]
+fn roots_of_two_tools_never_touch() {
+    let project = bare(&["Gemfile.lock", "composer.lock", "Podfile.lock"]);
+    let init = project.json(&["init", "--project", "p"]);
+    assert_eq!(init.json["caches"], serde_json::json!(["bundler", "cocoapods"]));
+}
+
+#[test]
+fn an_init_that_fails_leaves_nothing_behind() {
+    type Prepare = fn(&Project);
+    let cases: [(&str, Prepare, i32, &str); 4] = [
+        ("a private key", |p| p.write("../home/.config/cacheseal/p/deps-main.key", "mine"), 5, "file-exists"),
+        ("a public key", |p| p.write("keys/deps-main.pub", "mine"), 5, "file-exists"),
+        ("no policy can be made", |p| p.write(".cacheseal.toml.new/x", ""), 4, "unwritable"),
+        ("no list of what git ignores", |p| p.write(".gitignore/x", ""), 4, "unwritable"),
+    ];
+    for (what, prepare, exit, code) in cases {
+        let project = bare(&["Cargo.lock"]);
+        prepare(&project);
+        let before = everything(&project);
+        project.json(&["init", "--project", "p"]).expect_error(exit, code);
+        assert_eq!(everything(&project), before, "{what}");
+    }
+}
+
+/// Every path of the project and of home.
+fn everything(project: &Project) -> Vec<std::path::PathBuf> {
+    let mut all = vec![project.root().clone(), project.home().clone()];
+    let mut at = 0;
+    while at < all.len() {
+        all.extend(fs::read_dir(&all[at]).into_iter().flatten().map(|entry| entry.unwrap().path()));
+        at += 1;
+    }
+    all.sort();
+    all
+}

@@ -17,6 +17,7 @@ pub struct Cargo;
 /// What `init` knows of it.
 const STARTERS: &[Starter] = &[Starter {
     lockfile: "Cargo.lock",
+    marker: None,
     cache: "cargo",
     roots: &["~/.cargo/registry", "~/.cargo/git/db"],
     proven: &["~/.cargo/registry/cache", "~/.cargo/registry/src"],

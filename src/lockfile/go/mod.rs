@@ -18,6 +18,7 @@ pub struct Go;
 /// What `init` knows of it.
 const STARTERS: &[Starter] = &[Starter {
     lockfile: "go.sum",
+    marker: None,
     cache: "go",
     roots: &["~/go/pkg/mod"],
     proven: &["~/go/pkg/mod"],

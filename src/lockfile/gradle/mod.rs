@@ -14,6 +14,7 @@ pub struct Gradle;
 /// What `init` knows of it.
 const STARTERS: &[Starter] = &[Starter {
     lockfile: "gradle/verification-metadata.xml",
+    marker: None,
     cache: "gradle",
     roots: &["~/.gradle/caches/modules-2"],
     proven: &["~/.gradle/caches/modules-2/files-2.1"],

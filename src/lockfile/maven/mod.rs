@@ -15,6 +15,7 @@ pub struct Maven;
 const STARTERS: &[Starter] = &[
     Starter {
         lockfile: ".mvn/checksums/checksums*.sha256",
+        marker: None,
         cache: "maven",
         roots: &["~/.m2/repository"],
         proven: &["~/.m2/repository"],
@@ -22,6 +23,7 @@ const STARTERS: &[Starter] = &[
     },
     Starter {
         lockfile: ".mvn/checksums/checksums*.sha512",
+        marker: None,
         cache: "maven",
         roots: &["~/.m2/repository"],
         proven: &["~/.m2/repository"],

@@ -28,6 +28,7 @@ struct Locks(Vec<PackageLock>);
 const STARTERS: &[Starter] = &[
     Starter {
         lockfile: "package-lock.json",
+        marker: None,
         cache: "npm",
         roots: &["node_modules"],
         proven: &["node_modules", "~/.npm/_cacache"],
@@ -35,6 +36,7 @@ const STARTERS: &[Starter] = &[
     },
     Starter {
         lockfile: "npm-shrinkwrap.json",
+        marker: None,
         cache: "npm",
         roots: &["node_modules"],
         proven: &["node_modules", "~/.npm/_cacache"],

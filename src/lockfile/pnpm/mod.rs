@@ -30,10 +30,11 @@ struct Locks(Vec<PnpmLock>);
 /// What `init` knows of it.
 const STARTERS: &[Starter] = &[Starter {
     lockfile: "pnpm-lock.yaml",
+    marker: None,
     cache: "pnpm",
-    roots: &["node_modules"],
+    roots: &["node_modules", "~/.local/share/pnpm/store"],
     proven: &[],
-    note: "installed packages",
+    note: "installed packages, and the store that they are linked from",
 }];
 
 impl Ecosystem for Pnpm {

@@ -30,6 +30,7 @@ pub struct Python;
 const STARTERS: &[Starter] = &[
     Starter {
         lockfile: "uv.lock",
+        marker: None,
         cache: "uv",
         roots: &["~/.cache/uv"],
         proven: &["wheelhouse"],
@@ -37,6 +38,7 @@ const STARTERS: &[Starter] = &[
     },
     Starter {
         lockfile: "poetry.lock",
+        marker: None,
         cache: "poetry",
         roots: &["~/.cache/pypoetry"],
         proven: &["~/.cache/pypoetry/artifacts"],
@@ -44,6 +46,7 @@ const STARTERS: &[Starter] = &[
     },
     Starter {
         lockfile: "Pipfile.lock",
+        marker: None,
         cache: "pipenv",
         roots: &["~/.cache/pip"],
         proven: &["wheelhouse"],
@@ -51,6 +54,7 @@ const STARTERS: &[Starter] = &[
     },
     Starter {
         lockfile: "requirements.txt",
+        marker: None,
         cache: "pip",
         roots: &["~/.cache/pip"],
         proven: &["wheelhouse"],

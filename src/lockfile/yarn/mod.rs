@@ -23,13 +23,27 @@ struct Locks {
 }
 
 /// What `init` knows of it.
-const STARTERS: &[Starter] = &[Starter {
-    lockfile: "yarn.lock",
-    cache: "yarn",
-    roots: &["node_modules"],
-    proven: &[".yarn/cache"],
-    note: "installed packages",
-}];
+const STARTERS: &[Starter] = &[
+    Starter {
+        lockfile: "yarn.lock",
+        marker: Some(MARKER),
+        cache: "yarn",
+        roots: &[".yarn/cache"],
+        proven: &[".yarn/cache"],
+        note: "downloaded packages",
+    },
+    Starter {
+        lockfile: "yarn.lock",
+        marker: None,
+        cache: "yarn",
+        roots: &["node_modules"],
+        proven: &[],
+        note: "installed packages",
+    },
+];
+
+/// The line of a lockfile of Yarn 2 and later.
+const MARKER: &str = "__metadata:";
 
 impl Ecosystem for Yarn {
     fn name(&self) -> &'static str {
@@ -46,9 +60,8 @@ impl Ecosystem for Yarn {
 
     fn read(&self, files: &[LockfileText<'_>]) -> Result<Box<dyn Locked>, LockfileError> {
         let mut locks = Locks::default();
-        let mark = format!("{}:", berry::METADATA);
         for file in files {
-            if file.text.lines().any(|line| line == mark) {
+            if file.text.lines().any(|line| line == MARKER) {
                 locks.berry.push(BerryLock::read(file)?);
             } else {
                 locks.classic.push(ClassicLock::read(file)?);

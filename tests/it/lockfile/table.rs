@@ -22,8 +22,8 @@ fn init_knows_every_ecosystem_and_proposes_only_what_its_lockfile_proves() {
         assert_eq!(ecosystem_of(&file(starter)), None, "{starter:?}");
         assert!(starter.proven.is_empty(), "{starter:?}");
     }
-    let lockfiles: BTreeSet<_> = starters().map(|starter| starter.lockfile).collect();
-    assert_eq!(lockfiles.len(), starters().count());
+    let forms: BTreeSet<_> = starters().map(|starter| (starter.lockfile, starter.marker)).collect();
+    assert_eq!(forms.len(), starters().count());
 }
 
 #[test]
