@@ -53,6 +53,8 @@ pub struct Sealed {
     pub signer: String,
     /// What was signed.
     pub statement: Statement,
+    /// How many entries others could write to, and no longer can.
+    pub closed: u64,
     /// What gates that accept the signer will refuse, in words, with the cure.
     pub warnings: Vec<String>,
 }
@@ -115,7 +117,7 @@ pub fn seal_cache(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
     let keyid = request.key.public().id();
     let signer = request.policy.signer_of(&keyid).ok_or(SealError::UnknownSigner(keyid))?;
     let lockfiles = lockfiles(request)?;
-    let (manifests, hardlinks) = snapshots(request)?;
+    let Taken { manifests, hardlinks, closed } = snapshots(request)?;
     let staging = Staging::begin(request.workspace.policy_directory(), &request.cache.name)?;
     let mut subjects = Vec::new();
     let mut roots = Vec::new();
@@ -146,7 +148,7 @@ pub fn seal_cache(request: &SealRequest<'_>) -> Result<Sealed, SealError> {
     staging.publish()?;
     manifests.into_iter().flatten().for_each(Manifest::free_aside);
     let warnings = strict_gates(request, &signer.name, hardlinks);
-    Ok(Sealed { signer: signer.name.clone(), statement, warnings })
+    Ok(Sealed { signer: signer.name.clone(), statement, closed, warnings })
 }
 
 /// Refuses what no gate would take: a seal outside the signer's scope, a key that is not in use, a recalled manifest.
@@ -195,10 +197,19 @@ fn lockfiles(request: &SealRequest<'_>) -> Result<Vec<SealedLockfile>, SealError
     request.cache.lockfiles.iter().map(digest).collect()
 }
 
-/// The roots' manifests, `None` for a root that is absent.
-fn snapshots(request: &SealRequest<'_>) -> Result<(Vec<Option<Manifest>>, HardLinks), SealError> {
+/// What the roots hold.
+struct Taken {
+    /// `None` for a root that is absent.
+    manifests: Vec<Option<Manifest>>,
+    hardlinks: HardLinks,
+    /// How many entries others could write to, and no longer can.
+    closed: u64,
+}
+
+/// Takes the permission of others to write away where that is wanted, and lists the roots.
+fn snapshots(request: &SealRequest<'_>) -> Result<Taken, SealError> {
     let mut refusals = Refusals::new(request.options.limits.refusals_max);
-    let (mut manifests, mut hardlinks) = (Vec::new(), HardLinks::default());
+    let (mut manifests, mut hardlinks, mut closed) = (Vec::new(), HardLinks::default(), 0);
     for root in request.roots {
         let spelling = &root.root.spelling;
         match request.workspace.root(root) {
@@ -207,6 +218,7 @@ fn snapshots(request: &SealRequest<'_>) -> Result<(Vec<Option<Manifest>>, HardLi
                 let taken = snapshot(directory, spelling, *request.cache.digest, &request.options);
                 refusals.append(taken.refusals);
                 hardlinks.append(taken.hardlinks);
+                closed += taken.closed;
                 manifests.push(Some(taken.manifest));
             }
             Ok(RootState::Unsafe(kind)) => {
@@ -224,7 +236,7 @@ fn snapshots(request: &SealRequest<'_>) -> Result<(Vec<Option<Manifest>>, HardLi
         return Err(SealError::Refused(refusals));
     }
     if manifests.iter().flatten().any(holds_something) {
-        Ok((manifests, hardlinks))
+        Ok(Taken { manifests, hardlinks, closed })
     } else {
         Err(SealError::NothingToSeal)
     }

@@ -88,6 +88,7 @@ impl Context {
             processors: self.processors,
             limits: &self.limits,
             differences: self.differences.as_ref(),
+            clears_others_write: false,
         }
     }
 }

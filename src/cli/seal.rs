@@ -15,6 +15,7 @@ use crate::checkout::{Checkout, Context, Failure};
 use crate::guard::Sealing;
 use crate::identity::SecretKey;
 use crate::report::{Asker, Head, RefusedReport, SealedReport, bytes_text, refusals_text};
+use crate::tree::Options;
 
 pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcome, Failure> {
     let mut checkout = Checkout::load(&arguments.policy.policy, context)?;
@@ -44,7 +45,7 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
             now: context.now,
             bindings: bindings.clone(),
             version: env!("CARGO_PKG_VERSION"),
-            options: options(arguments.walk.threads, context),
+            options: Options { clears_others_write: true, ..options(arguments.walk.threads, context) },
         })
     };
     let sealed = match sealed {
@@ -120,7 +121,7 @@ fn add_signature(
     };
     let signer = checkout.policy.signer_of(&key.public().id()).map(|signer| signer.name.clone()).unwrap_or_default();
     let vouched = Vouched { bindings, ref_: source().ref_ };
-    Ok(cosign(&request, &vouched, key).map(|statement| Sealed { signer, statement, warnings: Vec::new() }))
+    Ok(cosign(&request, &vouched, key).map(|statement| Sealed { signer, statement, closed: 0, warnings: Vec::new() }))
 }
 
 fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
@@ -136,6 +137,10 @@ fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
         plural(roots.len() as u64, "root", "roots"),
         bytes_text(bytes),
     );
+    if sealed.closed > 0 {
+        let entries = plural(sealed.closed, "entry", "entries");
+        let _ = writeln!(text, "  others can no longer write to {entries} of them: `chmod o-w` was done to each");
+    }
     for warning in &sealed.warnings {
         let _ = writeln!(text, "warning: {warning}");
     }
@@ -147,6 +152,7 @@ fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
         entries,
         bytes,
         sealed_at: sealed.statement.predicate.sealed_at.to_string(),
+        closed_to_others: sealed.closed,
         warnings: &sealed.warnings,
     };
     Outcome::of(Exit::Ok, text, &report)

@@ -54,6 +54,8 @@ pub struct SealedReport<'a> {
     pub bytes: u64,
     /// When, RFC 3339.
     pub sealed_at: String,
+    /// How many entries others could write to, and no longer can.
+    pub closed_to_others: u64,
     /// What gates that accept the signer will refuse, with the cure.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub warnings: &'a [String],

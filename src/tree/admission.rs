@@ -1,13 +1,15 @@
 //! What is refused of a tree that is listed, to be sealed or to be proven: more than the limits, what others can change,
 //! and what cannot be read.
 
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::Options;
 use super::entry::code_of;
-use super::handle::{mode_of, stat_of};
+use super::handle::{close_to_others, mode_of, stat_of};
 use super::names::Names;
 use super::read::ReadError;
 use super::walk::{At, Trail};
@@ -21,6 +23,8 @@ pub(super) struct Admission<'a> {
     /// Directories so far, the root among them.
     directories: AtomicU32,
     entries: AtomicU64,
+    /// Entries that others could write to, and no longer can.
+    closed: AtomicU64,
 }
 
 /// What one thread refuses.
@@ -29,7 +33,13 @@ pub(super) type Refused = Option<Refusals>;
 impl<'a> Admission<'a> {
     /// `spelling` is the root as refusals name it.
     pub(super) fn new(spelling: &'a str, options: &'a Options<'a>) -> Self {
-        Self { spelling, options, directories: AtomicU32::new(1), entries: AtomicU64::new(1) }
+        Self {
+            spelling,
+            options,
+            directories: AtomicU32::new(1),
+            entries: AtomicU64::new(1),
+            closed: AtomicU64::new(0),
+        }
     }
 
     /// The number of one more directory.
@@ -69,6 +79,7 @@ impl<'a> Admission<'a> {
         }
         match stat_of(at.fd) {
             Ok(stat) => {
+                let stat = self.closed(at.fd, stat);
                 if let Some(found) = forbidden_bits(mode_of(&stat), false) {
                     self.refuse(to, Code::ForbiddenMode, &at.trail.path(b""), "not writable by others", found);
                 }
@@ -77,6 +88,18 @@ impl<'a> Admission<'a> {
         }
         names.sort();
         true
+    }
+
+    /// The inode as it is to be sealed, with the permission of others to write taken away if that is wanted.
+    pub(super) fn closed(&self, fd: BorrowedFd<'_>, stat: Stat) -> Stat {
+        let closed = if self.options.clears_others_write { close_to_others(fd, &stat) } else { None };
+        self.closed.fetch_add(u64::from(closed.is_some()), Ordering::Relaxed);
+        closed.unwrap_or(stat)
+    }
+
+    /// How many entries others can no longer write to.
+    pub(super) fn closed_entries(&self) -> u64 {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// The limit that a directory exceeds, and what it has instead.

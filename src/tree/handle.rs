@@ -172,6 +172,19 @@ pub(super) fn is_at(open: BorrowedFd<'_>, directory: &Directory, name: &[u8]) ->
     }
 }
 
+/// Takes the permission of others to write away from a file or directory of this user's own, and says what the inode is
+/// then; `None` where there is nothing to take, or it is not for this user to decide: a file with several names may be
+/// somebody else's by another of them, and one with a set-user-ID bit and its kin is refused anyway.
+pub(super) fn close_to_others(fd: BorrowedFd<'_>, stat: &Stat) -> Option<Stat> {
+    let (mode, is_file) = (mode_of(stat), Kind::of_stat(stat) == Kind::File);
+    let is_ours = stat.st_uid == rustix::process::geteuid().as_raw();
+    if mode & 0o002 == 0 || !is_ours || is_file && (stat.st_nlink > 1 || mode & 0o7000 != 0) {
+        return None;
+    }
+    rustix::fs::fchmod(fd, Mode::from_raw_mode(stat.st_mode).difference(Mode::WOTH)).ok()?;
+    rustix::fs::fstat(fd).ok()
+}
+
 /// The permission bits and the type of a stat.
 #[allow(clippy::useless_conversion, reason = "the field is narrower on macOS")]
 pub(super) fn mode_of(stat: &Stat) -> u32 {

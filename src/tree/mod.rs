@@ -74,6 +74,8 @@ pub struct Options<'a> {
     pub limits: &'a Limits,
     /// Where every difference goes as it is found, if that is wanted.
     pub differences: Option<&'a Stream>,
+    /// Whether a snapshot takes the permission of others to write away from what it lists.
+    pub clears_others_write: bool,
 }
 
 impl Options<'_> {
@@ -88,6 +90,6 @@ impl<'a> Options<'a> {
     /// So many threads and processors, and these caps.
     #[must_use]
     pub fn new(threads: usize, processors: usize, limits: &'a Limits) -> Self {
-        Self { threads, processors, limits, differences: None }
+        Self { threads, processors, limits, differences: None, clears_others_write: false }
     }
 }

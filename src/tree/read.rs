@@ -102,6 +102,11 @@ fn not_regular(directory: BorrowedFd<'_>, name: &[u8], errno: Errno) -> ReadErro
 }
 
 impl OpenFile {
+    /// Its handle.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
     /// Size in bytes when it was opened.
     pub(super) fn size(&self) -> u64 {
         u64::try_from(self.stat.st_size).unwrap_or(0)

@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub refusals: Refusals,
     /// Files with several names: what some gates will refuse.
     pub hardlinks: HardLinks,
+    /// How many entries others could write to, and no longer can.
+    pub closed: u64,
 }
 
 /// Reads every file below `root` once and lists the tree. `spelling` is the root as refusals name it.
@@ -43,11 +45,12 @@ pub fn snapshot(root: Directory, spelling: &str, algorithm: Algorithm, options: 
             refusals.append(part);
         }
     }
+    let closed = visit.admission.closed_entries();
     let listings = join(parts, visit.admission.directories()).unwrap_or_else(|ListingFull| {
         refusals.push(Refusal::new(Code::Unreadable, spelling, "names in one directory of at most 4 GiB", "more"));
         Vec::new()
     });
-    Snapshot { manifest: Manifest::counted(algorithm, listings, totals), refusals, hardlinks }
+    Snapshot { manifest: Manifest::counted(algorithm, listings, totals), refusals, hardlinks, closed }
 }
 
 /// The listings of `count` directories, some of which were read in several parts.
@@ -107,7 +110,8 @@ impl SnapshotVisit<'_> {
         let full = |_| ReadError::Io(std::io::Error::other("the names in one directory take more than 4 GiB"));
         match kind_of(at.fd, name, file_type)? {
             Kind::File => {
-                let file = worker.open(at.fd, name)?;
+                let mut file = worker.open(at.fd, name)?;
+                file.stat = self.admission.closed(file.fd(), file.stat);
                 if let Some(found) = forbidden_bits(mode_of(&file.stat), true) {
                     let expected = "no setuid, setgid or sticky bit, and not writable by others";
                     let path = at.trail.path(name);

@@ -18,7 +18,7 @@ const VERIFY: [&str; 5] = ["verify", "deps", "--gate", "any", "--trust-checkout"
 #[test]
 fn a_job_that_seals_is_told_what_to_do_with_its_own_files() {
     let project = Project::new();
-    chmod(&project.path("deps/pkg/lib/a.js"), 0o666);
+    chmod(&project.path("deps/pkg/lib/a.js"), 0o4644);
     let said = hint(&project, &SEAL);
     assert!(said.contains("`chmod -R o-w,a-s,-t DIRECTORY`, and seal again"), "{said}");
     chmod(&project.path("deps/pkg/lib/a.js"), 0o644);

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs::{self, File, FileTimes};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{lchown, symlink};
+use std::os::unix::fs::{MetadataExt as _, lchown, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -122,8 +122,7 @@ fn what_is_never_trusted_is_never_sealed() {
         ("fifo", |p| fifo(&p.path("deps/fifo")), &["special-file"]),
         ("socket", |p| socket(&p.path("deps/socket")), &["special-file"]),
         ("setuid", |p| p.chmod("deps/tool", 0o4755), &["forbidden-mode"]),
-        ("a file that others may write", |p| p.chmod("deps/tool", 0o757), &["forbidden-mode"]),
-        ("a root that others may write", |p| p.chmod("deps", 0o777), &["forbidden-mode"]),
+        ("setgid, and others may write", |p| p.chmod("deps/tool", 0o2757), &["forbidden-mode"]),
         (
             "both",
             |p| {
@@ -140,6 +139,49 @@ fn what_is_never_trusted_is_never_sealed() {
         assert!(!project.seal_path().exists(), "{what}");
         project.verify("any").expect_of(what, 10, &["no-seal"]);
     });
+}
+
+/// Row 21: who may write to an entry can change it after the verdict. The job that seals it can end that.
+#[test]
+fn seal_takes_the_permission_of_others_to_write() {
+    let project = Project::new();
+    let places = [("deps", 0o777), ("deps/pkg", 0o1777), ("deps/tool", 0o757), ("deps/pkg/index.js", 0o666)];
+    for (place, mode) in places {
+        project.chmod(place, mode);
+    }
+    let sealed = project.try_seal();
+    sealed.expect(0, &[]);
+    assert_eq!(sealed.json["closedToOthers"], 4, "{:#}", sealed.json);
+    for (place, mode) in places {
+        assert_eq!(fs::metadata(project.path(place)).unwrap().mode() & 0o7777, mode & !0o002, "{place}");
+    }
+    project.verify("any").expect(0, &[]);
+    // Nothing is taken twice, and what is not in the roots keeps its mode.
+    project.chmod("deps/tool", 0o757);
+    project.chmod("cacheseal.toml", 0o666);
+    let run = project.run(&["seal", "deps", "--key", "../job.key"]);
+    assert!(run.stdout.contains("others can no longer write to 1 entry of them"), "{}", run.stdout);
+    assert_eq!(fs::metadata(project.path("cacheseal.toml")).unwrap().mode() & 0o777, 0o666);
+    // Nor does a verifier change anything.
+    project.chmod("deps/tool", 0o757);
+    project.verify("any").expect(11, &["forbidden-mode"]);
+    assert_eq!(fs::metadata(project.path("deps/tool")).unwrap().mode() & 0o777, 0o757);
+}
+
+/// A mode belongs to the file and not to the name: the other name may be somebody else's.
+#[test]
+fn seal_does_not_touch_a_file_with_names_elsewhere() {
+    let project = Project::new();
+    fs::hard_link(project.path("deps/tool"), project.outside("tool")).unwrap();
+    project.chmod("deps/tool", 0o757);
+    project.try_seal().expect(11, &["forbidden-mode"]);
+    assert_eq!(fs::metadata(project.outside("tool")).unwrap().mode() & 0o777, 0o757);
+    // Nor the target of a link.
+    remove(&project.path("deps/tool"));
+    fs::remove_file(project.path("deps/link")).unwrap();
+    project.relink("deps/link", project.outside("tool").to_str().unwrap());
+    project.try_seal().expect(0, &[]);
+    assert_eq!(fs::metadata(project.outside("tool")).unwrap().mode() & 0o777, 0o757);
 }
 
 /// Row 18: whoever has the other name can change the file after it was verified.
