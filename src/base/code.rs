@@ -349,6 +349,10 @@ codes! {
     UnusedSigner = "unused-signer", Findings;
     /// Lint: a signer that may seal none of the caches.
     IdleSigner = "idle-signer", Findings;
+    /// Lint: a pattern of `refs` that is no whole ref.
+    ShortRef = "short-ref", Findings;
+    /// Lint: a recall of a signer that the policy does not have.
+    IdleRecall = "idle-recall", Findings;
     /// Lint: the last day of a key is at most 30 days away, and no other key of its signer outlives it.
     ExpiringKey = "expiring-key", Findings;
     /// A tampering was not refused as it must be.

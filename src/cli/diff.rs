@@ -38,6 +38,13 @@ impl Trees {
 pub(super) fn run(arguments: &DiffArguments, context: &Context) -> Result<Outcome, Failure> {
     let limits = &context.limits;
     let (a, b) = (open(&arguments.a, limits)?, open(&arguments.b, limits)?);
+    if let (Some(one), Some(other)) = (a.algorithm(), b.algorithm())
+        && one != other
+    {
+        let message = format!("expected two seals with digests of one kind, found {one} and {other}");
+        return Err(Failure::new(Code::Usage, message)
+            .hint("compare one of the seals with the directories of the other: `cacheseal diff SEAL DIRECTORY`"));
+    }
     let reading = Reading {
         // Contents can only be compared by the digests that a seal has.
         algorithm: a.algorithm().or_else(|| b.algorithm()).unwrap_or(Algorithm::Blake3),

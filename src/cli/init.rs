@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::arguments::InitArguments;
-use super::key::{make, remove_key};
+use super::key::{make, remove_key, warn_of_checkout};
 use super::outcome::Outcome;
 use super::system::to_stderr;
 use super::unwritable::unwritable;
@@ -59,6 +59,7 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
         .map_err(|error| unwritable(".gitignore", &error))
         .inspect_err(|_| new.undo(&[&policy, &public], &key_out))?;
     let first = caches.first().map_or("", |cache| cache.name.as_str());
+    warn_of_checkout(&key_out, &here);
     let key_path = (key_out != Path::new("-")).then(|| for_shell(&key_out));
     let steps = next_steps(&caches, first, key_path.as_deref());
     let keyid = made.key.public().id().to_string();

@@ -35,6 +35,7 @@ fn new(arguments: &KeyNewArguments) -> Result<Outcome, Failure> {
     let directory =
         Directory::open(&path).map_err(|error| Failure::new(Code::Unreadable, format!("{}: {error}", shown(&path))))?;
     let made = make(&arguments.name, &arguments.out, &directory)?;
+    warn_of_checkout(&arguments.out, &path);
     let keyid = made.key.public().id();
     let to_stdout = arguments.out == Path::new("-");
     let mut text = format!("key {} of `{}`: {}\n", keyid, arguments.name, made.public_file);
@@ -86,6 +87,20 @@ pub(super) fn make(name: &str, out: &Path, policy_directory: &Directory) -> Resu
         .inspect_err(|_| remove_key(out))
         .map_err(|error| unwritable(&public_file, &error))?;
     Ok(NewKey { key, public_file })
+}
+
+/// Says so where a private key lies in a checkout: sooner or later somebody commits it.
+pub(super) fn warn_of_checkout(out: &Path, here: &Path) {
+    let Ok((directory, _)) = split(out) else { return };
+    let here = std::fs::canonicalize(here).unwrap_or_else(|_| here.to_owned());
+    let checkout = here.ancestors().find(|path| path.join(".git").exists()).unwrap_or(&here);
+    if out != Path::new("-") && directory.starts_with(checkout) {
+        let place = shown(out);
+        let warning = format!(
+            "warning: the private key {place} lies in the checkout, where somebody will commit it: move it out of there\n"
+        );
+        let _ = super::system::to_stderr(warning.as_bytes());
+    }
 }
 
 /// Takes a private key away that is of no use, if it is in a file.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::passed::send_with;
 use super::socket::{SocketName, check_peer};
+use crate::base::plural;
 
 /// Longest answer: a report with all its refusals.
 const ANSWER_BYTES_MAX: u64 = 512 << 20;
@@ -98,7 +99,7 @@ pub fn ask_with(
 fn silent(error: &io::Error, patience: Duration) -> Silence {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            Silence::Gone(format!("no sign of life for {} seconds", patience.as_secs()))
+            Silence::Gone(format!("no sign of life for {}", plural(patience.as_secs(), "second", "seconds")))
         }
         _ => Silence::Gone(format!("the connection broke: {error}")),
     }

@@ -37,6 +37,14 @@ impl Policy {
         for signer in self.signers() {
             self.lint_signer(signer, now, &mut lints);
         }
+        for (signer, recall) in self.revocations().of_signers() {
+            if self.signers().all(|known| known.name != signer) {
+                let message = format!(
+                    "the recall of `{signer}` recalls nothing, for no signer has that name: correct or remove it"
+                );
+                lints.push(Lint { code: Code::IdleRecall, origin: recall.origin.clone(), message });
+            }
+        }
         lints.sort_by_key(|lint| lint.code);
         lints
     }
@@ -87,8 +95,15 @@ impl Policy {
             self.lint(lints, Code::UnusedSigner, &signer.keys, message);
         }
         if !self.caches().any(|cache| signer.scope.allows_cache(&cache.name)) {
-            let message = format!("signer `{name}` may seal none of the caches: mend its `caches`, or remove it");
+            let message = format!("signer `{name}` may seal none of the caches: correct its `caches`, or remove it");
             self.lint(lints, Code::IdleSigner, &signer.scope.caches, message);
+        }
+        let refs = signer.scope.refs.iter().flatten();
+        for short in refs.map(ToString::to_string).filter(|text| !text.starts_with("refs/") && !text.starts_with('*')) {
+            let message = format!(
+                "`{short}` matches nothing that CI says: write the whole ref, `refs/heads/{short}` for a branch or `refs/tags/{short}` for a tag"
+            );
+            self.lint(lints, Code::ShortRef, &signer.scope.refs, message);
         }
         for key in &signer.keys {
             let until = key.validity.until.map_or_else(String::new, |day| day.to_string());

@@ -113,6 +113,11 @@ impl Revocations {
         self.signers.extend(other.signers);
     }
 
+    /// The signers of which something is recalled, and where that stands.
+    pub fn of_signers(&self) -> impl Iterator<Item = (&str, &Revocation)> {
+        self.signers.iter().map(|(name, _, revocation)| (name.as_str(), revocation))
+    }
+
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::archives::sample::{Form, Layout};
 use crate::archives::stage::Stage;
 use crate::guard::{Guarded, alone_json};
-use crate::harness::{Project, Run, Verdict};
+use crate::harness::{POLICY, Project, Run, Verdict, copy_tree};
 
 /// Of each kind of difference: more than a report lists.
 const EACH: usize = 1_003;
@@ -201,4 +201,22 @@ fn after_an_error_the_file_is_empty() {
     let arguments = ["verify", "deps", "--gate", "none", "--trust-checkout", &option(&file)];
     project.json(&arguments).expect_error(5, "unknown-gate");
     assert_eq!(fs::read(&file).unwrap(), b"");
+}
+
+/// Digests of two kinds differ for the same file, and say nothing of it.
+#[test]
+fn seals_with_digests_of_two_kinds_are_not_compared() {
+    let project = Project::new();
+    project.seal();
+    let first = project.outside("first");
+    copy_tree(&project.seal_path(), &first);
+    project.write("cacheseal.toml", POLICY.replace("[signer.job]", "digest = \"sha256\"\n[signer.job]"));
+    project.seal();
+    let first = first.to_str().unwrap();
+    project.json(&["diff", first, ".cacheseal/deps"]).expect_error(2, "usage");
+    let said = project.run(&["diff", first, ".cacheseal/deps"]).stderr;
+    assert!(said.contains("found blake3 and sha256"), "{said}");
+    for seal in [first, ".cacheseal/deps"] {
+        assert_eq!(project.run(&["diff", seal, "deps", "--root", "deps"]).code, Some(0), "{seal}");
+    }
 }

@@ -348,3 +348,24 @@ fn a_key_that_cannot_be_shown_is_not_made() {
         }
     }
 }
+
+/// `.gitignore` does not know it, and a commit cannot be taken back.
+#[test]
+fn a_private_key_in_the_checkout_is_warned_of() {
+    let project = Project::new();
+    let warns = |arguments: &[&str]| {
+        let run = project.run(arguments);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.stderr.contains("lies in the checkout, where somebody will commit it")
+    };
+    assert!(warns(&["key", "new", "one", "--out", "keys/one.key"]));
+    assert!(!warns(&["key", "new", "two", "--out", "../two.key"]));
+    assert!(!warns(&["key", "new", "three", "--out", "-"]));
+    // The checkout is that of git, wherever in it the policy is.
+    fs::create_dir(project.outside(".git")).unwrap();
+    assert!(warns(&["key", "new", "four", "--out", "../four.key"]));
+    fs::remove_file(project.path("cacheseal.toml")).unwrap();
+    fs::remove_dir_all(project.path("keys")).unwrap();
+    project.write("Cargo.lock", "version = 4\n");
+    assert!(warns(&["init", "--project", "p", "--key-out", "k"]));
+}

@@ -13,7 +13,7 @@ use super::super::judging::refused;
 use super::super::outcome::Outcome;
 use super::super::system::job;
 use super::failure_file::{self, understood};
-use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals};
+use crate::base::{Code, Digest, Exit, Limits, Refusal, Refusals, plural};
 use crate::checkout::{Checkout, Context, Failure, named_revocations, shown, split};
 use crate::guard::{Answer, Demand, Question, Recheck, Sealing, Silence, SocketName, ask_with, of_wire, to_wire};
 use crate::report::{Guarding, Head, UnansweredReport, VerifyReport, listing_text};
@@ -108,7 +108,10 @@ pub(super) fn wait(arguments: &GuardWaitArguments, context: &Context) -> Result<
         Ok(Answer::Guarding(hello)) => hello,
         Ok(_) => return unanswered("guard wait", policy, strange()),
         Err(Unanswered::Silence(Silence::Nobody)) => {
-            let silence = Silence::Gone(format!("nobody answered within {} seconds", arguments.timeout));
+            let silence = Silence::Gone(format!(
+                "nobody answered within {}",
+                plural(arguments.timeout.into(), "second", "seconds")
+            ));
             return unanswered("guard wait", policy, Unanswered::Silence(silence));
         }
         Err(why) => return unanswered("guard wait", policy, why),

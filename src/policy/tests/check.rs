@@ -39,6 +39,9 @@ fn each_lint_finds_its_fault_and_nothing_else() {
         ("", "refs = ['refs/**']", week, "ci", "", &[][..]),
         ("", "caches = ['cargo']", week, "ci", "", &[(Code::IdleSigner, 7)][..]),
         ("", "", week, "ci", second, &[(Code::UnusedSigner, 14)][..]),
+        ("", "refs = ['refs/tags/v*', 'main']", week, "ci", "", &[(Code::ShortRef, 7)][..]),
+        ("", "refs = ['ref/heads/main', 'release/*']", week, "ci", "", &[(Code::ShortRef, 7), (Code::ShortRef, 7)][..]),
+        ("", "refs = ['**/main']", week, "ci", "", &[][..]),
     ] {
         let expected: Vec<_> = expected.iter().map(|(code, line)| (*code, format!("cacheseal.toml:{line}"))).collect();
         assert_eq!(lints(key, signer, gate, name, rest), expected, "{key} {signer} {gate} {name} {rest}");
@@ -52,6 +55,20 @@ fn a_signer_named_for_pull_requests_is_found_at_a_release_gate() {
                 max_age = '7d'\nlockfile = 'any'\n";
     let codes: Vec<_> = policy(text).lints(Timestamp::UNIX_EPOCH).into_iter().map(|lint| lint.code).collect();
     assert_eq!(codes, [Code::PullRequestSigner]);
+}
+
+#[test]
+fn a_recall_of_nobody_is_found() {
+    let mut files = key_files(&parse(GOOD).unwrap());
+    let known = parse(GOOD).unwrap().resolve(&files).unwrap().signers().next().unwrap().name.clone();
+    for (signer, expected) in [(known.as_str(), &[][..]), ("nobody", &[(Code::IdleRecall, "keys/revoked.toml:3")][..])]
+    {
+        let entry = entry_text(&[("signer", signer), ("before", "2026-01-01T00:00:00Z")], "leaked");
+        files.insert(REVOCATIONS.to_owned(), format!("version = 1\n{entry}").into_bytes());
+        let lints = parse(GOOD).unwrap().resolve(&files).unwrap().lints(Timestamp::UNIX_EPOCH);
+        let found: Vec<_> = lints.iter().map(|lint| (lint.code, lint.origin.as_str())).collect();
+        assert_eq!(found, expected, "{signer}");
+    }
 }
 
 #[test]
