@@ -67,7 +67,7 @@ pub enum SealError {
     #[error("every root of the cache is absent or empty: there is nothing to seal")]
     NothingToSeal,
     /// The key is under no signer of the policy: nobody would accept the seal.
-    #[error("expected a key that the policy names under a signer, found key {0}; add its public half to a `[signer]`")]
+    #[error("expected a key that the policy names under a signer, found key {0}")]
     UnknownSigner(KeyId),
     /// The key's signature is on the seal already.
     #[error("expected a key that has not signed this seal, found key {0} on it")]

@@ -66,7 +66,16 @@ impl From<LockfileError> for Failure {
 
 impl From<SealError> for Failure {
     fn from(error: SealError) -> Self {
-        Self::new(error.code(), error.to_string())
+        let failure = Self::new(error.code(), error.to_string());
+        match error {
+            SealError::UnknownSigner(_) => failure
+                .hint("look whether this is the right key file: `cacheseal key show FILE` says whose it is")
+                .hint("a new key is added to a `[signer]` by a reviewed change of the policy"),
+            SealError::NothingToSeal => failure.hint(
+                "run the install first, and look whether HOME and `roots` lead where the tool puts its files: `cacheseal policy roots CACHE`",
+            ),
+            _ => failure,
+        }
     }
 }
 

@@ -136,12 +136,13 @@ fn without_key(project: &str, caches: &[StarterCache]) -> Outcome {
     let mut output = format!(
         "wrote {POLICY}\n\n\
          1. commit {POLICY}\n\
-         2. fill each cache from empty, as by `cargo fetch --locked`, and save these directories and nothing beside them\n\
+         2. fill each cache from empty, as `cargo fetch --locked` does for Cargo, and save these directories and nothing beside them\n\
          3. start a guard before the restore, since a restore can overwrite the lockfile; verify after it, before anything\n\
          \x20  uses the files. At a desk, where nothing is restored, say --trust-checkout and start none\n"
     );
+    let names: Vec<_> = caches.iter().map(|cache| cache.name.as_str()).collect();
+    let _ = writeln!(output, "     cacheseal guard start {}", names.join(" "));
     for cache in caches {
-        let _ = writeln!(output, "     cacheseal guard start {}", cache.name);
         let _ = writeln!(output, "     cacheseal verify {} --gate lockfile --guard --allow-miss", cache.name);
         for root in &cache.roots {
             let _ = writeln!(output, "       {root}");

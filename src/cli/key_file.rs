@@ -79,6 +79,7 @@ pub(super) fn key_of_file(path: &Path, limits: &Limits) -> Result<SecretKey, Fai
     let (bytes, mode) = read_named_file(path, limits.setup_bytes_max).map_err(|error| match error {
         ReadError::Absent => {
             Failure::new(Code::NoKey, format!("expected a private key at {place}, but it is not there"))
+                .hint("`--key` takes a file, as `cacheseal init` and `cacheseal key new` made it; `--key-env NAME` takes a variable")
         }
         ReadError::Io(_) => Failure::new(Code::Unreadable, format!("{place}: {error}")),
         _ => Failure::new(Code::MalformedKey, format!("expected a private key at {place}, but it {error}")),

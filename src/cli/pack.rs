@@ -161,6 +161,6 @@ fn refused(arguments: &PackArguments, refusals: Refusals) -> Outcome {
     let exit = refusals.exit();
     let verdict = verdict(exit);
     let text =
-        format!("{verdict}: cache `{}` was not packed\n{}", arguments.cache, refusals_text(&refusals, Asker::Maker));
+        format!("{verdict}: cache `{}` was not packed\n{}", arguments.cache, refusals_text(&refusals, Asker::Packer));
     Outcome::of(exit, text, &RefusedReport::new("pack", verdict, &arguments.cache, refusals))
 }

@@ -138,8 +138,8 @@ fn outcome(cache: &str, key: &SecretKey, sealed: &Sealed) -> Outcome {
         bytes_text(bytes),
     );
     if sealed.closed > 0 {
-        let entries = plural(sealed.closed, "entry", "entries");
-        let _ = writeln!(text, "  others can no longer write to {entries} of them: `chmod o-w` was done to each");
+        let entries = plural(sealed.closed, "of these entries", "of these entries");
+        let _ = writeln!(text, "  took the permission of others to write from {entries}");
     }
     for warning in &sealed.warnings {
         let _ = writeln!(text, "warning: {warning}");

@@ -26,7 +26,9 @@ pub(super) fn misspelt(text: &str) -> Option<&'static str> {
         |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let begins = |text: &str| text.starts_with("MC4CAQAw") || text.starts_with("-----BEGIN");
     let assigned = text.split_once('=').filter(|(name, value)| is_name(name) && !begins(name) && !value.is_empty());
-    let found = if text.starts_with('\u{feff}') {
+    let found = if text.is_empty() {
+        "nothing"
+    } else if text.starts_with('\u{feff}') {
         "a byte order mark before it: save the text without one"
     } else if inner.len() != text.len() {
         "quotes around it: leave them out"
@@ -48,6 +50,8 @@ pub(super) fn misspelt(text: &str) -> Option<&'static str> {
         "something behind it"
     } else if text.starts_with(['/', '.', '~']) || [".key", ".pem"].iter().any(|end| text.ends_with(end)) {
         "what looks like the path of a file, which `--key` takes"
+    } else if !text.starts_with("MC4CAQAw") && !text.starts_with("-----BEGIN") {
+        "something else"
     } else {
         return None;
     };

@@ -7,8 +7,10 @@ use crate::base::{Code, Escaped, Exit};
 /// Who asks, and what is known.
 #[derive(Debug, Clone, Copy)]
 pub enum Asker<'a> {
-    /// A job that seals or packs its own files: what is wrong is its own doing.
+    /// A job that seals its own files: what is wrong is its own doing.
     Maker,
+    /// Somebody who packs what was sealed before.
+    Packer,
     /// Who verifies files, and by whom the seal is, if it is genuine.
     Verifier {
         /// The first accepted signer.
@@ -30,11 +32,14 @@ const CLEAR_BITS: &str = "`chmod -R o-w,a-s,-t DIRECTORY`";
 pub(super) fn advice(code: Code, asker: Asker<'_>) -> Cow<'static, str> {
     match asker {
         Asker::Maker => maker(code),
+        Asker::Packer if code.exit() == Exit::Changed => {
+            "the files changed after they were sealed: restore or reinstall them, and seal again only if the change is yours".into()
+        }
         Asker::Verifier { of_archive: true, .. } if code == Code::UnprovenEntry => {
             "unpack the archive and run `verify` on the directories".into()
         }
         Asker::Verifier { sealed_by: Some(signer), .. } if code.exit() == Exit::Changed => genuine(code, signer),
-        Asker::Verifier { .. } => verifier(code).into(),
+        Asker::Packer | Asker::Verifier { .. } => verifier(code).into(),
     }
 }
 
@@ -52,8 +57,12 @@ fn maker(code: Code) -> Cow<'static, str> {
             "seal in a job that `refs` and `jobs` of the signer allow, or change them in the policy; where CI does not say from what ref it runs, a signer with `refs` cannot seal".into()
         }
         Code::WrongCache => "add the cache to `caches` of the signer, or seal with the key of another one".into(),
-        Code::Expired | Code::NotYetValid | Code::Revoked => {
+        Code::Expired => {
             "make a new key with `cacheseal key new`, name it in the policy beside the old one, and give its private half to this job".into()
+        }
+        Code::NotYetValid => "seal with a key that is good today, or correct `valid_from` in the policy".into(),
+        Code::Revoked => {
+            "if the key is recalled, give this job a new one; if these files are, change the lockfile, install into empty roots, and seal again".into()
         }
         Code::HardlinkOutside => {
             "install by copies instead of hard links (pnpm: `--package-import-method copy`), or say `hardlinks = \"any\"` at the gates".into()
@@ -75,7 +84,7 @@ fn genuine(code: Code, signer: &str) -> Cow<'static, str> {
         Code::HardlinkOutside | Code::ChangedAfterVerify => verifier(code).to_owned(),
         _ => format!(
             "the seal by `{signer}` is genuine; the files were changed after it, so do not use them: look in the restore \
-             step for the job that saved this entry, and change the prefix of the key, so that it is never restored again"
+             step for the job that saved this entry, and change the prefix of the cache key in the CI configuration, so that it is never restored again"
         ),
     }
     .into()
@@ -85,7 +94,7 @@ fn verifier(code: Code) -> &'static str {
     match code {
         Code::NothingRestored => "go on without the cache, or say `--allow-miss`",
         Code::PolicyChanged => {
-            "look at what changed the policy; if it was you, pin what `cacheseal policy digest` prints, or start the guard later"
+            "if you changed the policy, pin what `cacheseal policy digest` prints now, or start the guard after the change; else look at what changed it"
         }
         Code::GuardGone => "start a guard before the restore, and let nothing end it before this step",
         Code::GuardReplaced => "stop: something in this job answers in the guard's place",
@@ -94,6 +103,15 @@ fn verifier(code: Code) -> &'static str {
             "restore one cache at a time and verify it at once, before another is restored and before anything is installed; if that is so already, an archive wrote into the roots of another cache: do not use these files"
         }
         Code::UnverifiedBase => "verify the cache under the guard after restoring it, before anything is added to it",
+        Code::WrongRoot | Code::WrongLockfile | Code::WrongProject | Code::WrongBinding | Code::WrongDigest => {
+            "if the policy was changed after the cache was sealed, seal it again; else do not use it, and find out who saved it"
+        }
+        Code::UnknownSigner => {
+            "if its key was replaced in the policy, have the job seal again with the new one; else do not use this cache, and find out who saved it"
+        }
+        Code::TruncatedArchive | Code::DamagedArchive => {
+            "fetch the archive again; if it stays like this, do not use it"
+        }
         Code::NoSeal => "save `.cacheseal` together with the roots, sealed by a trusted job",
         Code::TooOld | Code::StaleLockfile => "have a trusted job make and seal the cache anew",
         Code::UnpinnedLockfile => {
@@ -126,13 +144,13 @@ fn verifier(code: Code) -> &'static str {
         }
         Code::HardlinkOutside => "copy instead of linking, or set `hardlinks = \"any\"` for this gate",
         code if code.exit() == Exit::Changed => {
-            "do not use these files: change the prefix of the cache's key, so that they are never restored again, and have a trusted job seal a new one"
+            "do not use these files: change the prefix of the cache key in the CI configuration, so that they are never restored again, and have a trusted job seal new ones"
         }
         Code::Expired => {
             "have a trusted job seal the cache anew with a key that the policy names and that is still good"
         }
         Code::WrongRef | Code::WrongJob => {
-            "do not use this cache: only seals of the refs and jobs above are accepted here; find out who saved it"
+            "do not use this cache: only seals of the refs and jobs that the policy gives its signers are accepted; find out who saved it"
         }
         _ => "do not use this cache; find out who saved it",
     }

@@ -252,6 +252,7 @@ fn shown(text: &str) -> String {
 fn old(age: SignedDuration) -> String {
     let minutes = age.as_mins();
     match minutes {
+        1 => "a minute ago".to_owned(),
         ..=119 => format!("{minutes} minutes ago"),
         120..=2_879 => format!("{} hours ago", minutes / 60),
         _ => format!("{} days ago", minutes / 1_440),

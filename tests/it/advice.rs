@@ -42,7 +42,7 @@ fn a_genuine_seal_says_that_the_files_were_changed_later() {
     project.write("deps/evil.js", "");
     let said = hint(&project, &VERIFY);
     assert!(said.contains("is genuine; the files were changed after it"), "{said}");
-    assert!(said.contains("change the prefix of the key"), "{said}");
+    assert!(said.contains("change the prefix of the cache key"), "{said}");
 }
 
 /// Sealed for one home, restored for another: one line says where nothing was found.
