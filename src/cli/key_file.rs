@@ -12,7 +12,7 @@ use crate::identity::{KeyError, PublicKey, SecretKey};
 use crate::tree::{ReadError, read_named_file};
 
 /// Longer than the name of any variable, and shorter than a key.
-const VARIABLE_BYTES_MAX: usize = 60;
+const VARIABLE_BYTES_MAX: usize = 40;
 
 /// The public half of a key file of either kind.
 pub(super) fn read_public(path: &Path, context: &Context) -> Result<PublicKey, Failure> {

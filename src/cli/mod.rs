@@ -45,7 +45,7 @@ use reports::error_report;
 
 use crate::base::{Code, Exit};
 use crate::checkout::{Context, Failure};
-use crate::identity::redact;
+use crate::identity::{Shown, redact};
 use crate::report::{ErrorReport, FORMATS, Format, json_line};
 
 /// Runs the program. The exit status is fixed before anything is written, so a closed pipe does not change it.
@@ -63,9 +63,9 @@ pub fn run() -> ExitCode {
         Err(failure) => {
             // The verdict stands whether or not anyone listens.
             let _ = if cli.format.is_json() {
-                report(&redact(&(cli.format.error)(&error_report(&failure, name, "", ""))))
+                report(&redact(&(cli.format.error)(&error_report(&failure, name, "", "")), Shown::Message))
             } else {
-                system::to_stderr(&redact(failure.text().as_bytes()))
+                system::to_stderr(&redact(failure.text().as_bytes(), Shown::Message))
             };
             failure.code.exit()
         }
@@ -79,7 +79,7 @@ fn finish(outcome: Outcome, is_json: bool, report: fn(&[u8]) -> io::Result<()>) 
     // Only `verify` gets this far with a form of its own, and its output is in that form then.
     let bytes = if is_json { json_line(&json) } else { output };
     let Some(undo) = product else {
-        let _ = report(&redact(&bytes));
+        let _ = report(&redact(&bytes, Shown::Report));
         return exit;
     };
     let Err(error) = report(&bytes) else { return exit };
@@ -97,12 +97,12 @@ fn no_command(error: &clap::Error) -> ExitCode {
         let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
         let report = ErrorReport { command: "cacheseal", cache: "", gate: "", code: Code::Usage, message, hints: &[] };
         if let Some(json) = Format::named("json", FORMATS) {
-            let _ = system::to_stdout(&redact(&(json.error)(&report)));
+            let _ = system::to_stdout(&redact(&(json.error)(&report), Shown::Message));
         }
     } else {
         let text = error.to_string();
         // With its colours, unless there is something to hide.
-        let _ = match redact(text.as_bytes()) {
+        let _ = match redact(text.as_bytes(), Shown::Message) {
             Cow::Borrowed(_) => error.print(),
             Cow::Owned(text) => system::to_stderr(&text),
         };

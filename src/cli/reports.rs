@@ -6,7 +6,7 @@ use super::outcome::Outcome;
 use super::system::ways;
 use crate::base::Exit;
 use crate::checkout::{Context, Failure, shown};
-use crate::identity::redact;
+use crate::identity::{Shown, redact};
 use crate::report::{ErrorReport, Format, VerifyReport};
 use crate::tree::Ways;
 
@@ -60,8 +60,9 @@ fn write_all(reports: &Reports<'_>, bytes: impl Fn(&Format) -> Vec<u8>) -> Vec<S
     let ways = ways(reports.context, reports.policy);
     let failed = |(format, path): &(&Format, PathBuf)| {
         let ways = ways.as_ref().map_err(ToString::to_string);
-        let written =
-            ways.and_then(|ways| write(path, ways, &redact(&bytes(format))).map_err(|error| error.to_string()));
+        let written = ways.and_then(|ways| {
+            write(path, ways, &redact(&bytes(format), Shown::Report)).map_err(|error| error.to_string())
+        });
         Some(format!("could not write the report {}: {}", shown(path), written.err()?))
     };
     reports.files.iter().filter_map(failed).collect()

@@ -12,7 +12,7 @@ use super::system::to_stdout;
 use crate::base::{Code, Refusal};
 use crate::checkout::{Checkout, Context, Failure, OpenError, Trust, named_revocations};
 use crate::guard::Demand;
-use crate::identity::redact;
+use crate::identity::{Shown, redact};
 use crate::report::{Format, VerifyReport};
 
 pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: &Format) -> Result<Outcome, Failure> {
@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &VerifyArguments, context: &Context, format: &Forma
             // Text goes to stderr, and JSON is shown as for every command.
             if !["text", "json"].contains(&format.name) {
                 let report = (format.error)(&reports::error_report(&failure, "verify", cache, gate));
-                let _ = to_stdout(&redact(&report));
+                let _ = to_stdout(&redact(&report, Shown::Message));
             }
             // Without a verdict there is no difference either.
             let unwritten = differences.and_then(|differences| differences.restart().put());

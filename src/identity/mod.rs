@@ -14,4 +14,4 @@ pub use error::KeyError;
 pub use key_id::KeyId;
 pub use public_key::PublicKey;
 pub use secret_key::SecretKey;
-pub use spelling::redact;
+pub use spelling::{Shown, redact};

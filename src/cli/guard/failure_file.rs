@@ -10,6 +10,7 @@ use super::duty::failed;
 use crate::base::Code;
 use crate::checkout::{Context, Failure, shown};
 use crate::guard::{Answer, of_wire, to_wire};
+use crate::identity::{Shown, redact};
 use crate::report::json_line;
 use crate::tree::ReadError;
 
@@ -19,6 +20,7 @@ const BYTES_MAX: u64 = 64 << 10;
 /// Leaves the failure at `path`, if nothing is there; what came of that is a hint of the failure.
 pub(super) fn write(path: &Path, policy: &Path, context: &Context, failure: Failure) -> Failure {
     let line = json_line(&to_wire(&failed(failure.clone())));
+    let line = redact(&line, Shown::Message);
     let written = ways(context, policy).and_then(|ways| ways.to(path)).and_then(|(directory, name)| {
         let name = name.to_str().ok_or_else(|| std::io::Error::other("expected a name that is text"))?;
         directory.create_file(name, true, &line)
