@@ -143,7 +143,7 @@ impl Recheck {
         let comparison = if let Some((manifest, _)) = &kept.tree {
             compare(root, &expected(manifest), &request.options)
         } else {
-            if matches!(root.is_empty(), Ok(true)) {
+            if matches!((root.is_empty(), root.forbidden()), (Ok(true), Ok(None))) {
                 // Nothing, as it was.
             } else if known.allows(spelling.into(), true) {
                 self.counts.new += 1;

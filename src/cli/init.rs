@@ -2,6 +2,7 @@
 
 mod places;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,11 +14,12 @@ use super::system::to_stderr;
 use super::unwritable::unwritable;
 use crate::base::{Code, Escaped, Exit};
 use crate::checkout::{Context, Failure};
+use crate::identity::SecretKey;
 use crate::lockfile::{Starter, ecosystem_of, starters};
 use crate::policy::{Document, Glob, StarterCache, lockfile_starter, starter};
 use crate::report::{Head, InitKey, InitReport};
 use crate::tree::Directory;
-use places::{of_yarn, relocated, touch};
+use places::{below, of_yarn, relocated, touch};
 
 const POLICY: &str = "cacheseal.toml";
 const SIGNER: &str = "deps-main";
@@ -38,13 +40,14 @@ pub(super) fn run(arguments: &InitArguments, context: &Context) -> Result<Outcom
     let project = arguments.project.clone().unwrap_or_else(|| project(&here));
     if arguments.lockfile_only {
         let text = lockfile_starter(&project, &caches);
+        check(&text, "", &here, context)?;
         write_policy(&directory, &text)?;
         return Ok(without_key(&project, &caches));
     }
     let key_out = arguments.key_out.clone().map_or_else(|| default_key_path(&project, context), Ok)?;
     let public_file = format!("keys/{SIGNER}.pub");
     let text = starter(&project, &caches, SIGNER, &public_file);
-    check(&text)?;
+    check(&text, &public_file, &here, context)?;
     let new = New::of(&here, &key_out);
     if arguments.key_out.is_none() {
         create_private(key_out.parent().unwrap_or(&key_out))?;
@@ -111,14 +114,23 @@ fn for_shell(path: &Path) -> String {
     if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
-/// What cannot be read back is not written: a project name may hold what a policy may not.
-fn check(text: &str) -> Result<(), Failure> {
-    Document::parse(POLICY, text.as_bytes())?;
-    Ok(())
+/// What cannot be used is not written: a project name may hold what a policy may not, and a variable may put a root where
+/// none can be.
+fn check(text: &str, public_file: &str, here: &Path, context: &Context) -> Result<(), Failure> {
+    let any_key = SecretKey::from_seed(zeroize::Zeroizing::new([0; 32])).public().to_pem();
+    let files = BTreeMap::from([(public_file.to_owned(), any_key.into_bytes())]);
+    let here = std::fs::canonicalize(here).unwrap_or_else(|_| here.to_owned());
+    let usable = Document::parse(POLICY, text.as_bytes())
+        .and_then(|document| document.resolve(&files))
+        .and_then(|policy| policy.place(context.home_directory().as_deref(), &here, POLICY).map(drop));
+    usable.map_err(|error| {
+        Failure::from(error).hint(
+            "nothing was written; `--project`, or a variable that tells a tool where to keep its files, leads to such a policy",
+        )
+    })
 }
 
 fn write_policy(directory: &Directory, text: &str) -> Result<(), Failure> {
-    check(text)?;
     directory.create_file(POLICY, false, text.as_bytes()).map_err(|error| unwritable(POLICY, &error))
 }
 
@@ -166,7 +178,10 @@ fn caches(here: &Path, lockfile_only: bool, context: &Context) -> Vec<StarterCac
     for starter in starters() {
         let roots = if lockfile_only { starter.proven } else { starter.roots };
         let at = |root: &&str| if lockfile_only { (*root).to_owned() } else { of_yarn(root, here).to_owned() };
-        let roots: Vec<String> = roots.iter().map(|root| relocated(&at(root), here, context)).collect();
+        let mut roots: Vec<String> = roots.iter().map(|root| relocated(&at(root), here, context)).collect();
+        // A store among the installed packages is saved with them.
+        let all = roots.clone();
+        roots.retain(|root| all.iter().all(|other| root == other || below(root, other).is_none()));
         let lockfiles = files_of(here, starter);
         let is_taken = caches.iter().any(|cache| {
             cache.roots.iter().any(|one| roots.iter().any(|other| touch(one, other)))
@@ -245,10 +260,11 @@ fn create_private(directory: &Path) -> Result<(), Failure> {
 /// Seals are saved with the cache, never committed.
 fn ignore(here: &Path) -> std::io::Result<()> {
     let path = here.join(".gitignore");
-    let before = std::fs::read_to_string(&path).or_else(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Ok(String::new()),
+    let before = std::fs::read(&path).or_else(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(Vec::new()),
         _ => Err(error),
     })?;
+    let before = String::from_utf8_lossy(&before);
     let missing: Vec<_> = [".cacheseal/", ".cacheseal-refused-*/"]
         .into_iter()
         .filter(|wanted| before.lines().all(|line| line.trim() != *wanted))

@@ -6,7 +6,7 @@ use super::outcome::Outcome;
 use super::unwritable::unwritable;
 use crate::base::{Code, Escaped, Exit};
 use crate::checkout::{Checkout, Context, Failure, policy_directory};
-use crate::policy::{REVOCATIONS, Revocations, closest, entry_text};
+use crate::policy::{Policy, REVOCATIONS, Revocations, closest, entry_text};
 use crate::report::{Head, KeyRevokeReport};
 use crate::tree::{Directory, ReadError};
 
@@ -70,9 +70,16 @@ fn entry(arguments: &KeyRevokeArguments, context: &Context) -> Result<(String, S
     Ok((format!("key {keyid}"), entry_text(&[("keyid", &keyid)], reason)))
 }
 
+fn policy(arguments: &KeyRevokeArguments, context: &Context) -> Result<Policy, Failure> {
+    let checkout = Checkout::load(&arguments.policy.policy, context);
+    checkout
+        .map(|checkout| checkout.policy)
+        .map_err(|failure| failure.hint("or say `--force` to recall it now, whatever the policy says"))
+}
+
 /// A slip would recall nothing, and nobody would know.
 fn is_signer(name: &str, arguments: &KeyRevokeArguments, context: &Context) -> Result<(), Failure> {
-    let policy = Checkout::load(&arguments.policy.policy, context)?.policy;
+    let policy = policy(arguments, context)?;
     let names: Vec<_> = policy.signers().map(|signer| signer.name.as_str()).collect();
     if names.contains(&name) {
         return Ok(());
@@ -88,7 +95,7 @@ fn is_signer(name: &str, arguments: &KeyRevokeArguments, context: &Context) -> R
 }
 
 fn is_key(keyid: &str, arguments: &KeyRevokeArguments, context: &Context) -> Result<(), Failure> {
-    let policy = Checkout::load(&arguments.policy.policy, context)?.policy;
+    let policy = policy(arguments, context)?;
     if policy.signers().any(|signer| signer.keys.iter().any(|key| key.key.id().to_string() == keyid)) {
         return Ok(());
     }

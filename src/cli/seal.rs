@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
     if arguments.guard
         && let Err(refusals) = ask_for_base(arguments, checkout.digest, &guard, &elsewhere, &context.limits)?
     {
-        return refused(&arguments.cache, SealError::Refused(refusals));
+        return refused(&arguments.cache, SealError::Refused(refusals), Asker::Maker);
     }
     let sealed = if arguments.add_signature {
         add_signature(arguments, context, &checkout, &key, bindings.clone())?
@@ -45,17 +45,21 @@ pub(super) fn run(arguments: &SealArguments, context: &Context) -> Result<Outcom
             now: context.now,
             bindings: bindings.clone(),
             version: env!("CARGO_PKG_VERSION"),
-            options: Options { clears_others_write: true, ..options(arguments.walk.threads, context) },
+            // A guard has looked at the files, and would find them changed.
+            options: Options { clears_others_write: !arguments.guard, ..options(arguments.walk.threads, context) },
         })
     };
     let sealed = match sealed {
         Ok(sealed) => sealed,
-        Err(error) => return refused(&arguments.cache, error),
+        Err(error) => {
+            let asker = if arguments.add_signature { Asker::VERIFIER } else { Asker::Maker };
+            return refused(&arguments.cache, error, asker);
+        }
     };
     if arguments.guard
         && let Err(refusals) = note_seal(arguments, checkout.digest, &sealed.statement, &context.limits)?
     {
-        return refused(&arguments.cache, SealError::Refused(refusals));
+        return refused(&arguments.cache, SealError::Refused(refusals), Asker::Maker);
     }
     Ok(outcome(&arguments.cache, &key, &sealed))
 }
@@ -93,9 +97,9 @@ fn bindings(pairs: &[(String, String)]) -> Result<BTreeMap<String, String>, Fail
     Ok(bindings)
 }
 
-fn refused(cache: &str, error: SealError) -> Result<Outcome, Failure> {
+fn refused(cache: &str, error: SealError, asker: Asker<'_>) -> Result<Outcome, Failure> {
     let SealError::Refused(refusals) = error else { return Err(error.into()) };
-    let text = format!("refused: cache `{cache}` was not sealed\n{}", refusals_text(&refusals, Asker::Maker));
+    let text = format!("refused: cache `{cache}` was not sealed\n{}", refusals_text(&refusals, asker));
     Ok(Outcome::of(refusals.exit(), text, &RefusedReport::new("seal", "refused", cache, refusals)))
 }
 

@@ -81,7 +81,11 @@ fn genuine(code: Code, signer: &str) -> Cow<'static, str> {
             "the seal by `{signer}` is genuine, but others may write there now, as after a restore with umask 0000: \
              take these bits away with {CLEAR_BITS} right after the restore, and verify again"
         ),
-        Code::HardlinkOutside | Code::ChangedAfterVerify => verifier(code).to_owned(),
+        Code::HardlinkOutside
+        | Code::ChangedAfterVerify
+        | Code::LinkEscapes
+        | Code::UnsafeRoot
+        | Code::ChangedWhileRead => verifier(code).to_owned(),
         _ => format!(
             "the seal by `{signer}` is genuine; the files were changed after it, so do not use them: look in the restore \
              step for the job that saved this entry, and change the prefix of the cache key in the CI configuration, so that it is never restored again"
@@ -142,6 +146,13 @@ fn verifier(code: Code) -> &'static str {
         Code::ChangedAfterVerify => {
             "publish nothing of this job: find out what wrote there, or allow new entries that the build makes with `--allow-new`"
         }
+        Code::LinkEscapes => {
+            "seal the cache without links that lead out of its roots, or let this gate say `links = \"any\"` by a reviewed change"
+        }
+        Code::UnsafeRoot => {
+            "something else is in the place of a root: remove it before the restore, and find out what made it; a root is a real directory"
+        }
+        Code::ChangedWhileRead => "let nothing run beside the verification, and verify again",
         Code::HardlinkOutside => "copy instead of linking, or set `hardlinks = \"any\"` for this gate",
         code if code.exit() == Exit::Changed => {
             "do not use these files: change the prefix of the cache key in the CI configuration, so that they are never restored again, and have a trusted job seal new ones"

@@ -1,6 +1,8 @@
 //! The seal directory on disk: read whole or not at all, replaced whole or not at all.
 
+use std::collections::hash_map::RandomState;
 use std::fs::File;
+use std::hash::BuildHasher as _;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 
@@ -254,6 +256,11 @@ fn write_new(directory: &Directory, name: &str, mode: Mode, contents: &[u8]) -> 
     written
 }
 
+/// A name that no file of the user has, and no other process takes.
+fn temporary_name(name: &str) -> String {
+    format!(".{name}.{:016x}.new", RandomState::new().hash_one(name))
+}
+
 fn create_new(directory: &Directory, name: &str, mode: Mode) -> Result<OwnedFd, Errno> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     retry_on_intr(|| rustix::fs::openat(directory.fd(), name, flags, mode))
@@ -264,11 +271,7 @@ impl Directory {
     /// What exists is never overwritten: that is [`io::ErrorKind::AlreadyExists`].
     pub fn create_file(&self, name: &str, secret: bool, contents: &[u8]) -> io::Result<()> {
         let mode = if secret { Mode::RUSR | Mode::WUSR } else { MODE_FILE };
-        let temporary = format!(".{name}.new");
-        match rustix::fs::unlinkat(self.fd(), &temporary, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+        let temporary = temporary_name(name);
         write_new(self, &temporary, mode, contents)?;
         // A link, unlike a rename, fails where the name is taken.
         let placed = rustix::fs::linkat(self.fd(), &temporary, self.fd(), name, AtFlags::empty());
@@ -279,11 +282,7 @@ impl Directory {
 
     /// Puts a file with `contents` in the place of `name` in one step, whether or not there was one.
     pub fn replace_file(&self, name: &str, contents: &[u8]) -> io::Result<()> {
-        let temporary = format!(".{name}.new");
-        match rustix::fs::unlinkat(self.fd(), &temporary, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+        let temporary = temporary_name(name);
         write_new(self, &temporary, MODE_FILE, contents)?;
         rustix::fs::renameat(self.fd(), &temporary, self.fd(), name)?;
         self.sync()

@@ -327,6 +327,13 @@ fn roots_are_where_variables_put_them() {
     let home = project.home().join("m");
     let both = [("GOPATH", "/srv/x"), ("GOMODCACHE", home.to_str().unwrap())];
     assert_eq!(roots(&project, &both), r#"["~/m"]"#);
+    // Of several, Go fills the first; a slash at the end says nothing.
+    assert_eq!(roots(&bare(&["go.sum"]), &[("GOPATH", "/srv/x/:/srv/y")]), r#"["/srv/x/pkg/mod"]"#);
+    assert_eq!(roots(&bare(&["go.sum"]), &[("GOMODCACHE", "/srv/./x/")]), r#"["/srv/x"]"#);
+    // A store among the installed packages is no root of its own.
+    let project = bare(&["pnpm-lock.yaml"]);
+    let inside = project.path("node_modules/.store");
+    assert_eq!(roots(&project, &[("npm_config_store_dir", inside.to_str().unwrap())]), r#"["node_modules"]"#);
     // Relative to the project, as Bundler takes it; to nobody knows what; and nothing at all.
     assert_eq!(roots(&bare(&["Gemfile.lock"]), &[("BUNDLE_PATH", "gems")]), r#"["gems"]"#);
     assert_eq!(roots(&bare(&["uv.lock"]), &[("UV_CACHE_DIR", "x")]), r#"["~/.cache/uv"]"#);
@@ -364,10 +371,9 @@ fn roots_of_two_tools_never_touch() {
 #[test]
 fn an_init_that_fails_leaves_nothing_behind() {
     type Prepare = fn(&Project);
-    let cases: [(&str, Prepare, i32, &str); 4] = [
+    let cases: [(&str, Prepare, i32, &str); 3] = [
         ("a private key", |p| p.write("../home/.config/cacheseal/p/deps-main.key", "mine"), 5, "file-exists"),
         ("a public key", |p| p.write("keys/deps-main.pub", "mine"), 5, "file-exists"),
-        ("no policy can be made", |p| p.write(".cacheseal.toml.new/x", ""), 4, "unwritable"),
         ("no list of what git ignores", |p| p.write(".gitignore/x", ""), 4, "unwritable"),
     ];
     for (what, prepare, exit, code) in cases {
@@ -389,4 +395,24 @@ fn everything(project: &Project) -> Vec<std::path::PathBuf> {
     }
     all.sort();
     all
+}
+
+/// A policy that no command would take is not written.
+#[test]
+fn variables_that_no_root_can_follow_are_an_error() {
+    for (lockfile, variable, value) in [
+        ("Gemfile.lock", "BUNDLE_PATH", "keys"),
+        ("Gemfile.lock", "BUNDLE_PATH", ".."),
+        ("Gemfile.lock", "BUNDLE_PATH", "Gemfile.lock"),
+        ("Gemfile.lock", "BUNDLE_PATH", "a\nb"),
+        ("composer.lock", "COMPOSER_VENDOR_DIR", "."),
+    ] {
+        let project = bare(&[lockfile]);
+        let before = everything(&project);
+        let output = project.command().args(["init", "--project", "p"]).env(variable, value).output().unwrap();
+        assert_eq!(output.status.code(), Some(5), "{variable}={value:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("hint: nothing was written"), "{said}");
+        assert_eq!(everything(&project), before, "{variable}={value:?}");
+    }
 }

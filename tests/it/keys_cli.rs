@@ -369,3 +369,30 @@ fn a_private_key_in_the_checkout_is_warned_of() {
     project.write("Cargo.lock", "version = 4\n");
     assert!(warns(&["init", "--project", "p", "--key-out", "k"]));
 }
+
+/// What it was called before, `.two.key.new`, may be a file of somebody.
+#[test]
+fn a_new_key_takes_no_file_away() {
+    let project = Project::new();
+    let theirs = project.outside(".two.key.new");
+    fs::write(&theirs, "mine").unwrap();
+    assert_eq!(project.run(&["key", "new", "two", "--out", "../two.key"]).code, Some(0));
+    assert_eq!(fs::read_to_string(theirs).unwrap(), "mine");
+}
+
+/// A file in a cache is named by an attacker: its name takes nothing out of the report.
+#[test]
+fn no_file_name_hides_a_refusal() {
+    let project = Project::new();
+    project.seal();
+    for name in ["0 PRIVATE KEY-----x", "-----BEGIN PRIVATE KEY-----", "MC4CAQAwBQYDK2Vw"] {
+        project.write(&format!("deps/{name}"), "");
+    }
+    project.write("deps/zz-evil", "");
+    for format in ["text", "json", "junit"] {
+        let run = project.run(&["verify", "deps", "--gate", "any", "--trust-checkout", "--format", format]);
+        assert_eq!(run.code, Some(11));
+        let (evil, end) = (run.stdout.find("zz-evil"), if format == "text" { "says more\n" } else { "" });
+        assert!(evil.is_some() && run.stdout.ends_with(end), "{}", run.stdout);
+    }
+}

@@ -162,7 +162,7 @@ fn seal_takes_the_permission_of_others_to_write() {
     let run = project.run(&["seal", "deps", "--key", "../job.key"]);
     assert!(run.stdout.contains("took the permission of others to write from 1 of these entries"), "{}", run.stdout);
     assert_eq!(fs::metadata(project.path("cacheseal.toml")).unwrap().mode() & 0o777, 0o666);
-    // Nor does a verifier change anything.
+    // Neither does a verifier change anything.
     project.chmod("deps/tool", 0o757);
     project.verify("any").expect(11, &["forbidden-mode"]);
     assert_eq!(fs::metadata(project.path("deps/tool")).unwrap().mode() & 0o777, 0o757);

@@ -33,7 +33,10 @@ const MOVED: [(&str, &str); 19] = [
 pub(super) fn relocated(root: &str, here: &Path, context: &Context) -> String {
     let moved = MOVED.iter().find_map(|(name, usual)| {
         let rest = below(root, usual)?;
-        Some((variable(name).filter(|value| !value.is_empty())?, rest))
+        let value = variable(name).filter(|value| !value.is_empty())?;
+        // Of several, Go fills the first.
+        let first = value.split(':').next().filter(|_| *name == "GOPATH").map(str::to_owned);
+        Some((first.unwrap_or(value), rest))
     });
     let Some((value, rest)) = moved else { return root.to_owned() };
     // What is relative to the project is so in a policy too, and what is relative to anything else cannot be told.
@@ -41,7 +44,8 @@ pub(super) fn relocated(root: &str, here: &Path, context: &Context) -> String {
     if !place.is_absolute() {
         return root.to_owned();
     }
-    let mut place = std::fs::canonicalize(&place).unwrap_or(place);
+    // Without `.` and a slash at the end.
+    let mut place = std::fs::canonicalize(&place).unwrap_or_else(|_| place.components().collect());
     if !rest.is_empty() {
         place.push(rest);
     }
@@ -62,7 +66,7 @@ pub(super) fn of_yarn<'a>(root: &'a str, here: &Path) -> &'a str {
 }
 
 /// What of a path lies below a directory, empty for the directory itself.
-fn below<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
+pub(super) fn below<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(directory)?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
 }

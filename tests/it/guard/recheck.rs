@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Guarded;
+use crate::forge::chmod;
 use crate::harness::{POLICY, Project, Verdict};
 
 const CODE: &[&str] = &["changed-after-verify"];
@@ -298,6 +299,12 @@ fn a_root_that_was_sealed_as_absent_is_new_as_a_whole() {
     guarded.start(&["--allow-filled"]);
     guarded.verify_guarded(&[]).expect(0, &[]);
     guarded.recheck(&[]).expect(0, &[]);
+    // An empty directory is nothing, as long as others cannot write to it.
+    fs::create_dir(guarded.path("deps")).unwrap();
+    guarded.recheck(&[]).expect(0, &[]);
+    chmod(&guarded.path("deps"), 0o777);
+    guarded.recheck(&[]).expect(11, CODE);
+    chmod(&guarded.path("deps"), 0o755);
     guarded.write("deps/file", "");
     let refused = guarded.recheck(&[]);
     refused.expect(11, CODE);
