@@ -11,10 +11,12 @@ use crate::report::{ExplainReport, Head};
 const DOCUMENT: &str = include_str!("../../docs/VERIFY.md");
 
 pub(super) fn run(arguments: &ExplainArguments) -> Result<Outcome, Failure> {
-    let word = arguments.code.as_str();
-    let Some(code) = Code::of_word(word) else {
-        let failure = Failure::new(Code::Usage, "expected a code as a report shows it, such as `digest-mismatch`");
-        return Err(match closest(word, Code::ALL.iter().map(|code| code.as_str())) {
+    // As it stands in a report: `refused[digest-mismatch]`.
+    let word = arguments.code.rsplit('[').next().unwrap_or_default().trim_end_matches([']', ':']).to_ascii_lowercase();
+    let Some(code) = Code::of_word(&word) else {
+        let failure = Failure::new(Code::Usage, "expected a code as a report shows it, such as `digest-mismatch`")
+            .hint("reports show codes in brackets, as in `refused[digest-mismatch]`; docs/VERIFY.md has them all");
+        return Err(match closest(&word, Code::ALL.iter().map(|code| code.as_str())) {
             Some(near) => failure.hint(format!("did you mean `{near}`?")),
             None => failure,
         });

@@ -170,7 +170,9 @@ fn outcome(output: Vec<u8>, project: &str, caches: &[StarterCache], key: Option<
 }
 
 fn known() -> String {
-    starters().map(|starter| format!("`{}`", starter.lockfile)).collect::<Vec<_>>().join(", ")
+    let mut names: Vec<_> = starters().map(|starter| format!("`{}`", starter.lockfile)).collect();
+    names.dedup();
+    names.join(", ")
 }
 
 fn caches(here: &Path, lockfile_only: bool, context: &Context) -> Vec<StarterCache> {

@@ -38,7 +38,11 @@ fn new(arguments: &KeyNewArguments) -> Result<Outcome, Failure> {
     warn_of_checkout(&arguments.out, &path);
     let keyid = made.key.public().id();
     let to_stdout = arguments.out == Path::new("-");
-    let mut text = format!("key {} of `{}`: {}\n", keyid, arguments.name, made.public_file);
+    let mut text = format!(
+        "key {keyid} of `{}`: {public}\nhint: name `{public}` in the `keys` of a signer in the policy, and commit both\n",
+        arguments.name,
+        public = made.public_file
+    );
     if to_stdout {
         let _ = super::system::to_stderr(text.as_bytes());
         text = format!("{}\n", *made.key.to_line());

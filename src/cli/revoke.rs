@@ -33,7 +33,8 @@ pub(super) fn run(arguments: &KeyRevokeArguments, context: &Context) -> Result<O
     let count = Revocations::parse(REVOCATIONS, &after)?.len();
     keys.replace_file(FILE, &after).map_err(|error| unwritable(REVOCATIONS, &error))?;
     let text = format!(
-        "revoked: {what}, in `{REVOCATIONS}`\nhint: commit it, and give it with `--revocations` where older checkouts are built\n"
+        "revoked: {what}, in `{REVOCATIONS}`\nhint: commit it, and give it with `--revocations` where older checkouts are built\n\
+         hint: the pin covers the list: where `--policy-sha256` is used, pin what `cacheseal policy digest` prints now\n"
     );
     let head = Head::of("key revoke", Exit::Ok);
     Ok(Outcome::of(Exit::Ok, text, &KeyRevokeReport { head, revoked: &what, entries: count }))

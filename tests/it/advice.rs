@@ -85,6 +85,8 @@ fn every_code_can_be_explained_without_a_network() {
     let json = project.json(&["explain", "stray-write"]);
     assert_eq!((&json.json["code"], &json.json["leadsTo"]), (&"stray-write".into(), &15.into()));
     project.json(&["explain", "digest-mismach"]).expect_error(2, "usage");
+    let json = project.json(&["explain", "refused[EXTRA-ENTRY]:"]);
+    assert_eq!(json.json["code"], "extra-entry");
     let said = project.run(&["explain", "digest-mismach"]).stderr;
     assert!(said.contains("did you mean `digest-mismatch`?"), "{said}");
 }
