@@ -41,11 +41,11 @@ pub(crate) fn each<R: Row>(rows: impl IntoIterator<Item = R>, run: impl FnMut(R)
     assert!(failed.is_empty(), "{} failed; CACHESEAL_ROW runs one alone\n\n{}\n", failed.len(), failed.join("\n\n"));
 }
 
-/// All rows under `judges`, and every fourth in a plain run: for tables each row of which starts programs. A run that
+/// All rows under `judges`, and every fifth in a plain run: for tables each row of which starts programs. A run that
 /// names its rows has all to choose from.
 pub(crate) fn some<R: IntoIterator>(rows: R) -> impl Iterator<Item = R::Item> {
     let is_named = std::env::var_os("CACHESEAL_ROW").is_some();
-    rows.into_iter().step_by(if is_named { 1 } else { judged_or_plain(1, 4) })
+    rows.into_iter().step_by(if is_named { 1 } else { judged_or_plain(1, 5) })
 }
 
 /// What went wrong with the rows whose names contain `only`.

@@ -13,7 +13,7 @@ use crate::harness::{Verdict, judged_or_plain};
 use crate::rows::{each, some};
 
 /// Shows each kind of a table to `verify` with the seal first and last, to `unpack` with the seal first, and to
-/// `inspect`. The verifier runs in this process for each archive. The program runs for every fourth kind and for those
+/// `inspect`. The verifier runs in this process for each archive. The program runs for every fifth kind and for those
 /// with arguments of their own; under `judges` it runs for all.
 fn run(table: &str) {
     let (_, kinds) = TABLES.iter().find(|(name, _)| *name == table).unwrap();

@@ -161,7 +161,10 @@ fn what_the_guard_lets_pass_is_what_the_model_allows() {
         Ok(())
     };
     TestRunner::new(config).run(&(any::<bool>(), steps()), each).unwrap();
-    // None is so rare that the property says little.
+    // None is so rare that the property says little; of few cases, chance decides about that.
+    if cases < 1_000 {
+        return;
+    }
     let [trusted, sealed, unchanged] = counts.get();
     let told = format!("{trusted} trusted, {sealed} sealed, {unchanged} unchanged of {cases}");
     assert!(trusted > cases / 50 && sealed > cases / 50 && unchanged > cases / 200, "{told}");
