@@ -40,6 +40,14 @@ fn section(code: Code) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    /// A release is looked through for paths of the machine that built it.
+    #[test]
+    fn the_document_names_no_path_of_a_machine() {
+        for path in ["/home/", "/root/", "/Users/"] {
+            assert!(!DOCUMENT.contains(path), "{path}");
+        }
+    }
+
     #[test]
     fn every_code_is_explained() {
         for code in Code::ALL {
