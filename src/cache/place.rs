@@ -79,22 +79,24 @@ impl Workspace {
         if let Some(place) = self.elsewhere.get(&root.root.spelling) {
             return Some(place.clone());
         }
-        let base = match root.root.base {
-            RootBase::Policy => &self.policy_path,
-            RootBase::Home => self.home.as_ref()?,
-            RootBase::Filesystem => Path::new("/"),
-        };
-        Some(base.join(root.root.components.join("/")))
+        Some(self.base_path(root.root.base)?.join(root.root.components.join("/")))
+    }
+
+    /// The directory that roots of this spelling start from; `None` for a home that nobody named.
+    fn base_path(&self, base: RootBase) -> Option<&Path> {
+        match base {
+            RootBase::Policy => Some(&self.policy_path),
+            RootBase::Home => self.home.as_deref(),
+            RootBase::Filesystem => Some(Path::new("/")),
+        }
     }
 
     /// The directory that a root's components start from; `None` if it does not exist.
     pub(super) fn base(&self, root: &PlacedRoot) -> io::Result<Option<Directory>> {
-        let path = match (root.root.base, &self.home) {
-            (RootBase::Policy, _) => return self.policy_directory.descend([]).map(there),
-            (RootBase::Home, Some(home)) => home.as_path(),
-            (RootBase::Home, None) => return Ok(None),
-            (RootBase::Filesystem, _) => Path::new("/"),
-        };
+        if root.root.base == RootBase::Policy {
+            return self.policy_directory.descend([]).map(there);
+        }
+        let Some(path) = self.base_path(root.root.base) else { return Ok(None) };
         match Directory::open(path) {
             Ok(directory) => Ok(Some(directory)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

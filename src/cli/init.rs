@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use super::arguments::InitArguments;
 use super::key::{make, remove_key, warn_of_checkout};
+use super::key_file::for_shell;
 use super::outcome::Outcome;
 use super::system::to_stderr;
 use super::unwritable::unwritable;
-use crate::base::{Code, Escaped, Exit};
+use crate::base::{Code, Exit};
 use crate::checkout::{Context, Failure};
 use crate::identity::SecretKey;
 use crate::lockfile::{Starter, ecosystem_of, starters};
@@ -105,13 +106,6 @@ impl New {
             drop(std::fs::remove_dir(path));
         }
     }
-}
-
-/// A path as a shell takes it.
-fn for_shell(path: &Path) -> String {
-    let text = Escaped(path.as_os_str().as_encoded_bytes()).to_string();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~+,:=@".contains(&byte);
-    if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// What cannot be used is not written: a project name may hold what a policy may not, and a variable may put a root where

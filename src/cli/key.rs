@@ -10,7 +10,7 @@ use super::system::random_seed;
 use super::unwritable::{exists, unwritable};
 use crate::base::{Code, Exit};
 use crate::checkout::{Checkout, Context, Failure, policy_directory, shown, split};
-use crate::identity::SecretKey;
+use crate::identity::{SecretKey, Shown, redact};
 use crate::policy::Signer;
 use crate::report::{Head, KeyNewReport, KeyShowReport};
 use crate::tree::Directory;
@@ -103,7 +103,8 @@ pub(super) fn warn_of_checkout(out: &Path, here: &Path) {
         let warning = format!(
             "warning: the private key {place} lies in the checkout, where somebody will commit it: move it out of there\n"
         );
-        let _ = super::system::to_stderr(warning.as_bytes());
+        // The name may be what was meant to be in the file.
+        let _ = super::system::to_stderr(&redact(warning.as_bytes(), Shown::Message));
     }
 }
 

@@ -6,13 +6,13 @@ use std::path::Path;
 use super::arguments::KeySource;
 use super::system::variable;
 
-use crate::base::{Code, Limits};
+use crate::base::{Code, Escaped, Limits};
 use crate::checkout::{Context, Failure, key_failure, shown};
 use crate::identity::{KeyError, PublicKey, SecretKey};
 use crate::tree::{ReadError, read_named_file};
 
-/// Longer than the name of any variable, and shorter than a key.
-const VARIABLE_BYTES_MAX: usize = 40;
+/// Names of variables that are longer have no small letters; what is left of a key has both.
+const MIXED_NAME_BYTES_MAX: usize = 40;
 
 /// The public half of a key file of either kind.
 pub(super) fn read_public(path: &Path, context: &Context) -> Result<PublicKey, Failure> {
@@ -41,7 +41,8 @@ pub(super) fn secret_key(source: &KeySource, limits: &Limits) -> Result<SecretKe
 
 fn key_of_variable(name: &str) -> Result<SecretKey, Failure> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if name.is_empty() || !name.bytes().all(legal) || name.len() > VARIABLE_BYTES_MAX {
+    let may_be_key = name.len() > MIXED_NAME_BYTES_MAX && name.bytes().any(|byte| byte.is_ascii_lowercase());
+    if name.is_empty() || !name.bytes().all(legal) || may_be_key {
         let message = "expected `--key-env` with the name of an environment variable, found something else, which is not \
                        shown: it may be the key";
         return Err(Failure::new(Code::Usage, message).hint("give the name without `$`: `--key-env CACHESEAL_KEY`"));
@@ -88,8 +89,17 @@ pub(super) fn key_of_file(path: &Path, limits: &Limits) -> Result<SecretKey, Fai
     let key = key_of_text(&bytes).map_err(|error| key_failure(&place, &error))?;
     if mode & 0o077 != 0 {
         let message = format!("expected {place} to be readable by its owner alone, found mode {:04o}", mode & 0o7777);
-        return Err(Failure::new(Code::ExposedKey, message)
-            .hint(format!("run `chmod 600 {}` if nobody else has read it; otherwise make a new key", path.display())));
+        return Err(Failure::new(Code::ExposedKey, message).hint(format!(
+            "run `chmod 600 {}` if nobody else has read it; otherwise make a new key",
+            for_shell(path)
+        )));
     }
     Ok(key)
+}
+
+/// A path as a shell takes it.
+pub(super) fn for_shell(path: &Path) -> String {
+    let text = Escaped(path.as_os_str().as_encoded_bytes()).to_string();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~+,:=@".contains(&byte);
+    if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

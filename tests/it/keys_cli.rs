@@ -396,3 +396,19 @@ fn no_file_name_hides_a_refusal() {
         assert!(evil.is_some() && run.stdout.ends_with(end), "{}", run.stdout);
     }
 }
+
+/// Variables may have long names; what is left of a key has small letters too.
+#[test]
+fn a_long_name_of_a_variable_is_one_and_a_part_of_a_key_is_none() {
+    let project = Project::new();
+    let long = "CACHESEAL_KEY_OF_THE_JOB_THAT_SEALS_DEPENDENCIES_OF_MAIN";
+    let line = key("job").to_line().to_string();
+    let mut command = project.command();
+    command.args(["seal", "deps", "--key-env", long]).env(long, &line);
+    assert!(command.output().unwrap().status.success());
+    for name in [&line[5..], &line[..41]] {
+        let run = project.run(&["seal", "deps", "--key-env", name]);
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        assert!(!run.stderr.contains(&name[25..]), "{}", run.stderr);
+    }
+}
